@@ -1,0 +1,125 @@
+// backend.h - what can run a graph. One small table a backend.
+//
+// Open a backend, make a store from a layout, compile graphs into plans that share the store. Free in the opposite order.
+// Host values are `double` everywhere in this interface: f32 passes through unchanged and `reference` loses nothing.
+// All calls come from one thread.
+
+#ifndef BL_BACKENDS_BACKEND_H
+#define BL_BACKENDS_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"  // BL_CHECK
+#include "graph/graph.h" // bl_graph, bl_place
+
+typedef struct bl_backend bl_backend; // an open backend
+typedef struct bl_store bl_store;     // owns what persists over steps: blocks and scalars of one layout
+typedef struct bl_plan bl_plan;       // owns activations, workspace, packed weights; borrows its store and its graph
+
+typedef struct bl_backend_options {
+    int threads;      // for the backend's own loops; >= 1
+    const char *isa;  // "" or the highest instruction set a CPU backend may use: avx2 | avx512 | avx512_bf16
+} bl_backend_options;
+
+typedef struct bl_compile_options {
+    int accumulate;               // micro steps before each update; 1: gradients may be written, not added
+    bl_tensor *const *observe;    // tensors that stay alive (not fused away, memory not reused) for bl_plan_read
+    int observe_count;
+    bool observe_all;             // every value: `compare` and the hunt for a first bad tensor
+} bl_compile_options;
+
+typedef struct bl_node_report {   // a row of `bench` and of the run file
+    const bl_node *node;
+    const char *implementation;   // "brgconv:avx512_core", "fused into online/bn1"; owned by the plan
+    double seconds;               // summed over the steps since the plan began timing
+    size_t bytes;                 // workspace
+} bl_node_report;
+
+typedef struct bl_plan_report {
+    const bl_node_report *rows;   // one a node, in execution order; owned by the plan
+    int count;
+    size_t arena_bytes, packed_bytes, staging_bytes;
+} bl_plan_report;
+
+#define BL_STAGING_SLOTS 3
+
+typedef struct bl_backend_table {
+    const char *name; // "reference", "onednn"
+
+    int (*open)(bl_backend **backend, const bl_backend_options *options);
+    void (*close)(bl_backend *backend);
+
+    // Name, version, effective instruction set, threads: lines of "key: value".
+    void (*describe)(const bl_backend *backend, bl_text *text);
+
+    // Whether the node can run here; the reason when it cannot.
+    bool (*supports)(const bl_backend *backend, const bl_node *node, char *reason, size_t reason_bytes);
+
+    // Blocks start as zeros, FINITE as 1.
+    int (*store_create)(bl_backend *backend, const bl_layout *layout, bl_store **store);
+    void (*store_free)(bl_store *store);
+    // A segment, a whole block (floats of the table, padding included), or a scalar. Waits for running steps.
+    int (*store_write)(bl_store *store, bl_place place, const double *src);
+    int (*store_read)(bl_store *store, bl_place place, double *dst);
+
+    int (*compile)(bl_backend *backend, bl_store *store, const bl_graph *graph, const bl_compile_options *options, bl_plan **plan);
+    void (*plan_free)(bl_plan *plan);
+
+    // Host memory of a staging slot for an input: f32, the tensor's shape. Valid until `step` of that slot, and again after it.
+    int (*slot)(bl_plan *plan, int slot, const bl_tensor *input, float **host);
+    // Runs the phases (a mask of bl_phase) on what the slot holds.
+    int (*step)(bl_plan *plan, int slot, unsigned phases);
+
+    // Direct access for tests and metrics: `write` sets an input for every slot, past its staging; `read` waits, then
+    // reads an input, an observed tensor or an output of the graph that nothing consumes.
+    int (*write)(bl_plan *plan, const bl_tensor *tensor, const double *src);
+    int (*read)(bl_plan *plan, const bl_tensor *tensor, double *dst);
+
+    // Times accumulate while `timing` is on (off at first: it costs a clock read a node).
+    void (*timing)(bl_plan *plan, bool on);
+    void (*report)(const bl_plan *plan, bl_plan_report *report);
+} bl_backend_table;
+
+struct bl_backend { // what every backend's own struct begins with
+    const bl_backend_table *table;
+};
+struct bl_store {
+    bl_backend *backend;
+    const bl_layout *layout; // borrowed
+};
+struct bl_plan {
+    bl_backend *backend;
+    const bl_graph *graph;   // borrowed
+    bl_store *store;         // borrowed
+};
+
+// Opens by name. A module (anything but `reference`) is a shared library beside the program, opened at the first use with the
+// thread settings it needs in place; when it is missing or its library is, the message says so. The backend owns nothing of options.
+BL_CHECK int bl_backend_open(bl_backend **backend, const char *name, const bl_backend_options *options);
+void bl_backend_close(bl_backend *backend);
+
+// Names of the backends this program could open ("reference", and modules found), NULL-terminated, static.
+const char *const *bl_backend_names(void);
+bool bl_backend_present(const char *name);
+
+// A module exports this symbol.
+#define BL_BACKEND_MODULE "bl_backend_module"
+typedef const bl_backend_table *(*bl_backend_module_function)(void);
+
+// The same verbs as calls, so that callers read naturally. See the table for what they promise.
+BL_CHECK int bl_store_create(bl_backend *backend, bl_layout *layout, bl_store **store); // seals the layout
+void bl_store_free(bl_store *store);
+BL_CHECK int bl_store_write(bl_store *store, bl_place place, const double *src);
+BL_CHECK int bl_store_read(const bl_store *store, bl_place place, double *dst);
+BL_CHECK int bl_store_scalar(bl_store *store, bl_scalar scalar, double value);
+BL_CHECK int bl_store_initialize(bl_store *store, uint64_t seed, bool target_copies_online); // initial weights from (seed, name)
+size_t bl_place_count(const bl_layout *layout, bl_place place);                               // values behind a place
+BL_CHECK int bl_plan_compile(bl_store *store, const bl_graph *graph, const bl_compile_options *options, bl_plan **plan);
+void bl_plan_free(bl_plan *plan);
+BL_CHECK int bl_plan_slot(bl_plan *plan, int slot, const bl_tensor *input, float **host);
+BL_CHECK int bl_plan_step(bl_plan *plan, int slot, unsigned phases);
+BL_CHECK int bl_plan_write(bl_plan *plan, const bl_tensor *tensor, const double *src);
+BL_CHECK int bl_plan_read(const bl_plan *plan, const bl_tensor *tensor, double *dst);
+
+#endif

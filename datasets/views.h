@@ -1,0 +1,75 @@
+// views.h - augmentation: from one 8-bit image to one view, float, NHWC, normalised.
+//
+// A recipe is a list of transforms in the order in which they run, on floats in [0, 1] (torchvision's ToTensor first). Every
+// transform draws from a stream of its own, f(seed, transform name, sample, epoch, view): removing one changes no other draw.
+// Definitions follow torchvision.transforms.v2 on float tensors; each transform names its rule in its file.
+
+#ifndef BL_DATASETS_VIEWS_H
+#define BL_DATASETS_VIEWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h" // BL_CHECK
+
+typedef enum bl_transform_kind {
+    BL_RANDOM_RESIZED_CROP, // area and log-uniform ratio, 10 tries, then the centre; bilinear, antialias as stated
+    BL_FLIP,                // horizontal
+    BL_COLOR_JITTER,        // brightness, contrast, saturation, hue in random order
+    BL_GRAYSCALE,           // to three equal channels, .2989 .587 .114
+    BL_GAUSSIAN_BLUR,       // kernel x kernel, sigma uniform, reflected border
+    BL_NORMALIZE,           // (x - mean) / std a channel
+} bl_transform_kind;
+
+typedef struct bl_transform {
+    bl_transform_kind kind;
+    double p;                // probability of being applied (random_resized_crop and normalize: 1)
+    // random_resized_crop
+    int size;                // pixels a side of the output
+    double scale[2];         // share of the area
+    double ratio[2];         // width / height
+    bool antialias;
+    // color_jitter: factors uniform in [max(0, 1 - v), 1 + v]; hue in [-v, v] turns
+    double brightness, contrast, saturation, hue;
+    // gaussian_blur
+    int kernel;              // odd
+    double sigma[2];
+    // normalize
+    double mean[3], std[3];
+} bl_transform;
+
+#define BL_MAX_TRANSFORMS 12
+typedef struct bl_recipe {
+    bl_transform items[BL_MAX_TRANSFORMS];
+    int count;
+} bl_recipe;
+
+// Side of the recipe's output for square inputs of `size`.
+int bl_recipe_size(const bl_recipe *recipe, int size);
+
+// Scratch of one thread; grows as needed. Start from {0}.
+typedef struct bl_view_scratch {
+    float *planes[2];
+    size_t capacity;
+} bl_view_scratch;
+void bl_view_scratch_free(bl_view_scratch *scratch);
+
+// image: size x size x 3 bytes. dst: out x out x 3 floats, HWC, out = bl_recipe_size. `view` 0 or 1; sample is the index in its split.
+BL_CHECK int bl_view_make(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, const uint8_t *image,
+                          int size, float *dst, bl_view_scratch *scratch);
+
+// The deterministic transforms with their parameters given: what a draw decides, so that tests can fix it. In place where
+// shapes allow; images are HWC floats.
+void bl_resized_crop(const float *src, int size, double top, double left, double height, double width, int out, bool antialias, float *dst,
+                     bl_view_scratch *scratch);
+void bl_flip_horizontal(float *image, int size);
+void bl_adjust_brightness(float *image, int size, double factor);
+void bl_adjust_contrast(float *image, int size, double factor);
+void bl_adjust_saturation(float *image, int size, double factor);
+void bl_adjust_hue(float *image, int size, double turns);
+void bl_to_grayscale(float *image, int size);
+void bl_gaussian_blur(float *image, int size, int kernel, double sigma, bl_view_scratch *scratch);
+void bl_normalize(float *image, int size, const double mean[3], const double std[3]);
+
+#endif

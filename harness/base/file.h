@@ -1,0 +1,29 @@
+// file.h - files that appear whole or not at all.
+
+#ifndef BL_BASE_FILE_H
+#define BL_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h" // BL_CHECK
+
+// Writes a temporary name in the same folder, fsync, rename over `path`, fsync of the folder. On failure (a full disk, no
+// permission) whatever stood at `path` still stands and the temporary file is gone.
+BL_CHECK int bl_atomic_write(const char *path, const void *data, size_t bytes);
+
+BL_CHECK int bl_read_file(const char *path, void **data, size_t *bytes); // a terminating zero follows; free with bl_free
+BL_CHECK int bl_make_folders(const char *path);                          // every missing folder of `path`, like mkdir -p
+bool bl_file_exists(const char *path);
+
+// An exclusive lock on `path` (created when missing) held until bl_lock_release or the process ends. *held says whether
+// we got it; another process holding it is no failure.
+typedef struct bl_lock {
+    int descriptor;
+} bl_lock;
+BL_CHECK int bl_lock_try(bl_lock *lock, const char *path, bool *held);
+void bl_lock_release(bl_lock *lock);
+
+double bl_seconds(void); // monotonic clock
+
+#endif

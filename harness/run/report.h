@@ -1,0 +1,16 @@
+// report.h - from the run files of a study to tables and plots. Everything is rebuilt from run files alone, the same bytes each time.
+//
+// results/<study>/: measurements.csv (tidy: a row a measurement), steps.csv (loss, std), aggregate.csv (n, mean, sd, 95 % Student
+// interval over seeds), report.md ("published | ours | difference"), one .gp and .svg a plot (gnuplot, from those CSV files).
+
+#ifndef BL_RUN_REPORT_H
+#define BL_RUN_REPORT_H
+
+#include "base/memory.h"    // bl_text
+#include "run/experiment.h" // bl_experiment
+
+// Reads results_folder/<study>/<cell>/seed-<k>.<backend>.h5 of every cell and seed that is finished; missing ones are named in the
+// Markdown table. *summary receives the Markdown table and the paths written.
+BL_CHECK int bl_report_write(const bl_experiment *experiment, const char *results_folder, bl_text *summary);
+
+#endif

@@ -1,0 +1,45 @@
+// run_file.h - what a run leaves: results/<study>/<cell>/seed-<k>.<backend>.h5, and the checkpoint of the same format beside it.
+//
+// HDF5 behind a 512-byte user block of ours (magic, format version, SHA-256 of everything behind it). A file is built in memory
+// and written by one bl_atomic_write: no reader sees half of one. bl_run_file_open refuses what is truncated, damaged or of
+// another format version before HDF5 parses a byte.
+//
+// Groups: /manifest (strings), /step/<scalar> and /epoch (log), /evaluation (rows), /weights/<network>/<name>, /features/<split>,
+// /store (checkpoint: whole blocks), /trainer (checkpoint), /timing and /host (all that may differ between two equal runs).
+
+#ifndef BL_RUN_RUN_FILE_H
+#define BL_RUN_RUN_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"  // BL_CHECK
+#include "base/memory.h" // bl_text
+
+// ---- writing: an image in memory ----
+typedef struct bl_run_writer bl_run_writer;
+BL_CHECK int bl_run_writer_create(bl_run_writer **writer);
+void bl_run_writer_free(bl_run_writer *writer);
+// `path` is "/group/name"; missing groups are made. Data sets of 64 values or more carry fletcher32.
+BL_CHECK int bl_run_put_text(bl_run_writer *writer, const char *path, const char *text);
+BL_CHECK int bl_run_put_f64(bl_run_writer *writer, const char *path, const double *values, const int64_t *dims, int rank);
+BL_CHECK int bl_run_put_f32(bl_run_writer *writer, const char *path, const float *values, const int64_t *dims, int rank);
+BL_CHECK int bl_run_put_i64(bl_run_writer *writer, const char *path, const int64_t *values, const int64_t *dims, int rank);
+BL_CHECK int bl_run_put_u8(bl_run_writer *writer, const char *path, const uint8_t *values, const int64_t *dims, int rank);
+BL_CHECK int bl_run_writer_save(bl_run_writer *writer, const char *path); // the atomic write; the writer is then spent
+
+// ---- reading ----
+typedef struct bl_run_reader bl_run_reader;
+BL_CHECK int bl_run_reader_open(bl_run_reader **reader, const char *path);
+void bl_run_reader_close(bl_run_reader *reader);
+bool bl_run_has(const bl_run_reader *reader, const char *path);
+// Owned by the caller (bl_free). *count: values in all. Types convert (f32 widens).
+BL_CHECK int bl_run_get_text(const bl_run_reader *reader, const char *path, char **text);
+BL_CHECK int bl_run_get_f64(const bl_run_reader *reader, const char *path, double **values, int64_t *count);
+BL_CHECK int bl_run_get_i64(const bl_run_reader *reader, const char *path, int64_t **values, int64_t *count);
+BL_CHECK int bl_run_dims(const bl_run_reader *reader, const char *path, int64_t dims[4], int *rank);
+// Names below a group, one call each, in creation-independent (sorted) order.
+BL_CHECK int bl_run_list(const bl_run_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context);
+
+#endif

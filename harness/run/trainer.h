@@ -1,0 +1,56 @@
+// trainer.h - one run: a cell with one seed on one backend, from the experiment to its run file.
+//
+// The trainer emits events and never prints. It resumes from a checkpoint bit for bit, and does nothing where the run file is
+// complete; evaluations that a finished run lacks are added from its saved weights (`eval`).
+
+#ifndef BL_RUN_TRAINER_H
+#define BL_RUN_TRAINER_H
+
+#include <stdbool.h>
+
+#include "run/experiment.h" // bl_experiment, bl_cell
+#include "run/history.h"    // bl_step_row, bl_measurement
+
+typedef enum bl_event_kind {
+    BL_EVENT_BEGIN,      // what is about to run; `resumed_from` steps
+    BL_EVENT_STEP,       // after every step
+    BL_EVENT_EVALUATION, // one measurement
+    BL_EVENT_EPOCH,
+    BL_EVENT_SKIPPED,    // the run file is complete
+    BL_EVENT_BUSY,       // another process holds the run's lock
+    BL_EVENT_END,
+} bl_event_kind;
+
+typedef struct bl_event {
+    bl_event_kind kind;
+    const char *cell;
+    uint64_t seed;
+    int epoch, epochs;              // finished epochs (STEP: the one in progress, from 1)
+    int64_t step, steps, resumed_from;
+    double images_per_second, seconds, seconds_left;
+    const bl_step_row *scalars;     // STEP
+    const bl_measurement *measurement;
+    const char *path;               // of the run file
+} bl_event;
+
+typedef struct bl_sink { // whoever shows the events
+    void (*event)(void *context, const bl_event *event);
+    void *context;
+} bl_sink;
+
+typedef struct bl_run_request {
+    const bl_experiment *experiment;
+    const bl_cell *cell;
+    uint64_t seed;
+    const char *results_folder;
+    int64_t stop_after;      // steps; tests end a run early without a checkpoint of their own; 0: never
+    bool evaluate_only;      // never train: add missing evaluations to a finished run, or fail
+    bl_sink sink;
+} bl_run_request;
+
+BL_CHECK int bl_run(const bl_run_request *request);
+
+// results_folder/<study>/<cell>/seed-<k>.<backend>.h5 in the arena's memory.
+const char *bl_run_path(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed, const char *results_folder);
+
+#endif

@@ -1,0 +1,32 @@
+// support.h - what several tests share: CMocka in the right order, temporary folders, golden files, errors of vectors.
+
+#ifndef BL_TESTS_SUPPORT_H
+#define BL_TESTS_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+
+// Fails the test with the library's message when `call` fails.
+#define assert_ok(call) \
+    do { \
+        if ((call) != BL_OK) fail_msg("%s: %s (%s)", #call, bl_error(), bl_error_origin()); \
+    } while (0)
+
+// A fresh folder under $TMPDIR, removed with everything in it by bl_test_folder_remove. Returns a malloc'ed path.
+char *bl_test_folder(void);
+void bl_test_folder_remove(char *path);
+
+// A data set of an HDF5 file made by a script in tests/golden/: malloc'ed doubles (any numeric type converts).
+double *bl_test_golden(const char *file, const char *path, int64_t *count);
+
+// sum (a - b)^2 / sum b^2; the largest |a - b|.
+double bl_test_nmse(const double *a, const double *b, int64_t count);
+double bl_test_worst(const double *a, const double *b, int64_t count);
+
+#endif
