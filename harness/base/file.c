@@ -1,0 +1,157 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+static int write_all(int descriptor, const char *path, const unsigned char *from, size_t bytes) {
+    while (bytes) {
+        ssize_t written = write(descriptor, from, bytes);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) return bl_fail("%s: cannot write: %s", path, strerror(errno));
+        from += written;
+        bytes -= (size_t)written;
+    }
+    return BL_OK;
+}
+
+// The folder part of `path` in `folder` ("." when there is none).
+static void folder_of(const char *path, char folder[PATH_MAX]) {
+    const char *slash = strrchr(path, '/');
+    if (!slash) strcpy(folder, ".");
+    else if (slash == path) strcpy(folder, "/");
+    else snprintf(folder, PATH_MAX, "%.*s", (int)(slash - path), path);
+}
+
+// A rename survives a power cut only once its folder has been written too.
+static int sync_folder(const char *path) {
+    char folder[PATH_MAX];
+    folder_of(path, folder);
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return bl_fail("%s: cannot open its folder: %s", path, strerror(errno));
+    int status = BL_OK;
+    if (fsync(descriptor) && errno != EINVAL) // EINVAL: this file system has no such call
+        status = bl_fail("%s: cannot write its folder to disk: %s", path, strerror(errno));
+    close(descriptor);
+    return status;
+}
+
+int bl_atomic_write(const char *path, const void *data, size_t bytes) {
+    char temporary[PATH_MAX];
+    // One name per process and thread cannot clash: a leftover of a killed process with the same number is simply rewritten.
+    int length = snprintf(temporary, sizeof temporary, "%s.%d-%d.tmp", path, (int)getpid(), (int)gettid());
+    if (length < 0 || (size_t)length >= sizeof temporary) return bl_fail("%s: the name is too long", path);
+
+    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (descriptor < 0) return bl_fail("%s: cannot write: %s", path, strerror(errno));
+    int status = write_all(descriptor, path, data, bytes);
+    if (!status && fsync(descriptor)) status = bl_fail("%s: cannot write to disk: %s", path, strerror(errno));
+    if (close(descriptor) && !status) status = bl_fail("%s: cannot write: %s", path, strerror(errno));
+    if (!status && rename(temporary, path)) status = bl_fail("%s: cannot put the finished file in place: %s", path, strerror(errno));
+    if (status) {
+        unlink(temporary);
+        return status;
+    }
+    return sync_folder(path);
+}
+
+int bl_read_file(const char *path, void **data, size_t *bytes) {
+    *data = NULL;
+    *bytes = 0;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return bl_fail("%s: cannot read: %s", path, strerror(errno));
+    int status = BL_FAILED;
+    unsigned char *into = NULL;
+    struct stat facts;
+    if (fstat(descriptor, &facts)) {
+        bl_fail("%s: cannot read: %s", path, strerror(errno));
+        goto done;
+    }
+    if (!S_ISREG(facts.st_mode)) {
+        bl_fail("%s: not a regular file", path);
+        goto done;
+    }
+    size_t size = (size_t)facts.st_size, filled = 0;
+    into = bl_alloc(size + 1);
+    if (!into) goto done;
+    while (filled < size) {
+        ssize_t got = read(descriptor, into + filled, size - filled);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            bl_fail("%s: cannot read: %s", path, strerror(errno));
+            goto done;
+        }
+        if (!got) break; // it shrank while we read; what there was is what we return
+        filled += (size_t)got;
+    }
+    into[filled] = 0;
+    *data = into;
+    *bytes = filled;
+    into = NULL;
+    status = BL_OK;
+done:
+    bl_free(into);
+    close(descriptor);
+    return status;
+}
+
+static int make_folder(const char *path) {
+    struct stat facts;
+    if (!mkdir(path, 0777)) return BL_OK;
+    if (errno == EEXIST && !stat(path, &facts) && !S_ISDIR(facts.st_mode))
+        return bl_fail("%s: cannot make this folder: a file of that name is in the way", path);
+    if (errno == EEXIST) return BL_OK;
+    return bl_fail("%s: cannot make this folder: %s", path, strerror(errno));
+}
+
+int bl_make_folders(const char *path) {
+    char partial[PATH_MAX];
+    if (strlen(path) >= sizeof partial) return bl_fail("%s: the name is too long", path);
+    strcpy(partial, path);
+    for (char *at = partial; *at; ++at) {
+        if (*at != '/' || at == partial) continue;
+        *at = 0;
+        if (make_folder(partial)) return BL_FAILED;
+        *at = '/';
+    }
+    return *path ? make_folder(partial) : BL_OK;
+}
+
+bool bl_file_exists(const char *path) {
+    struct stat facts;
+    return !stat(path, &facts);
+}
+
+int bl_lock_try(bl_lock *lock, const char *path, bool *held) {
+    *held = false;
+    lock->descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock->descriptor < 0) return bl_fail("%s: cannot open the lock: %s", path, strerror(errno));
+    if (!flock(lock->descriptor, LOCK_EX | LOCK_NB)) {
+        *held = true;
+        return BL_OK;
+    }
+    int status = errno == EWOULDBLOCK ? BL_OK : bl_fail("%s: cannot lock: %s", path, strerror(errno));
+    bl_lock_release(lock);
+    return status;
+}
+
+void bl_lock_release(bl_lock *lock) {
+    if (lock->descriptor >= 0) close(lock->descriptor); // which ends the lock
+    lock->descriptor = -1;
+}
+
+double bl_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}

@@ -1,0 +1,118 @@
+#include "base/memory.h"
+
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+void *bl_alloc(size_t bytes) {
+    size_t rounded = (bytes + 63) / 64 * 64;
+    if (bytes > SIZE_MAX - 63) {
+        bl_fail("out of memory: %zu bytes asked for", bytes);
+        return NULL;
+    }
+    if (!rounded) rounded = 64;
+    void *pointer = aligned_alloc(64, rounded);
+    if (!pointer) {
+        bl_fail("out of memory: %.1f MB asked for", (double)bytes / 1e6);
+        return NULL;
+    }
+    return memset(pointer, 0, rounded);
+}
+
+void bl_free(void *pointer) {
+    free(pointer);
+}
+
+// The one place below main that ends the process: nothing sensible is left to do when a name does not fit in memory.
+static void *must(void *pointer) {
+    if (!pointer) abort();
+    return pointer;
+}
+
+#define CHUNK_BYTES ((size_t)16 * 1024)
+
+typedef struct chunk {
+    struct chunk *next;
+    size_t used, capacity;
+    alignas(16) unsigned char bytes[];
+} chunk;
+
+struct bl_arena {
+    chunk *chunks; // the first is the one being filled
+};
+
+bl_arena *bl_arena_create(void) {
+    return must(calloc(1, sizeof(bl_arena)));
+}
+
+void bl_arena_free(bl_arena *arena) {
+    if (!arena) return;
+    for (chunk *piece = arena->chunks; piece;) {
+        chunk *next = piece->next;
+        free(piece);
+        piece = next;
+    }
+    free(arena);
+}
+
+void *bl_arena_take(bl_arena *arena, size_t bytes) {
+    if (bytes > SIZE_MAX / 2) abort();
+    bytes = (bytes + 15) / 16 * 16;
+    chunk *top = arena->chunks;
+    if (!top || top->capacity - top->used < bytes) {
+        size_t capacity = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+        chunk *fresh = must(calloc(1, sizeof(chunk) + capacity));
+        fresh->capacity = capacity;
+        fresh->next = top;
+        arena->chunks = top = fresh;
+    }
+    void *piece = top->bytes + top->used;
+    top->used += bytes;
+    return piece;
+}
+
+char *bl_arena_format(bl_arena *arena, const char *format, ...) {
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0) abort();
+    char *text = bl_arena_take(arena, (size_t)length + 1);
+    vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}
+
+char *bl_arena_copy(bl_arena *arena, const char *text) {
+    size_t bytes = strlen(text) + 1;
+    return memcpy(bl_arena_take(arena, bytes), text, bytes);
+}
+
+void bl_text_add(bl_text *text, const char *format, ...) {
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0) abort();
+    size_t needed = text->size + (size_t)length + 1;
+    if (needed > text->capacity) {
+        size_t capacity = needed > 2 * text->capacity ? needed : 2 * text->capacity;
+        text->chars = must(realloc(text->chars, capacity));
+        text->capacity = capacity;
+    }
+    vsnprintf(text->chars + text->size, (size_t)length + 1, format, again);
+    va_end(again);
+    text->size += (size_t)length;
+}
+
+void bl_text_free(bl_text *text) {
+    free(text->chars);
+    *text = (bl_text){0};
+}
