@@ -68,8 +68,9 @@ int bl_pool_create(bl_pool **out, int threads) {
     for (; pool->threads < threads; ++pool->threads) {
         int reason = pthread_create(&pool->workers[pool->threads], NULL, work, pool);
         if (reason) {
+            bl_fail("cannot start thread %d of %d: %s", pool->threads + 1, threads, strerror(reason));
             bl_pool_free(pool);
-            return bl_fail("cannot start thread %d of %d: %s", pool->threads + 1, threads, strerror(reason));
+            return BL_FAILED;
         }
     }
     *out = pool;
