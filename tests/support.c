@@ -1,0 +1,65 @@
+#include "support.h"
+
+#include <ftw.h>
+#include <hdf5.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *bl_test_folder(void) {
+    const char *parent = getenv("TMPDIR");
+    char *path = NULL;
+    if (asprintf(&path, "%s/byolab-test-XXXXXX", parent && *parent ? parent : "/tmp") < 0 || !mkdtemp(path))
+        fail_msg("cannot make a temporary folder: %s", path ? path : "out of memory");
+    return path;
+}
+
+static int remove_one(const char *path, const struct stat *facts, int kind, struct FTW *where) {
+    (void)facts, (void)kind, (void)where;
+    return remove(path);
+}
+
+void bl_test_folder_remove(char *path) {
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS)) fail_msg("cannot remove %s", path);
+    free(path);
+}
+
+double *bl_test_golden(const char *file, const char *path, int64_t *count) {
+    char *name = NULL;
+    if (asprintf(&name, "%s/tests/golden/%s", BYOLAB_SOURCE, file) < 0) fail_msg("out of memory");
+    hid_t opened = H5Fopen(name, H5F_ACC_RDONLY, H5P_DEFAULT);
+    if (opened < 0) fail_msg("cannot open %s", name);
+    hid_t set = H5Dopen2(opened, path, H5P_DEFAULT);
+    if (set < 0) fail_msg("%s has no data set %s", name, path);
+    hid_t space = H5Dget_space(set);
+    hssize_t values = H5Sget_simple_extent_npoints(space);
+    double *data = values >= 0 ? malloc(values ? (size_t)values * sizeof *data : 1) : NULL;
+    if (!data || H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+        fail_msg("cannot read %s of %s as numbers", path, name);
+    H5Sclose(space);
+    H5Dclose(set);
+    H5Fclose(opened);
+    free(name);
+    *count = values;
+    return data;
+}
+
+double bl_test_nmse(const double *a, const double *b, int64_t count) {
+    double error = 0, power = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        error += (a[i] - b[i]) * (a[i] - b[i]);
+        power += b[i] * b[i];
+    }
+    return error == 0 ? 0 : error / power; // all zero and equal is no error, all zero and unequal is infinite
+}
+
+double bl_test_worst(const double *a, const double *b, int64_t count) {
+    double worst = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        double distance = fabs(a[i] - b[i]);
+        if (isnan(distance)) return distance; // no comparison would notice it
+        if (distance > worst) worst = distance;
+    }
+    return worst;
+}
