@@ -50,6 +50,7 @@ typedef struct bl_expectation { // a published figure
     const char *row, *source, *origin, *cell; // origin: read | digitised; cell: NULL where it speaks of every cell
     int epoch, n;
     double value;             // percent
+    bool context;             // stands beside ours to orient the reader (another width, another data set): no difference is printed
 } bl_expectation;
 
 typedef struct bl_train_options {
