@@ -103,6 +103,7 @@ struct bl_node {
     bl_op op;
     const char *name; // unique: "online/layer1.0.conv1"; backward nodes end in ".backward_data" and so on
     bl_phase phase;
+    bool derived;     // made by bl_graph_backward: not part of the canonical text
     bl_attributes attributes;
     int input_count, output_count;
     bl_tensor *inputs[BL_MAX_INPUTS], *outputs[BL_MAX_OUTPUTS]; // NULL: absent input, unwanted output
@@ -114,6 +115,7 @@ typedef struct bl_graph {
     bl_tensor **tensors;
     bl_node **nodes;   // in an order in which they can run
     int tensor_count, node_count, tensor_capacity, node_capacity;
+    bool deriving;     // bl_graph_backward is appending
     char digest[65];   // of the canonical text before autodiff; "" until bl_graph_seal
 } bl_graph;
 
@@ -134,7 +136,7 @@ bl_tensor *bl_graph_find(const bl_graph *graph, const char *tensor_name); // NUL
 // gradient blocks. Ends at stop_gradient; makes nothing that no one needs. `loss` has one value.
 BL_CHECK int bl_graph_backward(bl_graph *graph, bl_tensor *loss);
 
-// The canonical text (header with format version, stored tensors, inputs, nodes), and its digest into graph->digest.
+// The canonical text: format version, networks, inputs, nodes without those of autodiff; and its digest into graph->digest.
 void bl_graph_print(const bl_graph *graph, bl_text *text);
 void bl_graph_seal(bl_graph *graph);
 
