@@ -1,0 +1,85 @@
+#include <math.h>
+#include <string.h>
+
+#include "backends/reference/reference.h"
+
+void bl_reference_accumulate(const bl_operands *operands) {
+    const int64_t count = bl_shape_count(&operands->node->inputs[0]->shape);
+    for (int64_t i = 0; i < count; i++) operands->inputs[1][i] += operands->inputs[0][i];
+}
+
+void bl_reference_check_finite(const bl_operands *operands) {
+    const bl_node *node = operands->node;
+    double *is_finite = operands->inputs[1];
+    if (!isfinite(*operands->inputs[0])) *is_finite = 0;
+    for (int block = 2; block < node->input_count; block++) {
+        const int64_t count = bl_shape_count(&node->inputs[block]->shape);
+        for (int64_t i = 0; i < count; i++)
+            if (!isfinite(operands->inputs[block][i])) *is_finite = 0;
+    }
+}
+
+static const bl_segments *parameter_segments(const bl_operands *operands) {
+    return bl_network_segments(&operands->layout->networks[operands->node->inputs[0]->place.network], BL_PARAMETERS);
+}
+
+// The next micro step adds to zero.
+static void clear_gradients(const bl_operands *operands) {
+    memset(operands->inputs[1], 0, (size_t)bl_shape_count(&operands->node->inputs[1]->shape) * sizeof(double));
+}
+
+// torch.optim.SGD. Its first step sets the momentum buffer to the gradient, which a buffer of zeros gives too (no dampening).
+void bl_reference_sgd(const bl_operands *operands) {
+    const bl_attributes *a = &operands->node->attributes;
+    const double learning_rate = *operands->inputs[3], is_finite = *operands->inputs[4];
+    if (is_finite != 1) return;
+    const bl_segments *segments = parameter_segments(operands);
+    for (int s = 0; s < segments->count; s++) {
+        const bl_segment *segment = &segments->items[s];
+        if (segment->frozen) continue;
+        double *parameters = operands->inputs[0] + segment->offset;
+        const double *gradients = operands->inputs[1] + segment->offset;
+        double *velocities = operands->inputs[2] + segment->offset;
+        for (int64_t i = 0, count = bl_shape_count(&segment->shape); i < count; i++) {
+            const double gradient = gradients[i] + (segment->decay ? a->weight_decay * parameters[i] : 0);
+            velocities[i] = a->momentum * velocities[i] + gradient;
+            const double direction = a->nesterov ? gradient + a->momentum * velocities[i] : velocities[i];
+            parameters[i] -= learning_rate * segment->lr_scale * direction;
+        }
+    }
+    clear_gradients(operands);
+}
+
+// torch.optim.Adam: weight decay goes into the gradient, epsilon is added outside the root of the corrected second moment.
+void bl_reference_adam(const bl_operands *operands) {
+    const bl_attributes *a = &operands->node->attributes;
+    const double learning_rate = *operands->inputs[4], step = *operands->inputs[5], is_finite = *operands->inputs[6];
+    if (is_finite != 1) return;
+    const double correction1 = 1 - pow(a->beta1, step), correction2 = 1 - pow(a->beta2, step);
+    const bl_segments *segments = parameter_segments(operands);
+    for (int s = 0; s < segments->count; s++) {
+        const bl_segment *segment = &segments->items[s];
+        if (segment->frozen) continue;
+        double *parameters = operands->inputs[0] + segment->offset;
+        const double *gradients = operands->inputs[1] + segment->offset;
+        double *first = operands->inputs[2] + segment->offset, *second = operands->inputs[3] + segment->offset;
+        for (int64_t i = 0, count = bl_shape_count(&segment->shape); i < count; i++) {
+            const double gradient = gradients[i] + (segment->decay ? a->weight_decay * parameters[i] : 0);
+            first[i] = a->beta1 * first[i] + (1 - a->beta1) * gradient;
+            second[i] = a->beta2 * second[i] + (1 - a->beta2) * gradient * gradient;
+            const double denominator = sqrt(second[i]) / sqrt(correction2) + a->epsilon;
+            parameters[i] -= learning_rate * segment->lr_scale / correction1 * first[i] / denominator;
+        }
+    }
+    clear_gradients(operands);
+}
+
+// In exactly this form: with tau 0 the target is the online network bit for bit.
+void bl_reference_ema(const bl_operands *operands) {
+    const double tau = *operands->inputs[2], is_finite = *operands->inputs[3];
+    if (is_finite != 1) return;
+    double *target = operands->inputs[0];
+    const double *online = operands->inputs[1];
+    for (int64_t i = 0, count = bl_shape_count(&operands->node->inputs[0]->shape); i < count; i++)
+        target[i] = tau * target[i] + (1 - tau) * online[i];
+}
