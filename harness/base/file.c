@@ -33,36 +33,32 @@ static void folder_of(const char *path, char folder[PATH_MAX]) {
     else snprintf(folder, PATH_MAX, "%.*s", (int)(slash - path), path);
 }
 
-// A rename survives a power cut only once its folder has been written too.
-static int sync_folder(const char *path) {
-    char folder[PATH_MAX];
-    folder_of(path, folder);
-    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return bl_fail("%s: cannot open its folder: %s", path, strerror(errno));
-    int status = BL_OK;
-    if (fsync(descriptor) && errno != EINVAL) // EINVAL: this file system has no such call
-        status = bl_fail("%s: cannot write its folder to disk: %s", path, strerror(errno));
-    close(descriptor);
-    return status;
-}
-
 int bl_atomic_write(const char *path, const void *data, size_t bytes) {
-    char temporary[PATH_MAX];
+    char temporary[PATH_MAX], folder[PATH_MAX];
     // One name per process and thread cannot clash: a leftover of a killed process with the same number is simply rewritten.
     int length = snprintf(temporary, sizeof temporary, "%s.%d-%d.tmp", path, (int)getpid(), (int)gettid());
     if (length < 0 || (size_t)length >= sizeof temporary) return bl_fail("%s: the name is too long", path);
+    folder_of(path, folder);
 
+    // The folder is opened before anything is touched: a rename survives a power cut only once its folder has been written too.
+    int holder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (holder < 0) return bl_fail("%s: cannot open the folder %s: %s", path, folder, strerror(errno));
+    int status = BL_FAILED;
     int descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (descriptor < 0) return bl_fail("%s: cannot write: %s", path, strerror(errno));
-    int status = write_all(descriptor, path, data, bytes);
+    if (descriptor < 0) {
+        bl_fail("%s: cannot write: %s", path, strerror(errno));
+        goto done;
+    }
+    status = write_all(descriptor, path, data, bytes);
     if (!status && fsync(descriptor)) status = bl_fail("%s: cannot write to disk: %s", path, strerror(errno));
     if (close(descriptor) && !status) status = bl_fail("%s: cannot write: %s", path, strerror(errno));
     if (!status && rename(temporary, path)) status = bl_fail("%s: cannot put the finished file in place: %s", path, strerror(errno));
-    if (status) {
-        unlink(temporary);
-        return status;
-    }
-    return sync_folder(path);
+    if (status) unlink(temporary);
+    else if (fsync(holder) && errno != EINVAL) // EINVAL: this file system does not write folders out
+        status = bl_fail("%s: cannot write its folder to disk: %s", path, strerror(errno));
+done:
+    close(holder);
+    return status;
 }
 
 int bl_read_file(const char *path, void **data, size_t *bytes) {
@@ -108,10 +104,9 @@ done:
 static int make_folder(const char *path) {
     struct stat facts;
     if (!mkdir(path, 0777)) return BL_OK;
-    if (errno == EEXIST && !stat(path, &facts) && !S_ISDIR(facts.st_mode))
-        return bl_fail("%s: cannot make this folder: a file of that name is in the way", path);
-    if (errno == EEXIST) return BL_OK;
-    return bl_fail("%s: cannot make this folder: %s", path, strerror(errno));
+    if (errno != EEXIST) return bl_fail("%s: cannot make this folder: %s", path, strerror(errno));
+    if (!stat(path, &facts) && S_ISDIR(facts.st_mode)) return BL_OK;
+    return bl_fail("%s: cannot make this folder: a file of that name is in the way", path);
 }
 
 int bl_make_folders(const char *path) {

@@ -1,0 +1,264 @@
+#include "support.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+
+static char *inside(const char *folder, const char *name) {
+    char *path = NULL;
+    assert_true(asprintf(&path, "%s/%s", folder, name) > 0);
+    return path;
+}
+
+static int entries_of(const char *folder) {
+    DIR *opened = opendir(folder);
+    assert_non_null(opened);
+    int count = 0;
+    for (struct dirent *entry; (entry = readdir(opened));) count += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+    closedir(opened);
+    return count;
+}
+
+static void assert_file_holds(const char *path, const char *text) {
+    void *data;
+    size_t bytes;
+    assert_ok(bl_read_file(path, &data, &bytes));
+    assert_int_equal(bytes, strlen(text));
+    assert_string_equal(data, text); // which proves the terminating zero too
+    bl_free(data);
+}
+
+static void written_file_replaces_the_old_one_and_leaves_nothing_else(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "run.h5");
+    assert_false(bl_file_exists(path));
+    assert_ok(bl_atomic_write(path, "a longer first text", 19));
+    assert_file_holds(path, "a longer first text");
+    assert_ok(bl_atomic_write(path, "second", 6));
+    assert_file_holds(path, "second");
+    assert_ok(bl_atomic_write(path, "", 0));
+    assert_file_holds(path, "");
+    assert_true(bl_file_exists(path));
+    assert_int_equal(entries_of(folder), 1);
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+static void file_without_a_folder_is_written_here(void **state) {
+    (void)state;
+    char *folder = bl_test_folder();
+    char *here = getcwd(NULL, 0);
+    assert_int_equal(chdir(folder), 0);
+    assert_ok(bl_atomic_write("bare", "text", 4));
+    assert_file_holds("bare", "text");
+    assert_int_equal(chdir(here), 0);
+    free(here);
+    bl_test_folder_remove(folder);
+}
+
+static void missing_folder_is_named(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "missing/run.h5");
+    assert_int_equal(bl_atomic_write(path, "x", 1), BL_FAILED);
+    assert_non_null(strstr(bl_error(), path));
+    assert_non_null(strstr(bl_error(), strerror(ENOENT)));
+    assert_int_equal(entries_of(folder), 0);
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+static void folder_in_the_way_stays_and_no_temporary_does(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "taken");
+    assert_int_equal(mkdir(path, 0777), 0);
+    assert_int_equal(bl_atomic_write(path, "x", 1), BL_FAILED);
+    assert_non_null(strstr(bl_error(), strerror(EISDIR)));
+    assert_int_equal(entries_of(folder), 1);
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+static void full_disk_keeps_the_old_file_and_leaves_no_temporary(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "run.h5");
+    assert_ok(bl_atomic_write(path, "old", 3));
+    static char large[100000];
+    // A limit on the size of files stops the write part of the way, as a full disk does.
+    struct rlimit old, low;
+    getrlimit(RLIMIT_FSIZE, &old);
+    low = old;
+    low.rlim_cur = 5000;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    int status = bl_atomic_write(path, large, sizeof large);
+    setrlimit(RLIMIT_FSIZE, &old);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(status, BL_FAILED);
+    assert_non_null(strstr(bl_error(), strerror(EFBIG)));
+    assert_file_holds(path, "old");
+    assert_int_equal(entries_of(folder), 1);
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+static void folder_without_permission_keeps_the_old_file(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "run.h5");
+    assert_ok(bl_atomic_write(path, "old", 3));
+    assert_int_equal(chmod(folder, 0555), 0);
+    bool root = geteuid() == 0; // to whom permissions mean nothing
+    if (root) assert_int_equal(seteuid(65534), 0);
+    int status = bl_atomic_write(path, "new", 3);
+    if (root) assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(folder, 0755), 0);
+    assert_int_equal(status, BL_FAILED);
+    assert_non_null(strstr(bl_error(), strerror(EACCES)));
+    assert_file_holds(path, "old");
+    assert_int_equal(entries_of(folder), 1);
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+static void writer_killed_at_any_moment_leaves_a_whole_file(void **state) {
+    (void)state;
+    enum { BYTES = 1 << 20 };
+    char *folder = bl_test_folder(), *path = inside(folder, "run.ckpt");
+    static char text[BYTES];
+    memset(text, 'a', BYTES);
+    assert_ok(bl_atomic_write(path, text, BYTES));
+    for (int round = 0; round < 10; ++round) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (!child) {
+            for (char fill = 'b';; fill = fill == 'z' ? 'a' : (char)(fill + 1)) {
+                memset(text, fill, BYTES);
+                if (bl_atomic_write(path, text, BYTES)) _exit(1);
+            }
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 3000000 + 2700000 * round}, NULL);
+        kill(child, SIGKILL);
+        int how;
+        waitpid(child, &how, 0);
+        assert_true(WIFSIGNALED(how));
+        void *data;
+        size_t bytes;
+        assert_ok(bl_read_file(path, &data, &bytes));
+        assert_int_equal(bytes, BYTES);
+        memset(text, *(char *)data, BYTES);
+        assert_memory_equal(data, text, BYTES);
+        bl_free(data);
+    }
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+static void unreadable_things_are_named(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "missing");
+    void *data = folder;
+    size_t bytes = 1;
+    assert_int_equal(bl_read_file(path, &data, &bytes), BL_FAILED);
+    assert_null(data);
+    assert_non_null(strstr(bl_error(), path));
+    assert_non_null(strstr(bl_error(), strerror(ENOENT)));
+    assert_int_equal(bl_read_file(folder, &data, &bytes), BL_FAILED);
+    assert_non_null(strstr(bl_error(), "not a regular file"));
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+static void missing_folders_are_made(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *deep = inside(folder, "a/bb/ccc/"), *file = inside(folder, "a/bb/ccc/file");
+    assert_ok(bl_make_folders(deep));
+    assert_ok(bl_make_folders(deep)); // again does no harm
+    assert_ok(bl_atomic_write(file, "x", 1));
+    assert_int_equal(bl_make_folders(file), BL_FAILED);
+    assert_non_null(strstr(bl_error(), "in the way"));
+    free(file);
+    free(deep);
+    bl_test_folder_remove(folder);
+}
+
+static void lock_is_held_by_one_process_and_ends_with_it(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "seed-0.lock");
+    int ready[2];
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    bl_lock lock;
+    bool held = false;
+    if (!child) {
+        if (bl_lock_try(&lock, path, &held) || !held || write(ready[1], "x", 1) != 1) _exit(1);
+        for (;;) pause();
+    }
+    close(ready[1]);
+    char byte;
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+
+    assert_ok(bl_lock_try(&lock, path, &held));
+    assert_false(held);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_ok(bl_lock_try(&lock, path, &held));
+    assert_true(held);
+
+    bl_lock other;
+    bool too = true;
+    assert_ok(bl_lock_try(&other, path, &too));
+    assert_false(too);
+    bl_lock_release(&lock);
+    assert_ok(bl_lock_try(&other, path, &too));
+    assert_true(too);
+    bl_lock_release(&other);
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+static void lock_in_a_missing_folder_is_a_failure(void **state) {
+    (void)state;
+    bl_lock lock;
+    bool held = true;
+    assert_int_equal(bl_lock_try(&lock, "/nowhere/at/all.lock", &held), BL_FAILED);
+    assert_false(held);
+    assert_non_null(strstr(bl_error(), "/nowhere/at/all.lock"));
+}
+
+static void clock_moves_forward(void **state) {
+    (void)state;
+    double before = bl_seconds();
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    double passed = bl_seconds() - before;
+    assert_true(passed >= 0.02 && passed < 10);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(written_file_replaces_the_old_one_and_leaves_nothing_else),
+        cmocka_unit_test(file_without_a_folder_is_written_here),
+        cmocka_unit_test(missing_folder_is_named),
+        cmocka_unit_test(folder_in_the_way_stays_and_no_temporary_does),
+        cmocka_unit_test(full_disk_keeps_the_old_file_and_leaves_no_temporary),
+        cmocka_unit_test(folder_without_permission_keeps_the_old_file),
+        cmocka_unit_test(writer_killed_at_any_moment_leaves_a_whole_file),
+        cmocka_unit_test(unreadable_things_are_named),
+        cmocka_unit_test(missing_folders_are_made),
+        cmocka_unit_test(lock_is_held_by_one_process_and_ends_with_it),
+        cmocka_unit_test(lock_in_a_missing_folder_is_a_failure),
+        cmocka_unit_test(clock_moves_forward),
+    };
+    return cmocka_run_group_tests_name("files", tests, NULL, NULL);
+}
