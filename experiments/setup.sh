@@ -76,5 +76,6 @@ build() {
         install_onednn
         quietly "configuring $folder" cmake -Ddnnl_DIR="$onednn/lib/cmake/dnnl" "$folder"
     fi
-    cmake --build "$folder" -j "$(nproc)" >>"$log" || { tail -n 40 "$log" >&2; fail "" "byolab did not build in $folder; see above."; }
+    cmake --build "$folder" -j "$(nproc)" 2>&1 >>"$log" | tee -a "$log" >&2 ||
+        fail "" "Failed: building $folder. All of the output is in $log."
 }
