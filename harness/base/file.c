@@ -132,6 +132,12 @@ int bl_lock_try(bl_lock *lock, const char *path, bool *held) {
     lock->descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (lock->descriptor < 0) return bl_fail("%s: cannot open the lock: %s", path, strerror(errno));
     if (!flock(lock->descriptor, LOCK_EX | LOCK_NB)) {
+        // The holder before us may have removed the file between our open and our lock: then `path` is another file by now.
+        struct stat ours, theirs;
+        if (fstat(lock->descriptor, &ours) || stat(path, &theirs) || ours.st_ino != theirs.st_ino) {
+            bl_lock_release(lock);
+            return bl_lock_try(lock, path, held);
+        }
         *held = true;
         return BL_OK;
     }

@@ -17,7 +17,7 @@ BL_CHECK int bl_make_folders(const char *path);                          // ever
 bool bl_file_exists(const char *path);
 
 // An exclusive lock on `path` (created when missing) held until bl_lock_release or the process ends. *held says whether
-// we got it; another process holding it is no failure.
+// we got it; another process holding it is no failure. The holder may unlink `path` before it releases.
 typedef struct bl_lock {
     int descriptor;
 } bl_lock;

@@ -1,0 +1,52 @@
+#include "run/bench.h"
+
+#include <stdio.h>
+
+#include "commands/command.h"
+
+static void print(const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
+    printf("%s, %s, batch %d, %d threads: median %.1f images/s, best %.1f; a step %.1f ms, %.0f GFLOP/s\n", machine->backend,
+           bl_dtype_name(cell->model.precision), cell->train.batch, machine->threads, b->median, b->best, 1e3 * b->step_seconds,
+           b->gflop / b->step_seconds);
+    printf("memory: activations and workspace %.0f MiB, packed weights %.0f MiB, staging %.0f MiB\n", (double)b->arena_bytes / 1048576,
+           (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576);
+    if (!nodes) return;
+    printf("peak (a 2048 x 2048 x 2048 product): %.0f GFLOP/s; the step reaches %.0f %% of it\n", b->peak_gflops,
+           100 * b->gflop / b->step_seconds / b->peak_gflops);
+    printf("views: %.0f a second on one thread\n\n%-30s %6s %9s %7s %9s\n", b->views_per_second, "operator", "nodes", "ms/step", "share", "GFLOP/s");
+    for (int i = 0; i < b->kind_count; i++) {
+        printf("%-30s %6d %9.2f %6.1f%%", b->kinds[i].name, b->kinds[i].count, 1e3 * b->kinds[i].seconds, 100 * b->kinds[i].share);
+        if (b->kinds[i].gflops > 1) printf(" %9.0f", b->kinds[i].gflops);
+        printf("\n");
+    }
+}
+
+static int run(int argc, char **argv) {
+    bl_arguments arguments;
+    bl_experiment *experiment = NULL;
+    const bl_cell *cell;
+    bl_bench result;
+    bl_bench_options options = {.warmup = 3};
+    int status = BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc, argv, "steps brief!") || bl_arguments_count(&arguments, "steps", 6, &options.steps) ||
+        bl_arguments_read(&arguments, &experiment))
+        return BL_FAILED;
+    options.nodes = !bl_arguments_option(&arguments, "brief", NULL);
+    if (bl_arguments_cell(&arguments, experiment, &cell) == BL_OK &&
+        bl_bench_run(cell, &experiment->machine, &options, &result) == BL_OK) {
+        print(cell, &experiment->machine, &result, options.nodes);
+        status = BL_OK;
+    }
+    bl_experiment_free(experiment);
+    return status;
+}
+
+const bl_command bl_command_bench = {
+        "bench", "time a training step here and show where the time goes",
+        "byolab bench FILE [options]\n\n"
+        "Times whole steps (forward, backward, optimiser, EMA) on a batch that is ready in memory; views are timed apart. Prints\n"
+        "images a second, GFLOP/s, the share of each operator, and the part of this machine's peak, a large matrix product in the\n"
+        "same run.\n\n"
+        "  --steps N           timed steps (default 6)\n"
+        "  --brief             the first two lines only\n",
+        run};

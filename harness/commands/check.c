@@ -1,0 +1,58 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/backend.h"
+#include "commands/command.h"
+
+static void print_machine(void) {
+    for (const char *const *name = bl_backend_names(); *name; name++) {
+        bl_backend *backend;
+        bl_text text = {0};
+        const bl_backend_options options = {.threads = 1, .isa = ""};
+        if (bl_backend_open(&backend, *name, &options)) {
+            printf("%s: not usable here: %s\n", *name, bl_error());
+            continue;
+        }
+        backend->table->describe(backend, &text);
+        printf("%s:\n", *name);
+        for (char *line = strtok(text.chars, "\n"); line; line = strtok(NULL, "\n")) printf("  %s\n", line);
+        bl_text_free(&text);
+        bl_backend_close(backend);
+    }
+}
+
+static int run(int argc, char **argv) {
+    bl_arguments arguments;
+    bl_experiment *experiment = NULL;
+    const bl_cell *cell;
+    if (bl_arguments_parse(&arguments, argc, argv, "schema! machine! resolved!")) return BL_FAILED;
+    if (bl_arguments_option(&arguments, "schema", NULL)) {
+        bl_text text = {0};
+        bl_schema_print(&text);
+        fputs(text.chars, stdout);
+        bl_text_free(&text);
+        return BL_OK;
+    }
+    if (bl_arguments_option(&arguments, "machine", NULL)) return print_machine(), BL_OK;
+    if (bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
+    const int status = bl_arguments_cell(&arguments, experiment, &cell);
+    if (!status && bl_arguments_option(&arguments, "resolved", NULL)) {
+        fputs(cell->resolved, stdout);
+    } else if (!status) {
+        printf("%s: study %s, %d cells x %d seeds, backend %s\n", experiment->path, experiment->study, experiment->cell_count,
+               experiment->seed_count, experiment->machine.backend);
+        for (int i = 0; i < experiment->cell_count; i++)
+            printf("  %-24s %d epochs, batch %d, %d evaluation rows, recipe %.12s\n", experiment->cells[i].name, experiment->cells[i].train.epochs,
+                   experiment->cells[i].train.batch, experiment->cells[i].evaluation_count, experiment->cells[i].train_id);
+    }
+    bl_experiment_free(experiment);
+    return status;
+}
+
+const bl_command bl_command_check = {
+        "check", "read an experiment file and say what it asks for, or what is wrong with it",
+        "byolab check FILE [options]     cells, seeds and recipes of the study; nothing runs\n"
+        "byolab check FILE --resolved    one cell with every key, defaults included\n"
+        "byolab check --schema           every key: type, default, range, meaning\n"
+        "byolab check --machine          the backends this machine can use\n\n",
+        run};

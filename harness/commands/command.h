@@ -1,0 +1,43 @@
+// command.h - a subcommand: its name, its help, its function. One file each; main.c holds the table.
+
+#ifndef BL_COMMANDS_COMMAND_H
+#define BL_COMMANDS_COMMAND_H
+
+#include <stdbool.h>
+
+#include "base/error.h"     // BL_CHECK
+#include "run/experiment.h" // bl_experiment
+
+typedef struct bl_command {
+    const char *name, *summary; // one line of `byolab --help`
+    const char *help;           // `byolab NAME --help`
+    int (*run)(int argc, char **argv); // argv[0] is the command's name; BL_OK or BL_FAILED with the error set
+} bl_command;
+
+extern const bl_command bl_command_run, bl_command_eval, bl_command_report, bl_command_check, bl_command_graph, bl_command_compare,
+        bl_command_bench, bl_command_data;
+
+// What most commands take: an experiment file and options that change how it is read.
+typedef struct bl_arguments {
+    const char *file;
+    const char *results;                // --results FOLDER
+    const char *cell;                   // --cell NAME
+    bl_override overrides[64];          // --set key=value, --backend NAME, --seeds LIST
+    int override_count;
+    char seeds[256];                    // the text of --seeds as a YAML list
+    const char *options[16][2];         // the command's own: name without dashes, value
+    int option_count;
+    const char *extra[8];               // words that are no options
+    int extra_count;
+} bl_arguments;
+
+// `own` names the command's own options, e.g. "steps batch"; those ending in '!' take no value. The first free word is the file.
+BL_CHECK int bl_arguments_parse(bl_arguments *arguments, int argc, char **argv, const char *own);
+const char *bl_arguments_option(const bl_arguments *arguments, const char *name, const char *otherwise);
+BL_CHECK int bl_arguments_count(const bl_arguments *arguments, const char *name, int otherwise, int *value); // a whole number >= 1
+BL_CHECK int bl_arguments_read(const bl_arguments *arguments, bl_experiment **experiment);
+BL_CHECK int bl_arguments_cell(const bl_arguments *arguments, const bl_experiment *experiment, const bl_cell **cell); // --cell, or the first
+
+extern const char bl_common_options[]; // their help
+
+#endif

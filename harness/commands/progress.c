@@ -1,0 +1,103 @@
+#include "commands/progress.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/file.h" // bl_seconds
+
+bl_progress_bar bl_progress_bar_create(void) {
+    return (bl_progress_bar){.is_terminal = isatty(STDERR_FILENO), .last_percent = -1};
+}
+
+static int terminal_width(void) {
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+void bl_progress_end(bl_progress_bar *bar) {
+    if (bar->line_open) fputs("\r\033[K", stderr);
+    bar->line_open = false;
+}
+
+static void duration(double seconds, char out[16]) {
+    const int s = (int)(seconds + 0.5);
+    if (s >= 3600) snprintf(out, 16, "%dh%02dm", s / 3600 % 1000, s / 60 % 60);
+    else snprintf(out, 16, "%d:%02d", s / 60, s % 60);
+}
+
+static void draw(bl_progress_bar *bar, const bl_event *event) {
+    enum { CELLS = 24 };
+    char left[16], line[256], filled[3 * CELLS + 1] = "";
+    const int64_t done = event->step * CELLS / event->steps;
+    for (int i = 0; i < CELLS; i++) strcat(filled, i < done ? "━" : "─");
+    duration(event->seconds_left, left);
+    // Columns are counted without the bar, whose characters are three bytes each.
+    snprintf(line, sizeof line, " epoch %d/%d  loss %.3f  std %.2f of start  %.0f img/s  %s left", event->epoch, event->epochs,
+             event->scalars->loss, event->scalars->std_ratio, event->images_per_second, left);
+    char name[64];
+    snprintf(name, sizeof name, "%.24s/%" PRIu64 " ", event->cell, event->seed);
+    const int room = terminal_width() - 1 - CELLS - (int)strlen(name);
+    fprintf(stderr, "\r%s%s%.*s\033[K", name, filled, room > 0 ? room : 0, line);
+    fflush(stderr);
+    bar->line_open = true;
+}
+
+static void show_step(bl_progress_bar *bar, const bl_event *event) {
+    const double now = bl_seconds();
+    if (bar->is_terminal) {
+        if (now - bar->last_drawn < 0.2 && event->step < event->steps) return;
+        bar->last_drawn = now;
+        draw(bar, event);
+        return;
+    }
+    // A line every tenth of the run, and at least one a minute: a log file stays short, and nobody waits in the dark.
+    const int percent = (int)(event->step * 10 / event->steps) * 10;
+    if (percent == bar->last_percent && now - bar->last_drawn < 60) return;
+    char left[16];
+    bar->last_percent = percent;
+    bar->last_drawn = now;
+    duration(event->seconds_left, left);
+    fprintf(stderr, "%s/%" PRIu64 ": step %" PRId64 " of %" PRId64 " (epoch %d/%d), loss %.3f, std %.2f of start, %.0f img/s, %s left\n",
+            event->cell, event->seed, event->step, event->steps, event->epoch, event->epochs, event->scalars->loss, event->scalars->std_ratio,
+            event->images_per_second, left);
+}
+
+void bl_progress_show(void *context, const bl_event *event) {
+    bl_progress_bar *bar = context;
+    char spent[16];
+    if (event->kind == BL_EVENT_STEP) {
+        show_step(bar, event);
+        return;
+    }
+    if (event->kind == BL_EVENT_EPOCH) return;
+    bl_progress_end(bar);
+    fprintf(stderr, "%s/%" PRIu64 ": ", event->cell, event->seed);
+    switch (event->kind) {
+    case BL_EVENT_BEGIN:
+        bar->last_percent = -1;
+        if (event->resumed_from)
+            fprintf(stderr, "continuing from step %" PRId64 " of %" PRId64 "\n", event->resumed_from, event->steps);
+        else
+            fprintf(stderr, "%" PRId64 " steps, %d epochs\n", event->steps, event->epochs);
+        break;
+    case BL_EVENT_EVALUATION:
+        if (event->measurement->epoch) fprintf(stderr, "%s %.2f %% after epoch %d\n", event->measurement->row, event->measurement->value, event->measurement->epoch);
+        else fprintf(stderr, "%s %.2f %% before training\n", event->measurement->row, event->measurement->value);
+        break;
+    case BL_EVENT_SKIPPED:
+        fprintf(stderr, "finished before, skipped\n");
+        break;
+    case BL_EVENT_BUSY:
+        fprintf(stderr, "another process is at it, skipped\n");
+        break;
+    case BL_EVENT_END:
+        duration(event->seconds, spent);
+        fprintf(stderr, "finished, %s of training\n", spent);
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,19 @@
+// progress.h - shows a run's events: one bar on a terminal, plain lines elsewhere; measurements as they come. All on stderr.
+
+#ifndef BL_COMMANDS_PROGRESS_H
+#define BL_COMMANDS_PROGRESS_H
+
+#include "run/trainer.h" // bl_event
+
+typedef struct bl_progress_bar { // start from {0}
+    bool is_terminal;
+    bool line_open;     // a bar stands on the current line
+    double last_drawn;  // seconds
+    int last_percent;   // of plain lines
+} bl_progress_bar;
+
+bl_progress_bar bl_progress_bar_create(void);
+void bl_progress_show(void *bar, const bl_event *event); // a bl_sink's function
+void bl_progress_end(bl_progress_bar *bar);              // closes an open line
+
+#endif

@@ -1,0 +1,25 @@
+#include "run/report.h"
+
+#include <stdio.h>
+
+#include "commands/command.h"
+
+static int run(int argc, char **argv) {
+    bl_arguments arguments;
+    bl_experiment *experiment = NULL;
+    bl_text summary = {0};
+    if (bl_arguments_parse(&arguments, argc, argv, "") || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
+    const int status = bl_report_write(experiment, arguments.results, &summary);
+    if (!status) fputs(summary.chars, stdout);
+    bl_text_free(&summary);
+    bl_experiment_free(experiment);
+    return status;
+}
+
+const bl_command bl_command_report = {
+        "report", "rebuild a study's tables and plots from its run files",
+        "byolab report FILE [options]\n\n"
+        "Writes into results/<study>/: measurements.csv (a row a measurement), steps.csv (loss and std by step), aggregate.csv\n"
+        "(mean, sd, 95 % interval over seeds), curves.svg with the published points, and report.md. Everything is rebuilt from the\n"
+        "run files alone: the same bytes each time.\n\n",
+        run};

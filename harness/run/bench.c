@@ -1,0 +1,181 @@
+#include "run/bench.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"       // bl_seconds
+#include "base/random.h"     // bl_random_stream
+#include "datasets/loader.h" // bl_loader
+#include "graph/op.h"        // bl_op_rules
+#include "run/model.h"       // bl_model
+
+// 2 a multiply-add. Only what grows with a product of three sizes counts.
+static double node_flop(const bl_node *node) {
+    const bl_tensor *const *in = (const bl_tensor *const *)node->inputs;
+    switch (node->op) {
+    case BL_OP_CONVOLUTION: return 2.0 * (double)bl_shape_count(&node->outputs[0]->shape) * (double)bl_shape_count(&in[1]->shape) / (double)in[1]->shape.dims[0];
+    case BL_OP_CONVOLUTION_BACKWARD_DATA: return 2.0 * (double)bl_shape_count(&in[0]->shape) * (double)bl_shape_count(&in[1]->shape) / (double)in[1]->shape.dims[0];
+    case BL_OP_CONVOLUTION_BACKWARD_WEIGHTS: {
+        const bl_shape *w = &node->outputs[0]->shape;
+        return 2.0 * (double)bl_shape_count(&in[1]->shape) * (double)bl_shape_count(w) / (double)w->dims[0];
+    }
+    case BL_OP_LINEAR: return 2.0 * (double)in[0]->shape.dims[0] * (double)bl_shape_count(&in[1]->shape);
+    case BL_OP_LINEAR_BACKWARD_DATA: return 2.0 * (double)in[0]->shape.dims[0] * (double)bl_shape_count(&in[1]->shape);
+    case BL_OP_LINEAR_BACKWARD_WEIGHTS: return 2.0 * (double)in[0]->shape.dims[0] * (double)bl_shape_count(&node->outputs[0]->shape);
+    default: return 0;
+    }
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int compare_kinds(const void *a, const void *b) {
+    const bl_bench_kind *x = a, *y = b;
+    return (x->seconds < y->seconds) - (x->seconds > y->seconds);
+}
+
+static int timed_steps(bl_plan *plan, int count, double *seconds) {
+    for (int i = 0; i < count; i++) {
+        const double start = bl_seconds();
+        if (bl_plan_step(plan, 0, BL_PHASE_MICRO | BL_PHASE_UPDATE)) return BL_FAILED;
+        seconds[i] = bl_seconds() - start;
+    }
+    return BL_OK;
+}
+
+// A square product large enough to be bound by arithmetic, best of ten.
+static int measure_peak(bl_backend *backend, bl_dtype dtype, double *gflops) {
+    enum { SIDE = 2048 };
+    const bl_segment weights = {.name = "weight", .shape = {2, {SIDE, SIDE}}, .init = {BL_INIT_UNIFORM_FAN_IN, SIDE}};
+    bl_layout *layout = NULL;
+    bl_graph *graph = NULL;
+    bl_store *store = NULL;
+    bl_plan *plan = NULL;
+    bl_tensor *x, *w;
+    float *host;
+    int network, segment, status = BL_FAILED;
+    double best = 1e9, seconds;
+    const bl_compile_options options = {.accumulate = 1};
+    if (bl_layout_create(&layout) || bl_layout_network(layout, "peak", false, &network) ||
+        bl_layout_parameter(layout, network, &weights, &segment) || bl_graph_create(&graph, layout) ||
+        bl_graph_input(graph, "x", dtype, (bl_shape){2, {SIDE, SIDE}}, &x) ||
+        bl_graph_stored(graph, (bl_place){network, BL_PARAMETERS, segment}, &w) ||
+        bl_graph_node(graph, BL_OP_LINEAR, "product", NULL, (bl_tensor *[]){x, w, NULL}, 3, NULL))
+        goto done;
+    bl_graph_seal(graph);
+    if (bl_store_create(backend, layout, &store) || bl_store_initialize(store, 0, false) || bl_plan_compile(store, graph, &options, &plan) ||
+        bl_plan_slot(plan, 0, x, &host))
+        goto done;
+    for (int i = 0; i < SIDE * SIDE; i++) host[i] = (float)(i % 17) / 17 - 0.5f;
+    for (int i = 0; i < 10; i++) {
+        const double start = bl_seconds();
+        if (bl_plan_step(plan, 0, BL_PHASE_MICRO)) goto done;
+        seconds = bl_seconds() - start;
+        if (seconds < best) best = seconds;
+    }
+    *gflops = 2.0 * SIDE * SIDE * SIDE / best / 1e9;
+    status = BL_OK;
+done:
+    bl_plan_free(plan);
+    bl_store_free(store);
+    bl_graph_free(graph);
+    bl_layout_free(layout);
+    return status;
+}
+
+static int measure_views(const bl_cell *cell, double *views_per_second) {
+    enum { IMAGES = 512 };
+    const int side = cell->model.image_size;
+    bl_dataset *dataset = NULL;
+    bl_loader *loader = NULL;
+    uint32_t samples[IMAGES];
+    float *views = NULL;
+    int status = BL_FAILED;
+    double best = 1e9;
+    if (bl_dataset_open(&dataset, &cell->data) || bl_loader_create(&loader, dataset, BL_TRAIN, cell->views, BL_VIEWS, 0, 1, 1)) goto done;
+    if (!(views = bl_alloc((size_t)BL_VIEWS * IMAGES * side * side * 3 * sizeof *views))) goto done;
+    for (int i = 0; i < IMAGES; i++) samples[i] = (uint32_t)(i % bl_dataset_count(dataset, BL_TRAIN));
+    for (uint32_t round = 0; round < 4; round++) {
+        const double start = bl_seconds();
+        if (bl_loader_submit(loader, 0, samples, IMAGES, round, views) || bl_loader_wait(loader, 0)) goto done;
+        if (bl_seconds() - start < best) best = bl_seconds() - start;
+    }
+    *views_per_second = BL_VIEWS * IMAGES / best;
+    status = BL_OK;
+done:
+    bl_loader_free(loader);
+    bl_dataset_close(dataset);
+    bl_free(views);
+    return status;
+}
+
+static void add_node(bl_bench *result, const bl_node_report *row, int steps, double flop[32]) {
+    const char *name = bl_op_rules[row->node->op]->name;
+    int k = 0;
+    while (k < result->kind_count && result->kinds[k].name != name) k++;
+    if (k == result->kind_count) result->kinds[result->kind_count++] = (bl_bench_kind){.name = name};
+    result->kinds[k].seconds += row->seconds / steps;
+    result->kinds[k].count++;
+    flop[k] += node_flop(row->node);
+}
+
+static int time_nodes(bl_plan *plan, int steps, bl_bench *result) {
+    double seconds[8], flop[32] = {0}, total = 0;
+    bl_plan_report report;
+    const bl_backend_table *table = plan->backend->table;
+    if (steps > 8) steps = 8;
+    table->timing(plan, true);
+    if (timed_steps(plan, steps, seconds)) return BL_FAILED;
+    table->timing(plan, false);
+    table->report(plan, &report);
+    for (int i = 0; i < report.count; i++) add_node(result, &report.rows[i], steps, flop);
+    for (int k = 0; k < result->kind_count; k++) total += result->kinds[k].seconds;
+    for (int k = 0; k < result->kind_count; k++) {
+        result->kinds[k].share = total > 0 ? result->kinds[k].seconds / total : 0;
+        result->kinds[k].gflops = result->kinds[k].seconds > 0 ? flop[k] / result->kinds[k].seconds / 1e9 : 0;
+    }
+    qsort(result->kinds, (size_t)result->kind_count, sizeof *result->kinds, compare_kinds);
+    return BL_OK;
+}
+
+int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options, bl_bench *result) {
+    const bl_backend_options open = {.threads = machine->threads, .isa = machine->isa};
+    bl_backend *backend = NULL;
+    bl_model model = {0};
+    bl_cell timed = *cell; // without evaluations: their plan would only take memory
+    timed.evaluation_count = 0;
+    double *seconds = NULL;
+    float *host;
+    bl_plan_report report;
+    int status = BL_FAILED;
+    *result = (bl_bench){0};
+    if (bl_backend_open(&backend, machine->backend, &open) || bl_model_create(&model, backend, &timed, 0) ||
+        bl_plan_slot(model.training, 0, model.step.images, &host) || !(seconds = bl_alloc((size_t)(options->steps + options->warmup) * sizeof *seconds)))
+        goto done;
+    bl_random random = bl_random_stream(0, "bench", 0, 0, 0);
+    for (int64_t i = 0; i < bl_shape_count(&model.step.images->shape); i++) host[i] = (float)bl_random_normal(&random);
+    if (bl_store_scalar(model.store, BL_SCALAR_STEP, 1) || bl_store_scalar(model.store, BL_SCALAR_LEARNING_RATE, cell->train.learning_rate) ||
+        bl_store_scalar(model.store, BL_SCALAR_TAU, cell->train.tau) || timed_steps(model.training, options->warmup, seconds) ||
+        timed_steps(model.training, options->steps, seconds))
+        goto done;
+    qsort(seconds, (size_t)options->steps, sizeof *seconds, compare_doubles);
+    result->step_seconds = seconds[options->steps / 2];
+    result->best = cell->train.batch / seconds[0];
+    result->median = cell->train.batch / result->step_seconds;
+    for (int i = 0; i < model.step.graph->node_count; i++) result->gflop += node_flop(model.step.graph->nodes[i]) / 1e9;
+    if (options->nodes && (time_nodes(model.training, options->steps, result) || measure_peak(backend, cell->model.precision, &result->peak_gflops) ||
+                           measure_views(cell, &result->views_per_second)))
+        goto done;
+    backend->table->report(model.training, &report);
+    result->arena_bytes = report.arena_bytes;
+    result->packed_bytes = report.packed_bytes;
+    result->staging_bytes = report.staging_bytes;
+    status = BL_OK;
+done:
+    bl_free(seconds);
+    bl_model_free(&model);
+    bl_backend_close(backend);
+    return status;
+}

@@ -1,0 +1,37 @@
+// bench.h - how fast a cell's training step runs here, and where the time goes.
+//
+// Inside the timed window: one whole step (forward, backward, optimiser, EMA) on a batch that is ready in its staging slot.
+// Outside: views and loading (measured apart), evaluation, checkpoints. The machine's peak is a large matrix product by the same
+// backend in the same run, so that the figure means something on a machine nobody else has.
+
+#ifndef BL_RUN_BENCH_H
+#define BL_RUN_BENCH_H
+
+#include "run/experiment.h" // bl_cell, bl_machine
+
+typedef struct bl_bench_options {
+    int steps;  // timed, after `warmup`
+    int warmup;
+    bool nodes; // time every node (costs a clock read each; the step time comes from a pass without)
+} bl_bench_options;
+
+typedef struct bl_bench_kind { // all nodes of one operator
+    const char *name;
+    double seconds, share, gflops; // a step; part of the step; 0 where an operator is no arithmetic to speak of
+    int count;
+} bl_bench_kind;
+
+typedef struct bl_bench {
+    double best, median;           // images a second over the timed steps
+    double step_seconds;           // of the median step
+    double gflop;                  // arithmetic of one step: convolutions and linear layers, 2 a multiply-add
+    double peak_gflops;            // of the large matrix product, in the step's precision
+    double views_per_second;       // one loader thread
+    size_t arena_bytes, packed_bytes, staging_bytes;
+    bl_bench_kind kinds[32];       // falling by seconds
+    int kind_count;
+} bl_bench;
+
+BL_CHECK int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options, bl_bench *result);
+
+#endif

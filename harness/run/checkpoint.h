@@ -1,0 +1,33 @@
+// checkpoint.h - a run between two steps: every block of the store that training moves, the trainer's place, the history.
+//
+// A checkpoint is a run file (run_file.h) whose status is "incomplete". What it restores continues bit for bit on the same
+// machine kind, threads and backend; elsewhere the run is marked mixed.
+
+#ifndef BL_RUN_CHECKPOINT_H
+#define BL_RUN_CHECKPOINT_H
+
+#include "run/evaluate.h" // bl_evaluator
+#include "run/history.h"  // bl_history
+#include "run/identity.h" // bl_identity
+
+typedef struct bl_progress { // where a run stands
+    int64_t step;            // finished updates
+    double seconds;          // spent training so far, over all sessions
+    bool mixed;              // parts of the run were made by different machines or thread counts
+} bl_progress;
+
+BL_CHECK int bl_checkpoint_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_model *model,
+                                 const bl_progress *progress, const bl_history *history);
+
+// *found is false where there is none. A damaged checkpoint is an error: it says so and what to do.
+BL_CHECK int bl_checkpoint_read(const char *path, const bl_identity *identity, const bl_run_request *request, bl_model *model,
+                                bl_progress *progress, bl_history *history, bool *found);
+
+// The final run file: manifest, history, weights by torchvision's names, features where the cell saves them, timing.
+BL_CHECK int bl_run_file_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_evaluator *evaluator,
+                               const bl_progress *progress, const bl_history *history);
+
+// The weights of a final run file into the store, and where its training stood.
+BL_CHECK int bl_run_file_restore(const char *path, const bl_run_reader *reader, bl_model *model, bl_progress *progress);
+
+#endif

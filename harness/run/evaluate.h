@@ -1,0 +1,30 @@
+// evaluate.h - the rows under `evaluate:` of a cell, measured on a model's store as it stands.
+
+#ifndef BL_RUN_EVALUATE_H
+#define BL_RUN_EVALUATE_H
+
+#include "base/threads.h"     // bl_pool
+#include "datasets/dataset.h" // bl_dataset
+#include "run/history.h"      // bl_history
+#include "run/model.h"        // bl_model
+
+typedef struct bl_evaluator { // borrowed by the functions below
+    bl_model *model;
+    const bl_cell *cell;
+    const bl_dataset *dataset;
+    bl_pool *pool;             // for the neighbours
+    int loader_threads;
+    void (*measured)(void *context, const bl_measurement *measurement); // after each row; may be NULL
+    void *context;
+} bl_evaluator;
+
+// Every row due after `epoch` finished epochs that the history lacks is measured and added to it.
+BL_CHECK int bl_evaluate(const bl_evaluator *evaluator, int epoch, bl_history *history);
+
+// Whether the history holds every row due at `epoch`.
+bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history);
+
+// Features of the first `rows` images of a split (0: all): rows x width floats, bl_free'd by the caller.
+BL_CHECK int bl_extract_features(const bl_evaluator *evaluator, bl_split split, int64_t rows, float **values);
+
+#endif

@@ -1,0 +1,91 @@
+#include "run/identity.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/digest.h" // bl_digest_hex
+
+void bl_run_id(const bl_cell *cell, uint64_t seed, char out[65]) {
+    char text[128];
+    const int size = snprintf(text, sizeof text, "%s %" PRIu64, cell->train_id, seed);
+    bl_digest_hex(text, (size_t)size, out);
+}
+
+void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request *request, const bl_backend *backend,
+                    const bl_dataset *dataset) {
+    char id[65];
+    bl_text machine = {0};
+    bl_run_id(request->cell, request->seed, id);
+    identity->run_id = bl_arena_copy(arena, id);
+    backend->table->describe(backend, &machine);
+    bl_text_add(&machine, "host_isa: " BYOLAB_ISA "\n");
+    identity->machine = bl_arena_copy(arena, machine.chars);
+    bl_text_free(&machine);
+    bl_dataset_digest(dataset, identity->dataset_digest);
+}
+
+int bl_identity_put(const bl_identity *identity, const bl_run_request *request, const bl_model *model, const char *status,
+                    bl_run_writer *writer) {
+    const bl_experiment *experiment = request->experiment;
+    const int64_t seed = (int64_t)request->seed;
+    const struct {
+        const char *path, *text;
+    } rows[] = {
+            {"/manifest/status", status},
+            {"/manifest/study", experiment->study},
+            {"/manifest/cell", request->cell->name},
+            {"/manifest/backend", experiment->machine.backend},
+            {"/manifest/run_id", identity->run_id},
+            {"/manifest/train_id", request->cell->train_id},
+            {"/manifest/graph_digest", model->step.graph->digest},
+            {"/manifest/dataset_digest", identity->dataset_digest},
+            {"/manifest/resolved", request->cell->resolved},
+            {"/manifest/version", BYOLAB_VERSION},
+            {"/host/machine", identity->machine},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (bl_run_put_text(writer, rows[i].path, rows[i].text)) return BL_FAILED;
+    return bl_run_put_i64(writer, "/manifest/seed", &seed, (int64_t[]){1}, 1);
+}
+
+// The first line in which two resolved files differ, as "theirs" and "ours".
+static void first_difference(const char *theirs, const char *ours, bl_text *text) {
+    while (*theirs && *ours) {
+        const size_t a = strcspn(theirs, "\n"), b = strcspn(ours, "\n");
+        if (a != b || memcmp(theirs, ours, a) != 0) break;
+        theirs += a + (theirs[a] == '\n');
+        ours += b + (ours[b] == '\n');
+    }
+    theirs += strspn(theirs, " ");
+    ours += strspn(ours, " ");
+    bl_text_add(text, "it has `%.*s`, the experiment says `%.*s`", (int)strcspn(theirs, "\n"), theirs, (int)strcspn(ours, "\n"), ours);
+}
+
+int bl_identity_check(const bl_run_request *request, const bl_run_reader *reader, const char *path) {
+    char *theirs = NULL, *resolved = NULL, ours[65];
+    int status = BL_FAILED;
+    bl_run_id(request->cell, request->seed, ours);
+    if (bl_run_get_text(reader, "/manifest/run_id", &theirs) || bl_run_get_text(reader, "/manifest/resolved", &resolved)) goto done;
+    if (!strcmp(theirs, ours)) {
+        status = BL_OK;
+        goto done;
+    }
+    bl_text difference = {0};
+    first_difference(resolved, request->cell->resolved, &difference);
+    bl_fail("%s: this run was made by another recipe: %s; move the file away, or give the experiment another name", path,
+            difference.chars);
+    bl_text_free(&difference);
+done:
+    bl_free(theirs);
+    bl_free(resolved);
+    return status;
+}
+
+int bl_identity_same_machine(const bl_identity *identity, const bl_run_reader *reader, bool *same) {
+    char *machine;
+    if (bl_run_get_text(reader, "/host/machine", &machine)) return BL_FAILED;
+    *same = !strcmp(machine, identity->machine);
+    bl_free(machine);
+    return BL_OK;
+}

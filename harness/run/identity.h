@@ -1,0 +1,33 @@
+// identity.h - what makes a run this run: the manifest that stands in its checkpoint and its run file.
+
+#ifndef BL_RUN_IDENTITY_H
+#define BL_RUN_IDENTITY_H
+
+#include "backends/backend.h" // bl_backend
+#include "run/model.h"        // bl_model
+#include "run/run_file.h"     // bl_run_writer, bl_run_reader
+#include "run/trainer.h"      // bl_run_request
+
+typedef struct bl_identity { // strings owned by the arena of bl_identity_of
+    const char *run_id;      // SHA-256 of train id and seed
+    const char *machine;     // what `describe` says, and the host code's instruction set: bit for bit only where this is equal
+    char dataset_digest[65];
+} bl_identity;
+
+// The run's id alone, 64 hexadecimal digits.
+void bl_run_id(const bl_cell *cell, uint64_t seed, char out[65]);
+
+void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request *request, const bl_backend *backend,
+                    const bl_dataset *dataset);
+
+// /manifest/*, /host/*. `status` is "complete" or "incomplete".
+BL_CHECK int bl_identity_put(const bl_identity *identity, const bl_run_request *request, const bl_model *model, const char *status,
+                             bl_run_writer *writer);
+
+// Fails where the file is another recipe's; the message names the first line in which the recipes differ.
+BL_CHECK int bl_identity_check(const bl_run_request *request, const bl_run_reader *reader, const char *path);
+
+// Whether the file was written by the same machine kind, backend and threads.
+BL_CHECK int bl_identity_same_machine(const bl_identity *identity, const bl_run_reader *reader, bool *same);
+
+#endif

@@ -1,0 +1,29 @@
+// model.h - one cell on one backend: layout, store, the training plan and the plan that extracts features.
+
+#ifndef BL_RUN_MODEL_H
+#define BL_RUN_MODEL_H
+
+#include "backends/backend.h" // bl_backend, bl_store, bl_plan
+#include "run/experiment.h"   // bl_cell, bl_machine
+
+#define BL_FEATURE_ROWS 250 // images a step of feature extraction; divides CIFAR's splits
+
+typedef struct bl_model { // start from {0}; owns everything it points to but the backend
+    bl_backend *backend;
+    bl_layout *layout;
+    bl_byol_graph step;
+    bl_features_graph features;
+    bl_store *store;
+    bl_plan *training, *extraction;
+} bl_model;
+
+// Builds the graphs, makes the store, fills it with the initial weights of `seed`, compiles. The extraction plan is compiled only
+// where the cell evaluates.
+BL_CHECK int bl_model_create(bl_model *model, bl_backend *backend, const bl_cell *cell, uint64_t seed);
+void bl_model_free(bl_model *model);
+
+// Names the first tensor, in the order of the graph, with a value that is not finite when the micro phase of `images` (what the
+// slot of the failing step held) runs again with everything observed.
+BL_CHECK int bl_model_first_bad(bl_model *model, const float *images, const char **name);
+
+#endif
