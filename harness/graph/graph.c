@@ -127,11 +127,14 @@ static bool is_optional(const char *slot) {
 // Whether the operands are as many as the rule says, and none is missing.
 static int check_operands(const bl_node *node) {
     const bl_op_rule *rule = bl_op_rules[node->op];
-    int slots = 0, repeats = 0;
-    while (slots < BL_MAX_INPUTS && rule->inputs[slots]) slots++;
-    if (slots && rule->inputs[slots - 1][strlen(rule->inputs[slots - 1]) - 1] == '*') repeats = 1;
-    if (node->input_count < slots - repeats || (!repeats && node->input_count > slots))
-        return bl_op_fail(node, "takes %d inputs, got %d", slots, node->input_count);
+    int slots = 0, required = 0, repeats = 0;
+    for (; slots < BL_MAX_INPUTS && rule->inputs[slots]; slots++) {
+        const char last = rule->inputs[slots][strlen(rule->inputs[slots]) - 1];
+        repeats = last == '*';
+        if (last != '*' && last != '?') required = slots + 1;
+    }
+    if (node->input_count < required || (!repeats && node->input_count > slots))
+        return bl_op_fail(node, "takes %d inputs, got %d", required, node->input_count);
     for (int i = 0; i < node->input_count; i++)
         if (!node->inputs[i] && (i >= slots || !is_optional(rule->inputs[i])))
             return bl_op_fail(node, "input '%s' is missing", rule->inputs[i < slots ? i : slots - 1]);
