@@ -88,16 +88,18 @@ static void moments_are_those_of_the_distributions(void **state) {
 
 static void below_is_unbiased(void **state) {
     (void)state;
-    // A remainder of 32 bits by 3 x 2^30 would fall into the first third half of the time.
+    // Of 3 x 2^30 values, a bare remainder of 32 bits would prefer the first third, a bare product the multiples of three.
     enum { DRAWS = 100000 };
     bl_random random = bl_random_stream(0, "below", 0, 0, 0);
-    int first_third = 0;
+    int first_third = 0, multiples = 0;
     for (int i = 0; i < DRAWS; ++i) {
         uint32_t value = bl_random_below(&random, 3u << 30);
         assert_true(value < 3u << 30);
         first_third += value < 1u << 30;
+        multiples += value % 3 == 0;
     }
     assert_true(fabs(first_third / (double)DRAWS - 1.0 / 3) < 0.0075); // five standard errors
+    assert_true(fabs(multiples / (double)DRAWS - 1.0 / 3) < 0.0075);
     assert_int_equal(bl_random_below(&random, 1), 0);
 }
 
