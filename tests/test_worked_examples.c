@@ -1,0 +1,362 @@
+// Operators on numbers small enough to work out by hand, on every backend present.
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/isolate.h"
+#include "base/memory.h"
+#include "support.h"
+
+typedef const double *values;
+
+typedef struct example {
+    bl_layout *layout;
+    bl_graph *graph;
+    bl_node *node;
+} example;
+
+static void begin(example *e) {
+    *e = (example){0};
+    assert_ok(bl_layout_create(&e->layout));
+    assert_ok(bl_graph_create(&e->graph, e->layout));
+}
+
+static bl_tensor *input(example *e, const char *name, bl_shape shape) {
+    bl_tensor *tensor;
+    assert_ok(bl_graph_input(e->graph, name, BL_F32, shape, &tensor));
+    return tensor;
+}
+
+static bl_tensor *stored(example *e, int network, bl_block_kind block, int segment) {
+    bl_tensor *tensor;
+    assert_ok(bl_graph_stored(e->graph, (bl_place){network, block, segment}, &tensor));
+    return tensor;
+}
+
+static bl_tensor *scalar(example *e, bl_scalar which) {
+    return stored(e, BL_SCALAR_NETWORK, BL_PARAMETERS, which);
+}
+
+static int network(example *e, const char *name, bool trainable) {
+    int index;
+    assert_ok(bl_layout_network(e->layout, name, trainable, &index));
+    return index;
+}
+
+static int segment(example *e, int which, bl_segment description) {
+    int index;
+    assert_ok(bl_layout_parameter(e->layout, which, &description, &index));
+    return index;
+}
+
+static bl_tensor *buffer(example *e, int which, const char *name) {
+    int index;
+    assert_ok(bl_layout_buffer(e->layout, which, name, (bl_shape){1, {1}}, (bl_init){BL_INIT_ZERO, 0}, &index));
+    return stored(e, which, BL_BUFFERS, index);
+}
+
+static void node(example *e, bl_op op, bl_attributes attributes, bl_tensor *const *inputs, int count) {
+    assert_ok(bl_graph_node(e->graph, op, "node", &attributes, inputs, count, &e->node));
+}
+
+// Every backend must leave `expected`, one pointer a result (NULL: any values), f32 apart.
+static void expect(const example *e, const values *inputs, const values *expected) {
+    const bl_tensor *tensors[BL_MAX_RESULTS];
+    const int count = bl_isolate_results(e->node, tensors);
+    for (const char *const *name = bl_backend_names(); *name; name++) {
+        bl_backend *backend;
+        assert_ok(bl_backend_open(&backend, *name, &(bl_backend_options){.threads = 1, .isa = ""}));
+        double *results[BL_MAX_RESULTS] = {0};
+        for (int i = 0; i < count; i++) results[i] = bl_alloc((size_t)bl_shape_count(&tensors[i]->shape) * sizeof(double));
+        assert_ok(bl_isolate_run(backend, e->node, e->layout, inputs, results));
+        for (int i = 0; i < count; i++)
+            for (int64_t k = 0; expected[i] && k < bl_shape_count(&tensors[i]->shape); k++)
+                if (!(fabs(results[i][k] - expected[i][k]) <= 2e-6 * fmax(1, fabs(expected[i][k]))))
+                    fail_msg("%s: %s[%d] is %.9g, should be %.9g", *name, tensors[i]->name, (int)k, results[i][k], expected[i][k]);
+        for (int i = 0; i < count; i++) bl_free(results[i]);
+        bl_backend_close(backend);
+    }
+}
+
+static void end(example *e) {
+    bl_graph_free(e->graph);
+    bl_layout_free(e->layout);
+}
+
+// ---- loss and std ----
+
+static void expect_loss(bl_pairing pairing, values p, values z, double loss) {
+    example e;
+    begin(&e);
+    bl_tensor *operands[] = {input(&e, "p", (bl_shape){2, {2, 2}}), input(&e, "z", (bl_shape){2, {2, 2}})};
+    node(&e, BL_OP_BYOL_LOSS, (bl_attributes){.groups = 2, .pairing = pairing}, operands, 2);
+    expect(&e, (values[]){p, z}, (values[]){&loss});
+    end(&e);
+}
+
+static const double three_four[] = {3, 4, /* view 2 */ 1, 0}, axes[] = {1, 0, /* view 2 */ 0, 2};
+
+static void crossed_loss_pairs_each_view_with_the_other(void **state) {
+    (void)state;
+    expect_loss(BL_CROSSED, three_four, axes, (2 - 2 * 4. / 5) + (2 - 2 * 1)); // (3,4) with (0,2), (1,0) with (1,0)
+}
+
+static void same_view_loss_pairs_each_view_with_itself(void **state) {
+    (void)state;
+    expect_loss(BL_SAME_VIEW, three_four, axes, (2 - 2 * 3. / 5) + (2 - 2 * 0)); // (3,4) with (1,0), (1,0) with (0,2)
+}
+
+static void loss_runs_from_zero_to_eight(void **state) {
+    (void)state;
+    const double opposite[] = {-3, -4, -1, 0};
+    expect_loss(BL_SAME_VIEW, three_four, three_four, 0);
+    expect_loss(BL_SAME_VIEW, three_four, opposite, 8);
+}
+
+static void row_of_zeros_has_cosine_zero(void **state) {
+    (void)state;
+    const double zeros[4] = {0};
+    expect_loss(BL_CROSSED, zeros, axes, 4);
+}
+
+static void loss_gradient_is_at_right_angles_to_its_row(void **state) {
+    (void)state;
+    example e;
+    begin(&e);
+    bl_tensor *operands[] = {input(&e, "p", (bl_shape){2, {2, 2}}), input(&e, "z", (bl_shape){2, {2, 2}})};
+    node(&e, BL_OP_BYOL_LOSS_BACKWARD, (bl_attributes){.groups = 2, .pairing = BL_CROSSED}, operands, 2);
+    // -2 (z/|z| - cos p/|p|) / |p|: for p = (3,4), z = (0,2): -2 ((0,1) - .8 (.6,.8)) / 5. (1,0) with (1,0): no gradient.
+    const double dp[] = {0.192, -0.144, 0, 0};
+    // For z = (0,2), p = (3,4): -2 ((.6,.8) - .8 (0,1)) / 2.
+    const double dz[] = {0, 0, -0.6, 0};
+    expect(&e, (values[]){three_four, axes}, (values[]){dp, dz});
+    end(&e);
+}
+
+static void expect_std(values z, double std) {
+    example e;
+    begin(&e);
+    bl_tensor *rows = input(&e, "z", (bl_shape){2, {4, 2}});
+    node(&e, BL_OP_PROJECTION_STD, (bl_attributes){.groups = 2}, &rows, 1);
+    expect(&e, &z, (values[]){&std});
+    end(&e);
+}
+
+static void std_of_one_direction_is_zero(void **state) {
+    (void)state;
+    expect_std((const double[]){3, 4, 6, 8, /* view 2 */ 3, 4, 0.3, 0.4}, 0); // lengths do not count
+}
+
+static void std_is_the_root_of_one_less_the_mean_cosine_of_each_view(void **state) {
+    (void)state;
+    // View 1: opposite rows, pairwise cosines 1 and -1: mean 0. View 2: right angles: mean 1/2.
+    expect_std((const double[]){2, 0, -5, 0, /* view 2 */ 1, 0, 0, 3}, sqrt((1 + 0.5) / 2));
+}
+
+// ---- batch norm ----
+
+static void each_group_of_a_batch_norm_has_statistics_of_its_own(void **state) {
+    (void)state;
+    example e;
+    begin(&e);
+    const int online = network(&e, "online", true);
+    const int gamma = segment(&e, online, (bl_segment){.name = "weight", .shape = {1, {1}}});
+    const int beta = segment(&e, online, (bl_segment){.name = "bias", .shape = {1, {1}}});
+    bl_tensor *operands[] = {input(&e, "x", (bl_shape){2, {4, 1}}), stored(&e, online, BL_PARAMETERS, gamma),
+                             stored(&e, online, BL_PARAMETERS, beta)};
+    node(&e, BL_OP_BATCH_NORM, (bl_attributes){.groups = 2, .epsilon = 3}, operands, 3);
+    const double x[] = {4, 6, /* group 2 */ 0, 2}; // variance 1 and 1, so sqrt(variance + 3) = 2
+    const double y[] = {9, 11, 9, 11}, mean[] = {5, 1}, variance[] = {1, 1};
+    expect(&e, (values[]){x, (const double[]){2}, (const double[]){10}}, (values[]){y, mean, variance});
+    end(&e);
+}
+
+static void running_averages_take_each_group_in_order_and_unbiased(void **state) {
+    (void)state;
+    example e;
+    begin(&e);
+    const int online = network(&e, "online", true);
+    bl_tensor *operands[] = {input(&e, "mean", (bl_shape){2, {2, 1}}), input(&e, "variance", (bl_shape){2, {2, 1}}),
+                             buffer(&e, online, "running_mean"), buffer(&e, online, "running_var")};
+    node(&e, BL_OP_RUNNING_AVERAGE, (bl_attributes){.momentum = 0.1, .rows = 5}, operands, 4);
+    const double means[] = {1, 2}, variances[] = {0.8, 1.6}; // unbiased: 1 and 2
+    expect(&e, (values[]){means, variances, (const double[]){0}, (const double[]){1}},
+           (values[]){(const double[]){0.9 * 0.1 + 0.2}, (const double[]){0.9 * 1 + 0.2}});
+    end(&e);
+}
+
+// ---- optimisers: one network of two segments, a weight that decays and one that learns ten times as fast ----
+
+enum { block = 48, second = 16, third = 32 }; // floats; where the other segments begin
+
+static int two_rules(example *e, const char *name, bool trainable) {
+    const int made = network(e, name, trainable);
+    segment(e, made, (bl_segment){.name = "weight", .shape = {1, {2}}, .lr_scale = 1, .decay = true});
+    segment(e, made, (bl_segment){.name = "fast", .shape = {1, {1}}, .lr_scale = 10});
+    segment(e, made, (bl_segment){.name = "frozen", .shape = {1, {1}}, .lr_scale = 1, .decay = true, .frozen = true});
+    return made;
+}
+
+static void sgd(example *e, bl_attributes attributes) {
+    begin(e);
+    const int online = two_rules(e, "online", true);
+    bl_tensor *operands[] = {stored(e, online, BL_PARAMETERS, BL_WHOLE_BLOCK), stored(e, online, BL_GRADIENTS, BL_WHOLE_BLOCK),
+                             stored(e, online, BL_MOMENT1, BL_WHOLE_BLOCK), scalar(e, BL_SCALAR_LEARNING_RATE),
+                             scalar(e, BL_SCALAR_FINITE)};
+    node(e, BL_OP_SGD, attributes, operands, 5);
+}
+
+static const double rate = 0.1, one = 1, zero = 0, no_values[block] = {0};
+static const double parameters[block] = {1, 2, [second] = 3, [third] = 4}, gradients[block] = {0.5, -1, [second] = 0.25, [third] = 1};
+static const double velocities[block] = {0, 2, [second] = 1};
+
+static void sgd_adds_decay_to_the_gradient_and_remembers(void **state) {
+    (void)state;
+    example e;
+    sgd(&e, (bl_attributes){.momentum = 0.5, .weight_decay = 0.2});
+    // gradients with decay: .7, -.6, .25; velocities: .7, .4, .75
+    const double moved[block] = {1 - 0.07, 2 - 0.04, [second] = 3 - 0.75, [third] = 4}, remembered[block] = {0.7, 0.4, [second] = 0.75};
+    expect(&e, (values[]){parameters, gradients, velocities, &rate, &one}, (values[]){moved, no_values, remembered});
+    end(&e);
+}
+
+static void nesterov_looks_one_step_ahead(void **state) {
+    (void)state;
+    example e;
+    sgd(&e, (bl_attributes){.momentum = 0.5, .nesterov = true, .weight_decay = 0.2});
+    // gradient + .5 velocity: .7 + .35, -.6 + .2, .25 + .375
+    const double moved[block] = {1 - 0.105, 2 + 0.04, [second] = 3 - 0.625, [third] = 4};
+    expect(&e, (values[]){parameters, gradients, velocities, &rate, &one}, (values[]){moved, no_values, NULL});
+    end(&e);
+}
+
+static void nothing_moves_once_a_value_was_not_finite(void **state) {
+    (void)state;
+    example e;
+    sgd(&e, (bl_attributes){.momentum = 0.5, .weight_decay = 0.2});
+    expect(&e, (values[]){parameters, gradients, velocities, &rate, &zero}, (values[]){parameters, gradients, velocities});
+    end(&e);
+}
+
+static void adam(example *e, bl_attributes attributes) {
+    begin(e);
+    const int online = two_rules(e, "online", true);
+    bl_tensor *operands[] = {stored(e, online, BL_PARAMETERS, BL_WHOLE_BLOCK), stored(e, online, BL_GRADIENTS, BL_WHOLE_BLOCK),
+                             stored(e, online, BL_MOMENT1, BL_WHOLE_BLOCK), stored(e, online, BL_MOMENT2, BL_WHOLE_BLOCK),
+                             scalar(e, BL_SCALAR_LEARNING_RATE), scalar(e, BL_SCALAR_STEP), scalar(e, BL_SCALAR_FINITE)};
+    node(e, BL_OP_ADAM, attributes, operands, 7);
+}
+
+static void first_step_of_adam_is_the_learning_rate_whatever_the_gradient(void **state) {
+    (void)state;
+    example e;
+    adam(&e, (bl_attributes){.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8});
+    const double moved[block] = {0.9, 2.1, [second] = 2, [third] = 4};
+    const double first[block] = {0.05, -0.1, [second] = 0.025}, squares[block] = {0.0025, 0.01, [second] = 0.000625};
+    expect(&e, (values[]){parameters, gradients, no_values, no_values, &rate, &one, &one},
+           (values[]){moved, no_values, first, squares});
+    end(&e);
+}
+
+static void adam_corrects_both_moments_and_adds_epsilon_last(void **state) {
+    (void)state;
+    example e;
+    adam(&e, (bl_attributes){.beta1 = 0.5, .beta2 = 0.75, .epsilon = 1, .weight_decay = 0.5});
+    const double two = 2, m[block] = {1, 0}, v[block] = {0, 1};
+    // Gradients with decay: 1, 0, .25. First moments: 1, 0, .125; second: .25, .75, .015625. Corrections: .75 and .4375.
+    const double step0 = 0.1 * (1 / 0.75) / (0.5 / sqrt(0.4375) + 1), step2 = 10 * 0.1 * (0.125 / 0.75) / (0.125 / sqrt(0.4375) + 1);
+    const double moved[block] = {1 - step0, 2, [second] = 3 - step2, [third] = 4};
+    const double first[block] = {1, 0, [second] = 0.125}, squares[block] = {0.25, 0.75, [second] = 0.015625};
+    expect(&e, (values[]){parameters, gradients, m, v, &rate, &two, &one}, (values[]){moved, no_values, first, squares});
+    end(&e);
+}
+
+static void ema(example *e) {
+    begin(e);
+    const int target = two_rules(e, "target", false), online = two_rules(e, "online", true);
+    bl_tensor *operands[] = {stored(e, target, BL_PARAMETERS, BL_WHOLE_BLOCK), stored(e, online, BL_PARAMETERS, BL_WHOLE_BLOCK),
+                             scalar(e, BL_SCALAR_TAU), scalar(e, BL_SCALAR_FINITE)};
+    node(e, BL_OP_EMA, (bl_attributes){0}, operands, 4);
+}
+
+static void target_keeps_tau_of_itself(void **state) {
+    (void)state;
+    example e;
+    ema(&e);
+    const double tau = 0.9, moved[block] = {0.9 * 1 + 0.1 * 0.5, 0.9 * 2 - 0.1, [second] = 2.7 + 0.025, [third] = 3.6 + 0.1};
+    expect(&e, (values[]){parameters, gradients, &tau, &one}, (values[]){moved});
+    expect(&e, (values[]){parameters, gradients, &tau, &zero}, (values[]){parameters});
+    end(&e);
+}
+
+static void target_with_tau_zero_is_the_online_network_bit_for_bit(void **state) {
+    (void)state;
+    example e;
+    ema(&e);
+    double online[block], moved[block];
+    for (int i = 0; i < block; i++) online[i] = (float)sin(i + 1); // values with all their bits
+    for (const char *const *name = bl_backend_names(); *name; name++) {
+        bl_backend *backend;
+        assert_ok(bl_backend_open(&backend, *name, &(bl_backend_options){.threads = 1, .isa = ""}));
+        assert_ok(bl_isolate_run(backend, e.node, e.layout, (values[]){parameters, online, &zero, &one}, (double *[]){moved}));
+        assert_memory_equal(moved, online, sizeof moved);
+        bl_backend_close(backend);
+    }
+    end(&e);
+}
+
+// ---- gradients ----
+
+static void gradients_of_micro_steps_add_up(void **state) {
+    (void)state;
+    example e;
+    begin(&e);
+    const int online = two_rules(&e, "online", true);
+    bl_tensor *operands[] = {input(&e, "g", (bl_shape){1, {2}}), stored(&e, online, BL_GRADIENTS, 0)};
+    node(&e, BL_OP_ACCUMULATE, (bl_attributes){0}, operands, 2);
+    expect(&e, (values[]){(const double[]){1, 2}, (const double[]){10, 20}}, (values[]){(const double[]){11, 22}});
+    end(&e);
+}
+
+static void one_value_that_is_not_finite_is_found_and_remembered(void **state) {
+    (void)state;
+    example e;
+    begin(&e);
+    const int online = two_rules(&e, "online", true), predictor = two_rules(&e, "predictor", true);
+    bl_tensor *operands[] = {input(&e, "loss", (bl_shape){1, {1}}), scalar(&e, BL_SCALAR_FINITE),
+                             stored(&e, online, BL_GRADIENTS, BL_WHOLE_BLOCK), stored(&e, predictor, BL_GRADIENTS, BL_WHOLE_BLOCK)};
+    node(&e, BL_OP_CHECK_FINITE, (bl_attributes){0}, operands, 4);
+    const double nan_inside[block] = {1, 2, [third] = NAN}, infinite[block] = {-INFINITY}, not_a_loss = NAN;
+    const double large[block] = {3e38, -3e38}; // whose sum overflows in f32, but which are finite
+    expect(&e, (values[]){&one, &one, gradients, large}, (values[]){&one});
+    expect(&e, (values[]){&not_a_loss, &one, gradients, gradients}, (values[]){&zero});
+    expect(&e, (values[]){&one, &one, nan_inside, gradients}, (values[]){&zero});
+    expect(&e, (values[]){&one, &one, gradients, infinite}, (values[]){&zero});
+    expect(&e, (values[]){&one, &zero, gradients, gradients}, (values[]){&zero});
+    end(&e);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(crossed_loss_pairs_each_view_with_the_other),
+            cmocka_unit_test(same_view_loss_pairs_each_view_with_itself),
+            cmocka_unit_test(loss_runs_from_zero_to_eight),
+            cmocka_unit_test(row_of_zeros_has_cosine_zero),
+            cmocka_unit_test(loss_gradient_is_at_right_angles_to_its_row),
+            cmocka_unit_test(std_of_one_direction_is_zero),
+            cmocka_unit_test(std_is_the_root_of_one_less_the_mean_cosine_of_each_view),
+            cmocka_unit_test(each_group_of_a_batch_norm_has_statistics_of_its_own),
+            cmocka_unit_test(running_averages_take_each_group_in_order_and_unbiased),
+            cmocka_unit_test(sgd_adds_decay_to_the_gradient_and_remembers),
+            cmocka_unit_test(nesterov_looks_one_step_ahead),
+            cmocka_unit_test(nothing_moves_once_a_value_was_not_finite),
+            cmocka_unit_test(first_step_of_adam_is_the_learning_rate_whatever_the_gradient),
+            cmocka_unit_test(adam_corrects_both_moments_and_adds_epsilon_last),
+            cmocka_unit_test(target_keeps_tau_of_itself),
+            cmocka_unit_test(target_with_tau_zero_is_the_online_network_bit_for_bit),
+            cmocka_unit_test(gradients_of_micro_steps_add_up),
+            cmocka_unit_test(one_value_that_is_not_finite_is_found_and_remembered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
