@@ -44,6 +44,7 @@ typedef struct bl_evaluation {
     bl_split split;           // cross-validation inside this split; train_to_test: the split that is queried
     int64_t rows;             // the first rows of the split; 0: all
     bool raw_pixels;          // features: pixels | encoder (default): the normalised evaluation image itself, once, at epoch 0
+    bool monitor;             // watches test before the last epoch, as the file owns: labelled so
 } bl_evaluation;
 
 typedef struct bl_expectation { // a published figure
@@ -96,6 +97,8 @@ typedef struct bl_experiment {
     int seed_count;
     bl_cell *cells;
     int cell_count;
+    const char **skipped;          // meaningless cells of a product: "name: why"
+    int skipped_count;
     bl_expectation *expectations;
     int expectation_count;
 } bl_experiment;

@@ -1,0 +1,32 @@
+// cell.h - the steps from a merged file to checked cells; experiment.c runs them in order.
+
+#ifndef BL_RUN_CELL_H
+#define BL_RUN_CELL_H
+
+#include "run/experiment.h"
+#include "run/value.h"
+
+typedef struct bl_draft { // a cell before its keys are read
+    const char *name;
+    bl_spot spot;         // where it is named
+    bl_value *tree;       // the whole file with the cell's keys over it
+    bool of_product;      // where it means nothing it is skipped, not refused
+} bl_draft;
+
+// One draft a cell or combination; a single one, "main", where the file names none. `cells` and `sweep` leave the tree.
+BL_CHECK int bl_drafts_make(bl_arena *arena, bl_value *file, bl_draft **drafts, int *count);
+
+// Types, ranges, unknown keys; views, evaluations and what follows from them. BL_MEANINGLESS as bl_keys_fill.
+BL_CHECK int bl_cell_fill(bl_arena *arena, const bl_value *tree, bl_cell *cell);
+
+// What each key allows and all together contradict, refused at the line that says so.
+BL_CHECK int bl_cell_check(bl_arena *arena, const bl_value *tree, const bl_cell *cell);
+
+// The resolved text and the id of what it trains.
+void bl_cell_identify(bl_arena *arena, const bl_value *tree, const bl_machine *machine, bl_cell *cell);
+
+// Images of a split, as far as the file tells; -1 where it does not.
+int64_t bl_cell_images(const bl_cell *cell, bl_split split);
+int bl_cell_image_side(const bl_cell *cell); // pixels a side of the data set's images
+
+#endif

@@ -1,0 +1,180 @@
+#include "run/experiment.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/cell.h"
+#include "run/keys.h"
+#include "run/values.h"
+#include "run/yaml.h"
+
+bool bl_epochs_hit(const bl_epochs *at, int epoch, int last) {
+    if (epoch == last) return true;
+    for (int i = 0; i < at->list_count; i++)
+        if (at->list[i] == epoch) return true;
+    return at->every > 0 && epoch >= at->first && (epoch - at->first) % at->every == 0;
+}
+
+// "cifar10/understanding_byol" of ".../experiments/cifar10/understanding_byol.yaml"; else the file's stem.
+static const char *study_of(bl_arena *arena, const char *path) {
+    char *real = realpath(path, NULL);
+    const char *name = real ? real : path, *inside = NULL;
+    for (const char *at = name; (at = strstr(at, "/experiments/")); at++) inside = at + strlen("/experiments/");
+    const char *slash = strrchr(name, '/');
+    if (!inside) inside = slash ? slash + 1 : name;
+    size_t length = strlen(inside);
+    for (const char *ending = ".yaml"; ending; ending = strcmp(ending, ".yaml") ? NULL : ".yml")
+        if (length > strlen(ending) && !strcmp(inside + length - strlen(ending), ending)) length -= strlen(ending);
+    const char *study = bl_arena_format(arena, "%.*s", (int)length, inside);
+    free(real);
+    return study;
+}
+
+// ---- overrides ----
+
+typedef struct override { // --set, parsed
+    const char *key;
+    bl_value *value;
+} override;
+
+static int parse_overrides(bl_arena *arena, const bl_override *given, int count, override **out) {
+    *out = bl_arena_take(arena, (size_t)(count + 1) * sizeof **out);
+    for (int i = 0; i < count; i++) {
+        bl_source *source = bl_arena_take(arena, sizeof *source);
+        *source = (bl_source){bl_arena_format(arena, "--set %s=%s", given[i].key, given[i].value), NULL};
+        bl_spot spot = {source, 1, 1};
+        (*out)[i].key = bl_arena_copy(arena, given[i].key);
+        if (!*given[i].key || !strcmp(given[i].key, "base"))
+            return bl_refuse(spot, "write --set train.epochs=2", "%s cannot be set here", *given[i].key ? "base" : "a key without a name");
+        if (bl_yaml_parse(arena, source, given[i].value, BL_LAYER_SET, &(*out)[i].value)) return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+static int apply(bl_arena *arena, bl_value *tree, const override *overrides, int count) {
+    for (int i = 0; i < count; i++)
+        if (bl_value_assign(arena, tree, overrides[i].key, overrides[i].value)) return BL_FAILED;
+    return BL_OK;
+}
+
+// What chooses cells was used up when they were made; a cell has no use for it.
+static int apply_to_cell(bl_arena *arena, bl_value *tree, const override *overrides, int count) {
+    for (int i = 0; i < count; i++) {
+        size_t length = strcspn(overrides[i].key, ".");
+        bool chooses = (length == 5 && (!strncmp(overrides[i].key, "cells", 5) || !strncmp(overrides[i].key, "sweep", 5))) ||
+                       (length == 6 && !strncmp(overrides[i].key, "expect", 6));
+        if (!chooses && bl_value_assign(arena, tree, overrides[i].key, overrides[i].value)) return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+// ---- cells ----
+
+static void skip(bl_experiment *experiment, const char *name, int drafts) {
+    if (!experiment->skipped) experiment->skipped = bl_arena_take(experiment->arena, (size_t)drafts * sizeof *experiment->skipped);
+    int first_line = (int)strcspn(bl_error(), "\n");
+    experiment->skipped[experiment->skipped_count++] = bl_arena_format(experiment->arena, "%s: %.*s", name, first_line, bl_error());
+}
+
+static int make_cells(bl_experiment *experiment, bl_value *file, const override *overrides, int override_count) {
+    bl_arena *arena = experiment->arena;
+    bl_draft *drafts;
+    int count;
+    if (bl_drafts_make(arena, file, &drafts, &count)) return BL_FAILED;
+    experiment->cells = bl_arena_take(arena, (size_t)count * sizeof *experiment->cells);
+    for (int i = 0; i < count; i++) {
+        bl_cell *cell = &experiment->cells[experiment->cell_count];
+        *cell = (bl_cell){.name = drafts[i].name};
+        if (apply_to_cell(arena, drafts[i].tree, overrides, override_count)) return BL_FAILED;
+        int status = bl_cell_fill(arena, drafts[i].tree, cell);
+        if (!status && bl_cell_check(arena, drafts[i].tree, cell)) status = BL_MEANINGLESS;
+        if (status == BL_MEANINGLESS && drafts[i].of_product) {
+            skip(experiment, drafts[i].name, count);
+            continue;
+        }
+        if (status) return BL_FAILED;
+        bl_cell_identify(arena, drafts[i].tree, &experiment->machine, cell);
+        for (int k = 0; k < experiment->cell_count; k++)
+            if (!strcmp(experiment->cells[k].train_id, cell->train_id))
+                return bl_refuse(drafts[i].spot, "leave one of them out", "cells %s and %s train the same thing", experiment->cells[k].name,
+                                 cell->name);
+        experiment->cell_count++;
+    }
+    return experiment->cell_count ? BL_OK : BL_FAILED; // nothing but skipped ones: the last one's message stands
+}
+
+// ---- published figures ----
+
+static int unknown_row(bl_experiment *experiment, const bl_value *item, const bl_expectation *expectation) {
+    const char *names[64] = {0};
+    int count = 0;
+    for (int c = 0; c < experiment->cell_count; c++)
+        for (int i = 0; i < experiment->cells[c].evaluation_count && count < 64; i++) names[count++] = experiment->cells[c].evaluations[i].row;
+    for (int i = 0; i < count; i++)
+        if (!strcmp(names[i], expectation->row)) return BL_OK;
+    const char *near = bl_nearest_name(expectation->row, names, count);
+    if (!near && count) near = names[0];
+    return bl_refuse(bl_value_get(item, "row")->spot, near ? bl_arena_format(experiment->arena, "write `%s`, or add the row below `evaluate:`", near)
+                                                           : "add the row below `evaluate:`",
+                     "expect.row: no evaluation is called %s", expectation->row);
+}
+
+static int unknown_cell(bl_experiment *experiment, const bl_value *item, const bl_expectation *expectation) {
+    for (int c = 0; c < experiment->cell_count; c++)
+        if (!strcmp(experiment->cells[c].name, expectation->cell)) return BL_OK;
+    for (int s = 0; s < experiment->skipped_count; s++) {
+        size_t length = strlen(expectation->cell);
+        if (!strncmp(experiment->skipped[s], expectation->cell, length) && experiment->skipped[s][length] == ':') return BL_OK;
+    }
+    return bl_refuse(bl_value_get(item, "cell")->spot, bl_arena_format(experiment->arena, "write `%s`", experiment->cells[0].name),
+                     "expect.cell: no cell is called %s", expectation->cell);
+}
+
+static int fill_expectations(bl_experiment *experiment, const bl_value *list) {
+    if (!list) return BL_OK;
+    experiment->expectations = bl_arena_take(experiment->arena, (size_t)(list->count + 1) * sizeof *experiment->expectations);
+    for (int i = 0; i < list->count; i++) {
+        bl_expectation *expectation = &experiment->expectations[i];
+        const bl_value *item = list->entries[i].value;
+        if (bl_keys_fill(experiment->arena, BL_OF_EXPECTATION, "expect[].", item, expectation)) return BL_FAILED;
+        if (!*expectation->cell) expectation->cell = NULL;
+        if (unknown_row(experiment, item, expectation)) return BL_FAILED;
+        if (expectation->cell && unknown_cell(experiment, item, expectation)) return BL_FAILED;
+        experiment->expectation_count++;
+    }
+    return BL_OK;
+}
+
+// ---- the file ----
+
+static int read_into(bl_experiment *experiment, const bl_override *given, int count) {
+    bl_arena *arena = experiment->arena;
+    bl_value *file;
+    override *overrides;
+    if (bl_yaml_read_merged(arena, experiment->path, &file) || parse_overrides(arena, given, count, &overrides) ||
+        apply(arena, file, overrides, count) || bl_keys_known(arena, file) ||
+        bl_keys_fill(arena, BL_OF_MACHINE, "", file, &experiment->machine) || bl_keys_fill(arena, BL_OF_STUDY, "", file, experiment))
+        return BL_FAILED;
+    if (!*experiment->title) experiment->title = experiment->study;
+    bl_value *expect = bl_value_detach(file, "expect");
+    return make_cells(experiment, file, overrides, count) ? BL_FAILED : fill_expectations(experiment, expect);
+}
+
+int bl_experiment_read(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count) {
+    bl_arena *arena = bl_arena_create();
+    bl_experiment *fresh = bl_arena_take(arena, sizeof *fresh);
+    fresh->arena = arena;
+    fresh->path = bl_arena_copy(arena, path);
+    fresh->study = study_of(arena, path);
+    *experiment = NULL;
+    if (read_into(fresh, overrides, override_count)) {
+        bl_arena_free(arena);
+        return BL_FAILED;
+    }
+    *experiment = fresh;
+    return BL_OK;
+}
+
+void bl_experiment_free(bl_experiment *experiment) {
+    if (experiment) bl_arena_free(experiment->arena);
+}

@@ -1,0 +1,23 @@
+// values.h - one key's value: from its YAML to its field, and from its field to canonical YAML.
+
+#ifndef BL_RUN_VALUES_H
+#define BL_RUN_VALUES_H
+
+#include "run/schema.h"
+#include "run/value.h"
+
+// Parses and checks `value` into the key's field of `object`. `name` is the key as an error calls it.
+BL_CHECK int bl_value_parse(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, void *object);
+// The same for the default.
+BL_CHECK int bl_value_parse_default(bl_arena *arena, const bl_key *key, void *object);
+
+// Numbers print in the fewest digits that read back the same. `value`: as written (NULL: default); text keeps its ${VARIABLE}.
+void bl_value_print(const bl_key *key, const bl_value *value, const void *object, bl_text *text);
+
+// ${VARIABLE} replaced; a variable that is not set is an error naming it.
+BL_CHECK int bl_value_expand(bl_arena *arena, const char *name, const bl_value *value, const char **text);
+
+// Of `count` names, the one nearest to `name`; NULL where none is near.
+const char *bl_nearest_name(const char *name, const char *const *names, int count);
+
+#endif
