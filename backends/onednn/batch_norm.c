@@ -1,0 +1,413 @@
+// Batch norm in two passes over memory, each a step: the first sums (statistics; sums of the gradient), the second applies.
+// What was fused (fusion.c) happens in these passes.
+
+#include <math.h>
+#include <string.h>
+
+#include "backends/onednn/onednn.h"
+#include "backends/onednn/rows.h"
+
+typedef struct norm {
+    size_t groups, rows, channels; // rows of a group
+    double epsilon;
+    bl_dtype dtype;
+    bool relu;
+    bool stores_dz; // the first pass of the backward writes the masked (and summed) gradient, the second reads it
+} norm;
+
+static norm norm_of(const bl_node *node) {
+    const bl_shape *x = &node->inputs[0]->shape;
+    const size_t channels = (size_t)x->dims[x->rank - 1], groups = node->op == BL_OP_BATCH_NORM_RUNNING ? 1 : (size_t)node->attributes.groups;
+    return (norm){.groups = groups,
+                  .rows = (size_t)bl_shape_count(x) / channels / groups,
+                  .channels = channels,
+                  .epsilon = node->attributes.epsilon,
+                  .dtype = node->inputs[0]->dtype};
+}
+
+// ---- workspace: sums of every share, and each share's own blocks ----
+
+#define BLOCKS 4
+
+static size_t padded(size_t floats) {
+    return (floats + 15) / 16 * 16;
+}
+
+static size_t block_floats(const norm *n) {
+    return padded(bl_cpu_block_rows(n->channels) * n->channels);
+}
+
+static size_t share_floats(const norm *n) { // two f64 sums a group, three f32 rows, the blocks
+    return padded(4 * n->groups * n->channels) + 3 * padded(n->channels) + BLOCKS * block_floats(n);
+}
+
+typedef struct workspace {
+    double *sum, *other; // [groups, channels] each
+    float *part, *other_part, *shift;
+    float *blocks[BLOCKS];
+} workspace;
+
+static workspace workspace_of(const norm *n, float *base, int share) {
+    workspace w;
+    base += (size_t)share * share_floats(n);
+    w.sum = (double *)base;
+    w.other = w.sum + n->groups * n->channels;
+    base += padded(4 * n->groups * n->channels);
+    w.part = base;
+    w.other_part = w.part + padded(n->channels);
+    w.shift = w.other_part + padded(n->channels);
+    for (int i = 0; i < BLOCKS; i++) w.blocks[i] = w.shift + padded(n->channels) + (size_t)i * block_floats(n);
+    return w;
+}
+
+static void clear_sums(const norm *n, workspace *w) {
+    memset(w->sum, 0, 2 * n->groups * n->channels * sizeof(double));
+    memset(w->part, 0, n->channels * sizeof(float));
+    memset(w->other_part, 0, n->channels * sizeof(float));
+}
+
+static double combined(const norm *n, float *base, int shares, size_t index, bool other) {
+    double sum = 0;
+    for (int share = 0; share < shares; share++) {
+        const workspace w = workspace_of(n, base, share);
+        sum += (other ? w.other : w.sum)[index];
+    }
+    return sum;
+}
+
+// One block of rows of a group, in the walk of a share.
+typedef struct walk {
+    size_t group, row, end, step, first, rows; // `first`: index of the block's first value in the tensor
+} walk;
+
+static bool next_block(const norm *n, walk *w, int share, int shares) {
+    if (!w->step) { // begin
+        const bl_cpu_range range = bl_cpu_share(n->rows, 4, share, shares);
+        w->step = bl_cpu_block_rows(n->channels);
+        w->row = range.begin;
+        w->end = range.end;
+    } else {
+        w->row += w->rows;
+    }
+    if (w->row >= w->end) {
+        const bl_cpu_range range = bl_cpu_share(n->rows, 4, share, shares);
+        if (++w->group >= n->groups || range.begin >= range.end) return false;
+        w->row = range.begin;
+    }
+    w->rows = w->end - w->row < w->step ? w->end - w->row : w->step;
+    w->first = (w->group * n->rows + w->row) * n->channels;
+    return true;
+}
+
+static int add_workspace(bl_cpu_plan *plan, const bl_node *node, const norm *n, int *buffer) {
+    const size_t bytes = (size_t)plan->backend->threads * share_floats(n) * sizeof(float);
+    plan->rows[node->id].bytes += bytes;
+    return bl_cpu_buffer_add(plan, bytes, buffer);
+}
+
+// ---- statistics ----
+
+typedef struct context { // what the shares of a pass work on
+    const norm *n;
+    const void *x, *residual, *dy, *sum, *mask;
+    void *y, *dz;
+    const float *mean, *scale, *beta, *coefficients;
+    float *base;
+} context;
+
+// Sums of x - shift, where the shift is a group's first row: the variance then loses no digits to a large mean.
+static void statistics_share(const void *passed, int share, int shares) {
+    const context *c = passed;
+    const norm *n = c->n;
+    workspace w = workspace_of(n, c->base, share);
+    clear_sums(n, &w);
+    size_t group = SIZE_MAX;
+    for (walk at = {0}; next_block(n, &at, share, shares);) {
+        if (at.group != group) {
+            group = at.group;
+            const float *first = bl_cpu_load(c->x, n->dtype, group * n->rows * n->channels, n->channels, w.blocks[0]);
+            memcpy(w.shift, first, n->channels * sizeof(float));
+        }
+        const float *x = bl_cpu_load(c->x, n->dtype, at.first, at.rows * n->channels, w.blocks[0]);
+        bl_cpu_column_moments(x, w.shift, at.rows, n->channels, w.part, w.other_part);
+        bl_cpu_fold(w.part, w.sum + group * n->channels, n->channels);
+        bl_cpu_fold(w.other_part, w.other + group * n->channels, n->channels);
+    }
+}
+
+// x | mean, variance | workspace
+static int statistics_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const norm *n = step->state;
+    const context c = {.n = n, .x = bl_cpu_at(plan, step, 0), .base = bl_cpu_at(plan, step, 3)};
+    float *mean = bl_cpu_at(plan, step, 1), *variance = bl_cpu_at(plan, step, 2);
+    const int shares = plan->backend->threads;
+    bl_cpu_parallel(shares, statistics_share, &c);
+    float *shift = workspace_of(n, c.base, 0).blocks[0];
+    for (size_t g = 0; g < n->groups; g++) {
+        const float *first = bl_cpu_load(c.x, n->dtype, g * n->rows * n->channels, n->channels, shift);
+        for (size_t k = 0; k < n->channels; k++) {
+            const size_t i = g * n->channels + k;
+            const double away = combined(n, c.base, shares, i, false) / (double)n->rows;
+            const double spread = combined(n, c.base, shares, i, true) / (double)n->rows - away * away;
+            mean[i] = (float)((double)first[k] + away);
+            variance[i] = spread < 0 ? 0 : (float)spread; // a NaN stays
+        }
+    }
+    return BL_OK;
+}
+
+int bl_cpu_batch_norm(bl_cpu_plan *plan, const bl_node *node) {
+    const norm n = norm_of(node);
+    int buffers[4];
+    if (bl_cpu_value(plan, node->inputs[0], &buffers[0]) || bl_cpu_value(plan, node->outputs[1], &buffers[1]) ||
+        bl_cpu_value(plan, node->outputs[2], &buffers[2]) || add_workspace(plan, node, &n, &buffers[3]))
+        return BL_FAILED;
+    if (bl_cpu_step_add(plan, node, statistics_run, buffers, 4, &n, sizeof n)) return BL_FAILED;
+    const bl_cpu_fusion *fusion = &plan->fusion[node->id];
+    bl_cpu_note(plan, node, "byolab%s%s", fusion->add ? " + add" : "", fusion->relu ? " + relu" : "");
+    return fusion->add || fusion->relu ? BL_OK : bl_cpu_batch_norm_apply(plan, node);
+}
+
+int bl_cpu_batch_norm_running(bl_cpu_plan *plan, const bl_node *node) {
+    const bl_cpu_fusion *fusion = &plan->fusion[node->id];
+    bl_cpu_note(plan, node, "byolab%s%s", fusion->add ? " + add" : "", fusion->relu ? " + relu" : "");
+    return fusion->add || fusion->relu ? BL_OK : bl_cpu_batch_norm_apply(plan, node);
+}
+
+// ---- application ----
+
+static void apply_share(const void *passed, int share, int shares) {
+    const context *c = passed;
+    const norm *n = c->n;
+    workspace w = workspace_of(n, c->base, share);
+    for (walk at = {0}; next_block(n, &at, share, shares);) {
+        const size_t count = at.rows * n->channels, statistics = at.group * n->channels;
+        const float *x = bl_cpu_load(c->x, n->dtype, at.first, count, w.blocks[0]);
+        const float *residual = c->residual ? bl_cpu_load(c->residual, n->dtype, at.first, count, w.blocks[1]) : NULL;
+        float *y = bl_cpu_target(c->y, n->dtype, at.first, w.blocks[0]);
+        bl_cpu_normalize(x, residual, y, at.rows, n->channels, c->mean + statistics, c->scale + statistics, c->beta, n->relu);
+        bl_cpu_store_rows(c->y, n->dtype, at.first, count, y);
+    }
+}
+
+// x, gamma, beta, mean, variance, [residual] | y | workspace, scale
+static int apply_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const norm *n = step->state;
+    const float *gamma = bl_cpu_at(plan, step, 1), *variance = bl_cpu_at(plan, step, 4);
+    float *scale = bl_cpu_at(plan, step, 8);
+    for (size_t i = 0; i < n->groups * n->channels; i++)
+        scale[i] = (float)((double)gamma[i % n->channels] / sqrt((double)variance[i] + n->epsilon));
+    const context c = {.n = n,
+                       .x = bl_cpu_at(plan, step, 0),
+                       .beta = bl_cpu_at(plan, step, 2),
+                       .mean = bl_cpu_at(plan, step, 3),
+                       .residual = bl_cpu_at(plan, step, 5),
+                       .y = bl_cpu_at(plan, step, 6),
+                       .base = bl_cpu_at(plan, step, 7),
+                       .scale = scale};
+    bl_cpu_parallel(plan->backend->threads, apply_share, &c);
+    return BL_OK;
+}
+
+int bl_cpu_batch_norm_apply(bl_cpu_plan *plan, const bl_node *node) {
+    const bl_cpu_fusion *fusion = &plan->fusion[node->id];
+    const bool is_running = node->op == BL_OP_BATCH_NORM_RUNNING;
+    const bl_tensor *mean = is_running ? node->inputs[3] : node->outputs[1], *variance = is_running ? node->inputs[4] : node->outputs[2];
+    const bl_tensor *residual = NULL, *y = node->outputs[0];
+    norm n = norm_of(node);
+    n.relu = fusion->relu != NULL;
+    if (fusion->add) {
+        residual = fusion->add->inputs[fusion->add->inputs[0] == y ? 1 : 0];
+        y = fusion->add->outputs[0];
+    }
+    if (fusion->relu) y = fusion->relu->outputs[0];
+    const bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->inputs[2], mean, variance, residual, y};
+    int buffers[9];
+    for (int i = 0; i < 7; i++)
+        if (bl_cpu_value(plan, tensors[i], &buffers[i])) return BL_FAILED;
+    if (add_workspace(plan, node, &n, &buffers[7])) return BL_FAILED;
+    if (bl_cpu_buffer_add(plan, n.groups * n.channels * sizeof(float), &buffers[8])) return BL_FAILED;
+    return bl_cpu_step_add(plan, node, apply_run, buffers, 9, &n, sizeof n);
+}
+
+// ---- backward ----
+//   dz = dy, or where ReLU's y is above 0: dy [+ the other gradient]
+//   dx = gamma / sd (dz - average of dz - (x - mean) / variance' * average of dz (x - mean)), variance' = variance + epsilon
+
+// The block of dz: as it lies in memory, or masked and summed into `block`.
+static const float *load_dz(const context *c, const walk *at, workspace *w, float *block) {
+    const norm *n = c->n;
+    const size_t count = at->rows * n->channels;
+    const float *dy = bl_cpu_load(c->dy, n->dtype, at->first, count, block);
+    if (!c->mask) return dy;
+    const float *sum = c->sum ? bl_cpu_load(c->sum, n->dtype, at->first, count, w->blocks[2]) : NULL;
+    const float *y = bl_cpu_load(c->mask, n->dtype, at->first, count, w->blocks[3]);
+    float *dz = c->dz ? bl_cpu_target(c->dz, n->dtype, at->first, block) : block;
+    bl_cpu_mask(y, dy, sum, dz, count);
+    if (c->dz) bl_cpu_store_rows(c->dz, n->dtype, at->first, count, dz);
+    return dz;
+}
+
+static void reduce_share(const void *passed, int share, int shares) {
+    const context *c = passed;
+    const norm *n = c->n;
+    workspace w = workspace_of(n, c->base, share);
+    clear_sums(n, &w);
+    for (walk at = {0}; next_block(n, &at, share, shares);) {
+        const size_t statistics = at.group * n->channels;
+        const float *x = bl_cpu_load(c->x, n->dtype, at.first, at.rows * n->channels, w.blocks[0]);
+        const float *dz = load_dz(c, &at, &w, w.blocks[1]);
+        bl_cpu_column_products(dz, x, c->mean + statistics, at.rows, n->channels, w.part, w.other_part);
+        bl_cpu_fold(w.part, w.sum + statistics, n->channels);
+        bl_cpu_fold(w.other_part, w.other + statistics, n->channels);
+    }
+}
+
+// Shared by both passes: x, dy, mean, gamma, variance, mask, sum, dz, coefficients, workspace
+enum { X, DY, MEAN, GAMMA, VARIANCE, MASK, SUM, DZ, COEFFICIENTS, WORKSPACE, FIRST_RESULT, SECOND_RESULT };
+
+static context backward_context(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    return (context){.n = step->state,
+                     .x = bl_cpu_at(plan, step, X),
+                     .dy = bl_cpu_at(plan, step, DY),
+                     .mean = bl_cpu_at(plan, step, MEAN),
+                     .mask = bl_cpu_at(plan, step, MASK),
+                     .sum = bl_cpu_at(plan, step, SUM),
+                     .dz = bl_cpu_at(plan, step, DZ),
+                     .coefficients = bl_cpu_at(plan, step, COEFFICIENTS),
+                     .base = bl_cpu_at(plan, step, WORKSPACE)};
+}
+
+static int reduce_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const norm *n = step->state;
+    const context c = backward_context(plan, step);
+    const float *gamma = bl_cpu_at(plan, step, GAMMA), *variance = bl_cpu_at(plan, step, VARIANCE);
+    float *a = bl_cpu_at(plan, step, COEFFICIENTS), *b = a + n->groups * n->channels, *k = b + n->groups * n->channels;
+    float *dgamma = bl_cpu_at(plan, step, FIRST_RESULT), *dbeta = bl_cpu_at(plan, step, SECOND_RESULT);
+    const int shares = plan->backend->threads;
+    bl_cpu_parallel(shares, reduce_share, &c);
+    for (size_t channel = 0; channel < n->channels; channel++) {
+        double gamma_sum = 0, beta_sum = 0;
+        for (size_t g = 0; g < n->groups; g++) {
+            const size_t i = g * n->channels + channel;
+            const double sum = combined(n, c.base, shares, i, false), product = combined(n, c.base, shares, i, true);
+            const double square = (double)variance[i] + n->epsilon;
+            a[i] = (float)((double)gamma[channel] / sqrt(square));
+            b[i] = (float)(sum / (double)n->rows);
+            k[i] = (float)(product / (double)n->rows / square);
+            gamma_sum += product / sqrt(square);
+            beta_sum += sum;
+        }
+        if (dgamma) dgamma[channel] = (float)gamma_sum;
+        if (dbeta) dbeta[channel] = (float)beta_sum;
+    }
+    return BL_OK;
+}
+
+static void backward_share(const void *passed, int share, int shares) {
+    const context *c = passed;
+    const norm *n = c->n;
+    workspace w = workspace_of(n, c->base, share);
+    const float *a = c->coefficients, *b = a + n->groups * n->channels, *k = b + n->groups * n->channels;
+    for (walk at = {0}; next_block(n, &at, share, shares);) {
+        const size_t count = at.rows * n->channels, s = at.group * n->channels;
+        const float *x = bl_cpu_load(c->x, n->dtype, at.first, count, w.blocks[0]);
+        const float *dz = load_dz(c, &at, &w, w.blocks[1]);
+        float *dx = bl_cpu_target(c->y, n->dtype, at.first, w.blocks[0]);
+        bl_cpu_normalize_backward(dz, x, dx, at.rows, n->channels, c->mean + s, a + s, b + s, k + s);
+        bl_cpu_store_rows(c->y, n->dtype, at.first, count, dx);
+    }
+}
+
+static int backward_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    context c = backward_context(plan, step);
+    c.y = bl_cpu_at(plan, step, FIRST_RESULT);
+    if (c.dz) { // the first pass has stored it
+        c.dy = c.dz;
+        c.mask = c.sum = c.dz = NULL;
+    }
+    bl_cpu_parallel(plan->backend->threads, backward_share, &c);
+    return BL_OK;
+}
+
+// The masked gradient is stored when someone else reads it, or when making it again would read more than it does.
+static const bl_tensor *stored_dz(const bl_cpu_plan *plan, const bl_cpu_fusion *fusion) {
+    if (!fusion->relu_backward) return NULL;
+    const bl_tensor *dz = fusion->relu_backward->outputs[0];
+    return fusion->gradient_sum || plan->readers[dz->id] > 1 || plan->observed[dz->id] ? dz : NULL;
+}
+
+// The buffers of both passes; the coefficients and, unless made, a workspace.
+static int backward_buffers(bl_cpu_plan *plan, const bl_node *node, const norm *n, int *buffers) {
+    const bl_cpu_fusion *fusion = &plan->fusion[node->id];
+    const bl_node *relu = fusion->relu_backward, *sum = fusion->gradient_sum;
+    const bl_tensor *dy = sum ? sum->inputs[0] : relu ? relu->inputs[1] : node->inputs[1];
+    const bl_tensor *tensors[] = {[X] = node->inputs[0],
+                                  [DY] = dy,
+                                  [MEAN] = node->inputs[3],
+                                  [GAMMA] = node->inputs[2],
+                                  [VARIANCE] = node->inputs[4],
+                                  [MASK] = relu ? relu->inputs[0] : NULL,
+                                  [SUM] = sum ? sum->inputs[1] : NULL,
+                                  [DZ] = stored_dz(plan, fusion)};
+    for (int i = X; i <= DZ; i++)
+        if (bl_cpu_value(plan, tensors[i], &buffers[i])) return BL_FAILED;
+    return add_workspace(plan, node, n, &buffers[WORKSPACE]);
+}
+
+int bl_cpu_batch_norm_reduce(bl_cpu_plan *plan, const bl_node *node) {
+    const norm n = norm_of(node);
+    int buffers[BL_CPU_OPERANDS];
+    if (backward_buffers(plan, node, &n, buffers)) return BL_FAILED;
+    if (bl_cpu_buffer_add(plan, 3 * n.groups * n.channels * sizeof(float), &buffers[COEFFICIENTS])) return BL_FAILED;
+    if (bl_cpu_value(plan, node->outputs[1], &buffers[FIRST_RESULT])) return BL_FAILED;
+    if (bl_cpu_value(plan, node->outputs[2], &buffers[SECOND_RESULT])) return BL_FAILED;
+    plan->fusion[node->id].coefficients = buffers[COEFFICIENTS];
+    return bl_cpu_step_add(plan, node, reduce_run, buffers, BL_CPU_OPERANDS, &n, sizeof n);
+}
+
+int bl_cpu_batch_norm_backward(bl_cpu_plan *plan, const bl_node *node) {
+    const bl_cpu_fusion *fusion = &plan->fusion[node->id];
+    const norm n = norm_of(node);
+    int buffers[BL_CPU_OPERANDS];
+    if (!fusion->relu_backward && bl_cpu_batch_norm_reduce(plan, node)) return BL_FAILED;
+    bl_cpu_note(plan, node, "byolab%s%s", fusion->relu_backward ? " + relu_backward" : "", fusion->gradient_sum ? " + add" : "");
+    if (!node->outputs[0]) return BL_OK;
+    if (backward_buffers(plan, node, &n, buffers)) return BL_FAILED;
+    buffers[COEFFICIENTS] = fusion->coefficients;
+    buffers[SECOND_RESULT] = -1;
+    if (bl_cpu_value(plan, node->outputs[0], &buffers[FIRST_RESULT])) return BL_FAILED;
+    return bl_cpu_step_add(plan, node, backward_run, buffers, BL_CPU_OPERANDS, &n, sizeof n);
+}
+
+// ---- running average ----
+
+typedef struct average {
+    size_t groups, channels;
+    double momentum, unbiased;
+} average;
+
+// mean, variance, running_mean, running_var
+static int average_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const average *a = step->state;
+    const float *mean = bl_cpu_at(plan, step, 0), *variance = bl_cpu_at(plan, step, 1);
+    float *running_mean = bl_cpu_at(plan, step, 2), *running_variance = bl_cpu_at(plan, step, 3);
+    for (size_t g = 0; g < a->groups; g++)
+        for (size_t c = 0; c < a->channels; c++) {
+            const size_t i = g * a->channels + c;
+            running_mean[c] = (float)((1 - a->momentum) * (double)running_mean[c] + a->momentum * (double)mean[i]);
+            running_variance[c] =
+                    (float)((1 - a->momentum) * (double)running_variance[c] + a->momentum * (double)variance[i] * a->unbiased);
+        }
+    return BL_OK;
+}
+
+int bl_cpu_running_average(bl_cpu_plan *plan, const bl_node *node) {
+    const int64_t *dims = node->inputs[0]->shape.dims;
+    const average a = {(size_t)dims[0], (size_t)dims[1], node->attributes.momentum,
+                       (double)node->attributes.rows / (double)(node->attributes.rows - 1)};
+    int buffers[4];
+    for (int i = 0; i < 4; i++)
+        if (bl_cpu_value(plan, node->inputs[i], &buffers[i])) return BL_FAILED;
+    return bl_cpu_step_add(plan, node, average_run, buffers, 4, &a, sizeof a);
+}

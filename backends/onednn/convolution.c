@@ -1,0 +1,128 @@
+// Convolutions. Activations are NHWC for every primitive; the weights' layout is each primitive's choice.
+
+#include "backends/onednn/onednn.h"
+
+typedef struct geometry {
+    dnnl_dims_t x, w, y;                             // in oneDNN's logical order: N C H W, O C kh kw
+    dnnl_dims_t strides, dilations, before, after;
+} geometry;
+
+typedef struct convolution { // descriptions, all owned
+    dnnl_memory_desc_t x, y;
+    dnnl_memory_desc_t plain;           // the store's: OHWI f32
+    dnnl_memory_desc_t weights, diff_weights; // any
+    dnnl_primitive_desc_t forward, backward;
+} convolution;
+
+static geometry geometry_of(const bl_attributes *a, const bl_shape *x, const bl_shape *w, const bl_shape *y) {
+    geometry g = {.x = {x->dims[0], x->dims[3], x->dims[1], x->dims[2]},
+                  .w = {w->dims[0], w->dims[3], w->dims[1], w->dims[2]},
+                  .y = {y->dims[0], y->dims[3], y->dims[1], y->dims[2]}};
+    for (int i = 0; i < 2; i++) {
+        g.strides[i] = a->stride;
+        g.dilations[i] = a->dilation - 1; // oneDNN counts the gaps
+        g.before[i] = a->padding;
+        g.after[i] = (g.y[2 + i] - 1) * a->stride + a->dilation * (a->kernel - 1) + 1 - g.x[2 + i] - a->padding;
+    }
+    return g;
+}
+
+static void convolution_free(convolution *c) {
+    dnnl_memory_desc_t descs[] = {c->x, c->y, c->plain, c->weights, c->diff_weights};
+    for (size_t i = 0; i < sizeof descs / sizeof *descs; i++)
+        if (descs[i]) dnnl_memory_desc_destroy(descs[i]);
+    if (c->forward) dnnl_primitive_desc_destroy(c->forward);
+    if (c->backward) dnnl_primitive_desc_destroy(c->backward);
+}
+
+static geometry node_geometry(const bl_node *node, bl_dtype *dtype) {
+    const bl_attributes *a = &node->attributes;
+    *dtype = node->inputs[0]->dtype;
+    switch (node->op) {
+    case BL_OP_CONVOLUTION: return geometry_of(a, &node->inputs[0]->shape, &node->inputs[1]->shape, &node->outputs[0]->shape);
+    case BL_OP_CONVOLUTION_BACKWARD_DATA: return geometry_of(a, &a->shape, &node->inputs[1]->shape, &node->inputs[0]->shape);
+    default: return geometry_of(a, &node->inputs[0]->shape, &a->shape, &node->inputs[1]->shape);
+    }
+}
+
+// Everything the node's primitive needs; on failure nothing is left.
+static int convolution_create(convolution *c, const bl_cpu_backend *backend, const bl_node *node) {
+    bl_dtype dtype;
+    geometry g = node_geometry(node, &dtype);
+    const dnnl_data_type_t type = bl_cpu_type(dtype);
+    *c = (convolution){0};
+    dnnl_status_t status = dnnl_memory_desc_create_with_tag(&c->x, 4, g.x, type, dnnl_nhwc);
+    if (!status) status = dnnl_memory_desc_create_with_tag(&c->y, 4, g.y, type, dnnl_nhwc);
+    if (!status) status = dnnl_memory_desc_create_with_tag(&c->plain, 4, g.w, dnnl_f32, dnnl_ohwi);
+    if (!status) status = dnnl_memory_desc_create_with_tag(&c->weights, 4, g.w, type, dnnl_format_tag_any);
+    if (!status) status = dnnl_memory_desc_create_with_tag(&c->diff_weights, 4, g.w, dnnl_f32, dnnl_format_tag_any);
+    if (!status)
+        status = dnnl_convolution_forward_primitive_desc_create(&c->forward, backend->engine, dnnl_forward_training, dnnl_convolution_direct,
+                                                                c->x, c->weights, NULL, c->y, g.strides, g.dilations, g.before, g.after,
+                                                                backend->attributes);
+    if (!status && node->op == BL_OP_CONVOLUTION_BACKWARD_DATA)
+        status = dnnl_convolution_backward_data_primitive_desc_create(&c->backward, backend->engine, dnnl_convolution_direct, c->x, c->weights,
+                                                                      c->y, g.strides, g.dilations, g.before, g.after, c->forward,
+                                                                      backend->attributes);
+    if (!status && node->op == BL_OP_CONVOLUTION_BACKWARD_WEIGHTS)
+        status = dnnl_convolution_backward_weights_primitive_desc_create(&c->backward, backend->engine, dnnl_convolution_direct, c->x,
+                                                                         c->diff_weights, NULL, c->y, g.strides, g.dilations, g.before,
+                                                                         g.after, c->forward, backend->attributes);
+    if (!status) return BL_OK;
+    convolution_free(c);
+    return bl_cpu_dnnl(status, node, "convolution");
+}
+
+int bl_cpu_convolution_supported(const bl_cpu_backend *backend, const bl_node *node) {
+    convolution c;
+    if (convolution_create(&c, backend, node)) return BL_FAILED;
+    convolution_free(&c);
+    return BL_OK;
+}
+
+int bl_cpu_convolution(bl_cpu_plan *plan, const bl_node *node) {
+    convolution c;
+    int x, w, y, status = BL_FAILED;
+    if (convolution_create(&c, plan->backend, node)) return BL_FAILED;
+    const const_dnnl_memory_desc_t wanted = dnnl_primitive_desc_query_md(c.forward, dnnl_query_weights_md, 0);
+    if (bl_cpu_value(plan, node->inputs[0], &x) || bl_cpu_value(plan, node->outputs[0], &y)) goto done;
+    if (bl_cpu_pack(plan, node, node->inputs[1], c.plain, wanted, &w)) goto done;
+    const bl_cpu_operand operands[] = {{DNNL_ARG_SRC, c.x, x}, {DNNL_ARG_WEIGHTS, wanted, w}, {DNNL_ARG_DST, c.y, y}};
+    status = bl_cpu_primitive_step(plan, node, c.forward, operands, 3);
+done:
+    convolution_free(&c);
+    return status;
+}
+
+int bl_cpu_convolution_backward_data(bl_cpu_plan *plan, const bl_node *node) {
+    convolution c;
+    int dx, w, dy, status = BL_FAILED;
+    if (convolution_create(&c, plan->backend, node)) return BL_FAILED;
+    const const_dnnl_memory_desc_t wanted = dnnl_primitive_desc_query_md(c.backward, dnnl_query_weights_md, 0);
+    if (bl_cpu_value(plan, node->inputs[0], &dy) || bl_cpu_value(plan, node->outputs[0], &dx)) goto done;
+    if (bl_cpu_pack(plan, node, node->inputs[1], c.plain, wanted, &w)) goto done;
+    const bl_cpu_operand operands[] = {{DNNL_ARG_DIFF_SRC, c.x, dx}, {DNNL_ARG_WEIGHTS, wanted, w}, {DNNL_ARG_DIFF_DST, c.y, dy}};
+    status = bl_cpu_primitive_step(plan, node, c.backward, operands, 3);
+done:
+    convolution_free(&c);
+    return status;
+}
+
+int bl_cpu_convolution_backward_weights(bl_cpu_plan *plan, const bl_node *node) {
+    convolution c;
+    int x, dw, dy, made, status = BL_FAILED;
+    if (convolution_create(&c, plan->backend, node)) return BL_FAILED;
+    const const_dnnl_memory_desc_t given = dnnl_primitive_desc_query_md(c.backward, dnnl_query_diff_weights_md, 0);
+    const bool is_plain = dnnl_memory_desc_equal(given, c.plain);
+    if (bl_cpu_value(plan, node->inputs[0], &x) || bl_cpu_value(plan, node->inputs[1], &dy)) goto done;
+    if (bl_cpu_value(plan, node->outputs[0], &dw)) goto done;
+    made = dw;
+    if (!is_plain && bl_cpu_buffer_add(plan, dnnl_memory_desc_get_size(given), &made)) goto done;
+    const bl_cpu_operand operands[] = {{DNNL_ARG_SRC, c.x, x}, {DNNL_ARG_DIFF_WEIGHTS, given, made}, {DNNL_ARG_DIFF_DST, c.y, dy}};
+    if (bl_cpu_primitive_step(plan, node, c.backward, operands, 3)) goto done;
+    if (!is_plain && bl_cpu_reorder_step(plan, node, operands[1], (bl_cpu_operand){0, c.plain, dw})) goto done;
+    status = BL_OK;
+done:
+    convolution_free(&c);
+    return status;
+}

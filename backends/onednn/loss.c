@@ -1,0 +1,191 @@
+// The loss, its gradient and the projection's spread: small, so all in f64. Meanings: graph/ops/loss.c.
+
+#include <math.h>
+#include <string.h>
+
+#include "backends/onednn/onednn.h"
+#include "backends/onednn/rows.h"
+
+#define SMALLEST_NORM 1e-8
+
+typedef struct pairing {
+    size_t rows, width, batch; // batch: rows of a view
+    bool crossed;
+    bl_dtype dtype;
+} pairing;
+
+typedef struct context {
+    const pairing *pairs;
+    const void *p, *z;
+    void *dp, *dz;
+    double *of_row;
+    float *base; // three rows a share
+} context;
+
+static pairing pairing_of(const bl_node *node) {
+    const bl_tensor *p = node->inputs[0];
+    const size_t rows = (size_t)p->shape.dims[0];
+    return (pairing){rows, (size_t)p->shape.dims[1], rows / (size_t)node->attributes.groups, node->attributes.pairing == BL_CROSSED, p->dtype};
+}
+
+static size_t row_floats(const pairing *pairs) {
+    return (pairs->width + 15) / 16 * 16;
+}
+
+static size_t partner(const pairing *pairs, size_t row) {
+    return pairs->crossed ? (row + pairs->batch) % pairs->rows : row;
+}
+
+static double dot(const float *a, const float *b, size_t count) {
+    double lanes[8] = {0}, sum = 0;
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (size_t k = 0; k < 8; k++) lanes[k] += (double)a[i + k] * (double)b[i + k];
+    for (; i < count; i++) sum += (double)a[i] * (double)b[i];
+    for (size_t k = 0; k < 8; k++) sum += lanes[k];
+    return sum;
+}
+
+// A NaN stays one, as fmax would not let it.
+static double clamped_norm(const float *a, size_t count) {
+    const double norm = sqrt(dot(a, a, count));
+    return norm < SMALLEST_NORM ? SMALLEST_NORM : norm;
+}
+
+static void loss_share(const void *passed, int share, int shares) {
+    const context *c = passed;
+    const pairing *pairs = c->pairs;
+    float *block = c->base + (size_t)share * 3 * row_floats(pairs), *other = block + row_floats(pairs);
+    const bl_cpu_range range = bl_cpu_share(pairs->rows, 1, share, shares);
+    for (size_t row = range.begin; row < range.end; row++) {
+        const float *p = bl_cpu_load(c->p, pairs->dtype, row * pairs->width, pairs->width, block);
+        const float *z = bl_cpu_load(c->z, pairs->dtype, partner(pairs, row) * pairs->width, pairs->width, other);
+        c->of_row[row] = 2 - 2 * dot(p, z, pairs->width) / (clamped_norm(p, pairs->width) * clamped_norm(z, pairs->width));
+    }
+}
+
+// p, z | loss | of every row, workspace
+static int loss_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const pairing *pairs = step->state;
+    const context c = {.pairs = pairs,
+                       .p = bl_cpu_at(plan, step, 0),
+                       .z = bl_cpu_at(plan, step, 1),
+                       .of_row = bl_cpu_at(plan, step, 3),
+                       .base = bl_cpu_at(plan, step, 4)};
+    bl_cpu_parallel(plan->backend->threads, loss_share, &c);
+    double sum = 0;
+    for (size_t row = 0; row < pairs->rows; row++) sum += c.of_row[row];
+    *(float *)bl_cpu_at(plan, step, 2) = (float)(sum / (double)pairs->batch);
+    return BL_OK;
+}
+
+static int add_workspace(bl_cpu_plan *plan, const pairing *pairs, int *buffer) {
+    return bl_cpu_buffer_add(plan, (size_t)plan->backend->threads * 3 * row_floats(pairs) * sizeof(float), buffer);
+}
+
+int bl_cpu_loss(bl_cpu_plan *plan, const bl_node *node) {
+    const pairing pairs = pairing_of(node);
+    int buffers[5];
+    if (bl_cpu_value(plan, node->inputs[0], &buffers[0]) || bl_cpu_value(plan, node->inputs[1], &buffers[1]) ||
+        bl_cpu_value(plan, node->outputs[0], &buffers[2]) || bl_cpu_buffer_add(plan, pairs.rows * sizeof(double), &buffers[3]) ||
+        add_workspace(plan, &pairs, &buffers[4]))
+        return BL_FAILED;
+    return bl_cpu_step_add(plan, node, loss_run, buffers, 5, &pairs, sizeof pairs);
+}
+
+// The gradient of -2 cos(a, b) / batch by a. A clamped norm is a constant: no part along a.
+static void cosine_gradient(const float *a, const float *b, const pairing *pairs, float *da) {
+    const double norm_a = clamped_norm(a, pairs->width), norm_b = clamped_norm(b, pairs->width);
+    const double scale = -2 / (double)pairs->batch, across = scale / (norm_a * norm_b);
+    const double cosine = dot(a, b, pairs->width) / (norm_a * norm_b);
+    const double along = norm_a > SMALLEST_NORM ? scale * cosine / (norm_a * norm_a) : 0;
+    for (size_t i = 0; i < pairs->width; i++) da[i] = (float)(across * (double)b[i] - along * (double)a[i]);
+}
+
+static void loss_backward_share(const void *passed, int share, int shares) {
+    const context *c = passed;
+    const pairing *pairs = c->pairs;
+    const size_t width = pairs->width;
+    float *blocks[3];
+    for (int i = 0; i < 3; i++) blocks[i] = c->base + ((size_t)share * 3 + (size_t)i) * row_floats(pairs);
+    const bl_cpu_range range = bl_cpu_share(pairs->rows, 1, share, shares);
+    for (size_t row = range.begin; row < range.end; row++) {
+        const size_t first = row * width, other = partner(pairs, row) * width;
+        const float *p = bl_cpu_load(c->p, pairs->dtype, first, width, blocks[0]);
+        const float *z = bl_cpu_load(c->z, pairs->dtype, other, width, blocks[1]);
+        if (c->dp) {
+            float *dp = bl_cpu_target(c->dp, pairs->dtype, first, blocks[2]);
+            cosine_gradient(p, z, pairs, dp);
+            bl_cpu_store_rows(c->dp, pairs->dtype, first, width, dp);
+        }
+        if (c->dz) {
+            float *dz = bl_cpu_target(c->dz, pairs->dtype, other, blocks[2]);
+            cosine_gradient(z, p, pairs, dz);
+            bl_cpu_store_rows(c->dz, pairs->dtype, other, width, dz);
+        }
+    }
+}
+
+// p, z | dp, dz | workspace
+static int loss_backward_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const context c = {.pairs = step->state,
+                       .p = bl_cpu_at(plan, step, 0),
+                       .z = bl_cpu_at(plan, step, 1),
+                       .dp = bl_cpu_at(plan, step, 2),
+                       .dz = bl_cpu_at(plan, step, 3),
+                       .base = bl_cpu_at(plan, step, 4)};
+    bl_cpu_parallel(plan->backend->threads, loss_backward_share, &c);
+    return BL_OK;
+}
+
+int bl_cpu_loss_backward(bl_cpu_plan *plan, const bl_node *node) {
+    const pairing pairs = pairing_of(node);
+    int buffers[5];
+    if (bl_cpu_value(plan, node->inputs[0], &buffers[0]) || bl_cpu_value(plan, node->inputs[1], &buffers[1]) ||
+        bl_cpu_value(plan, node->outputs[0], &buffers[2]) || bl_cpu_value(plan, node->outputs[1], &buffers[3]) ||
+        add_workspace(plan, &pairs, &buffers[4]))
+        return BL_FAILED;
+    return bl_cpu_step_add(plan, node, loss_backward_run, buffers, 5, &pairs, sizeof pairs);
+}
+
+// Adds each l2-normalised row of a view, or its squared distance from the mean, to `sum`.
+static void add_rows(const context *c, size_t view, const double *mean, double *sum) {
+    const pairing *pairs = c->pairs;
+    memset(sum, 0, pairs->width * sizeof *sum);
+    for (size_t row = view * pairs->batch; row < (view + 1) * pairs->batch; row++) {
+        const float *z = bl_cpu_load(c->p, pairs->dtype, row * pairs->width, pairs->width, c->base);
+        for (size_t i = 0; i < pairs->width; i++) {
+            const double value = (double)z[i] / c->of_row[row];
+            sum[i] += mean ? (value - mean[i]) * (value - mean[i]) : value;
+        }
+    }
+}
+
+// z | std | norms of the rows, means and squares of the channels, workspace
+static int std_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const pairing *pairs = step->state;
+    const context c = {
+            .pairs = pairs, .p = bl_cpu_at(plan, step, 0), .of_row = bl_cpu_at(plan, step, 2), .base = bl_cpu_at(plan, step, 4)};
+    double *mean = bl_cpu_at(plan, step, 3), *square = mean + pairs->width, total = 0;
+    for (size_t row = 0; row < pairs->rows; row++)
+        c.of_row[row] = clamped_norm(bl_cpu_load(c.p, pairs->dtype, row * pairs->width, pairs->width, c.base), pairs->width);
+    const size_t views = pairs->rows / pairs->batch;
+    for (size_t view = 0; view < views; view++) {
+        add_rows(&c, view, NULL, mean);
+        for (size_t i = 0; i < pairs->width; i++) mean[i] /= (double)pairs->batch;
+        add_rows(&c, view, mean, square);
+        for (size_t i = 0; i < pairs->width; i++) total += square[i] / (double)pairs->batch;
+    }
+    *(float *)bl_cpu_at(plan, step, 1) = (float)sqrt(total / (double)views); // sqrt(D) times the root of the mean over D channels
+    return BL_OK;
+}
+
+int bl_cpu_projection_std(bl_cpu_plan *plan, const bl_node *node) {
+    const pairing pairs = pairing_of(node);
+    int buffers[5];
+    if (bl_cpu_value(plan, node->inputs[0], &buffers[0]) || bl_cpu_value(plan, node->outputs[0], &buffers[1]) ||
+        bl_cpu_buffer_add(plan, pairs.rows * sizeof(double), &buffers[2]) ||
+        bl_cpu_buffer_add(plan, 2 * pairs.width * sizeof(double), &buffers[3]) || add_workspace(plan, &pairs, &buffers[4]))
+        return BL_FAILED;
+    return bl_cpu_step_add(plan, node, std_run, buffers, 5, &pairs, sizeof pairs);
+}

@@ -1,0 +1,230 @@
+// The update phase: each is one threaded pass over whole blocks. Meanings: graph/ops/update.c.
+
+#include <math.h>
+#include <string.h>
+
+#include "backends/onednn/onednn.h"
+#include "backends/onednn/rows.h"
+
+#if defined(__x86_64__) && !defined(__AVX512F__) && !defined(__SANITIZE_ADDRESS__)
+#define WIDE __attribute__((target_clones("arch=skylake-avx512", "default")))
+#else
+#define WIDE
+#endif
+
+// ---- check_finite ----
+
+typedef struct check {
+    int count; // operands: loss, FINITE, blocks
+    size_t floats[BL_MAX_INPUTS];
+} check;
+
+typedef struct check_context {
+    const float *values[BL_MAX_INPUTS];
+    const check *of;
+    int *is_finite; // of each share
+} check_context;
+
+// Infinities and NaNs are the values whose exponent has all bits set.
+WIDE static int are_finite(const float *values, size_t count) {
+    uint32_t worst = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        bits &= 0x7f800000;
+        worst = bits > worst ? bits : worst;
+    }
+    return worst != 0x7f800000;
+}
+
+static void check_share(const void *passed, int share, int shares) {
+    const check_context *c = passed;
+    int is_finite = 1;
+    for (int i = 0; i < c->of->count; i++) {
+        if (i == 1) continue; // FINITE itself
+        const bl_cpu_range range = bl_cpu_share(c->of->floats[i], 16, share, shares);
+        if (range.begin < range.end) is_finite &= are_finite(c->values[i] + range.begin, range.end - range.begin);
+    }
+    c->is_finite[share * 16] = is_finite; // a cache line each
+}
+
+static int check_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const check *of = step->state;
+    check_context c = {.of = of, .is_finite = bl_cpu_at(plan, step, BL_MAX_INPUTS)};
+    for (int i = 0; i < of->count; i++) c.values[i] = bl_cpu_at(plan, step, i);
+    const int shares = plan->backend->threads;
+    bl_cpu_parallel(shares, check_share, &c);
+    float *finite = bl_cpu_at(plan, step, 1);
+    for (int share = 0; share < shares; share++)
+        if (!c.is_finite[share * 16]) *finite = 0;
+    return BL_OK;
+}
+
+int bl_cpu_check_finite(bl_cpu_plan *plan, const bl_node *node) {
+    check of = {.count = node->input_count};
+    int buffers[BL_MAX_INPUTS + 1];
+    for (int i = 0; i < BL_MAX_INPUTS; i++) {
+        const bl_tensor *tensor = i < node->input_count ? node->inputs[i] : NULL;
+        if (bl_cpu_value(plan, tensor, &buffers[i])) return BL_FAILED;
+        if (tensor) of.floats[i] = (size_t)bl_shape_count(&tensor->shape);
+    }
+    if (bl_cpu_buffer_add(plan, (size_t)plan->backend->threads * 16 * sizeof(int), &buffers[BL_MAX_INPUTS])) return BL_FAILED;
+    return bl_cpu_step_add(plan, node, check_run, buffers, BL_MAX_INPUTS + 1, &of, sizeof of);
+}
+
+// ---- SGD and Adam ----
+
+typedef struct update {
+    const bl_node *node;
+    const bl_segments *segments;
+    bool clears; // the gradient, for the next micro step to add to
+} update;
+
+typedef struct update_context {
+    const update *of;
+    float *parameters, *gradients, *moment1, *moment2;
+    double learning_rate, step;
+} update_context;
+
+typedef struct rates { // of one segment
+    float learning_rate, decay, momentum, beta1, beta2, epsilon, root_correction2;
+    float rest1, rest2; // 1 - beta, rounded once: of a rounded beta2 it would be off by 1e-5
+    bool nesterov, clears;
+} rates;
+
+WIDE static void sgd(float *restrict p, float *restrict g, float *restrict v, size_t count, const rates *rate) {
+    const rates r = *rate;
+    for (size_t i = 0; i < count; i++) {
+        const float gradient = g[i] + r.decay * p[i];
+        const float velocity = r.momentum * v[i] + gradient;
+        p[i] -= r.learning_rate * (r.nesterov ? gradient + r.momentum * velocity : velocity);
+        v[i] = velocity;
+    }
+    if (r.clears) memset(g, 0, count * sizeof *g);
+}
+
+WIDE static void adam(float *restrict p, float *restrict g, float *restrict m, float *restrict v, size_t count, const rates *rate) {
+    const rates r = *rate;
+    for (size_t i = 0; i < count; i++) {
+        const float gradient = g[i] + r.decay * p[i];
+        const float first = r.beta1 * m[i] + r.rest1 * gradient, second = r.beta2 * v[i] + r.rest2 * (gradient * gradient);
+        p[i] -= r.learning_rate * (first / (sqrtf(second) / r.root_correction2 + r.epsilon));
+        m[i] = first;
+        v[i] = second;
+    }
+    if (r.clears) memset(g, 0, count * sizeof *g);
+}
+
+static void update_share(const void *passed, int share, int shares) {
+    const update_context *c = passed;
+    const bl_attributes *a = &c->of->node->attributes;
+    const bool is_adam = c->of->node->op == BL_OP_ADAM;
+    for (int s = 0; s < c->of->segments->count; s++) {
+        const bl_segment *segment = &c->of->segments->items[s];
+        const bl_cpu_range range = bl_cpu_share((size_t)bl_shape_count(&segment->shape), 1024, share, shares);
+        if (range.begin >= range.end) continue;
+        const size_t first = segment->offset + range.begin, count = range.end - range.begin;
+        if (segment->frozen) {
+            if (c->of->clears) memset(c->gradients + first, 0, count * sizeof(float));
+            continue;
+        }
+        const double learning_rate = c->learning_rate * segment->lr_scale;
+        rates r = {.learning_rate = (float)learning_rate,
+                   .decay = segment->decay ? (float)a->weight_decay : 0,
+                   .momentum = (float)a->momentum,
+                   .nesterov = a->nesterov,
+                   .clears = c->of->clears};
+        if (!is_adam) {
+            sgd(c->parameters + first, c->gradients + first, c->moment1 + first, count, &r);
+            continue;
+        }
+        r.learning_rate = (float)(learning_rate / (1 - pow(a->beta1, c->step)));
+        r.beta1 = (float)a->beta1;
+        r.beta2 = (float)a->beta2;
+        r.rest1 = (float)(1 - a->beta1);
+        r.rest2 = (float)(1 - a->beta2);
+        r.epsilon = (float)a->epsilon;
+        r.root_correction2 = (float)sqrt(1 - pow(a->beta2, c->step));
+        adam(c->parameters + first, c->gradients + first, c->moment1 + first, c->moment2 + first, count, &r);
+    }
+}
+
+static float scalar(const bl_cpu_plan *plan, const bl_cpu_step *step, int operand) {
+    return *(const float *)bl_cpu_at(plan, step, operand);
+}
+
+static int update_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const update *of = step->state;
+    const bool is_adam = of->node->op == BL_OP_ADAM;
+    if (scalar(plan, step, is_adam ? 6 : 4) != 1) return BL_OK;
+    const update_context c = {.of = of,
+                              .parameters = bl_cpu_at(plan, step, 0),
+                              .gradients = bl_cpu_at(plan, step, 1),
+                              .moment1 = bl_cpu_at(plan, step, 2),
+                              .moment2 = is_adam ? bl_cpu_at(plan, step, 3) : NULL,
+                              .learning_rate = scalar(plan, step, is_adam ? 4 : 3),
+                              .step = is_adam ? scalar(plan, step, 5) : 0};
+    bl_cpu_parallel(plan->backend->threads, update_share, &c);
+    plan->store->versions[of->node->inputs[0]->place.network]++;
+    return BL_OK;
+}
+
+static int add_update(bl_cpu_plan *plan, const bl_node *node) {
+    const int network = node->inputs[0]->place.network;
+    const update of = {node, bl_network_segments(&plan->store->base.layout->networks[network], BL_PARAMETERS), !plan->writes_gradients[network]};
+    int buffers[BL_MAX_INPUTS];
+    for (int i = 0; i < node->input_count; i++)
+        if (bl_cpu_value(plan, node->inputs[i], &buffers[i])) return BL_FAILED;
+    return bl_cpu_step_add(plan, node, update_run, buffers, node->input_count, &of, sizeof of);
+}
+
+int bl_cpu_sgd(bl_cpu_plan *plan, const bl_node *node) {
+    return add_update(plan, node);
+}
+
+int bl_cpu_adam(bl_cpu_plan *plan, const bl_node *node) {
+    return add_update(plan, node);
+}
+
+// ---- EMA ----
+
+typedef struct average {
+    const bl_node *node;
+    size_t count;
+} average;
+
+typedef struct average_context {
+    float *target;
+    const float *online;
+    size_t count;
+    float tau;
+} average_context;
+
+// In exactly this form: at tau 0 the target is the online network bit for bit.
+WIDE static void move(float *restrict target, const float *restrict online, size_t count, float tau) {
+    const float rest = 1 - tau;
+    for (size_t i = 0; i < count; i++) target[i] = tau * target[i] + rest * online[i];
+}
+
+static void ema_share(const void *passed, int share, int shares) {
+    const average_context *c = passed;
+    const bl_cpu_range range = bl_cpu_share(c->count, 1024, share, shares);
+    if (range.begin < range.end) move(c->target + range.begin, c->online + range.begin, range.end - range.begin, c->tau);
+}
+
+static int ema_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const average *of = step->state;
+    if (scalar(plan, step, 3) != 1) return BL_OK;
+    const average_context c = {bl_cpu_at(plan, step, 0), bl_cpu_at(plan, step, 1), of->count, scalar(plan, step, 2)};
+    bl_cpu_parallel(plan->backend->threads, ema_share, &c);
+    plan->store->versions[of->node->inputs[0]->place.network]++;
+    return BL_OK;
+}
+
+int bl_cpu_ema(bl_cpu_plan *plan, const bl_node *node) {
+    const average of = {node, (size_t)bl_shape_count(&node->inputs[0]->shape)};
+    int buffers[4];
+    for (int i = 0; i < 4; i++)
+        if (bl_cpu_value(plan, node->inputs[i], &buffers[i])) return BL_FAILED;
+    return bl_cpu_step_add(plan, node, ema_run, buffers, 4, &of, sizeof of);
+}

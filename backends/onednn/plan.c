@@ -1,0 +1,280 @@
+// A plan: compiling a graph into steps, giving every buffer its address, and running.
+
+#include <limits.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "backends/onednn/onednn.h"
+#include "backends/planner.h"
+#include "base/file.h" // bl_seconds
+
+// ---- lowering ----
+
+static int alias(bl_cpu_plan *plan, const bl_node *node) {
+    const bl_tensor *x = node->inputs[0], *y = node->outputs[0];
+    int *buffer = &plan->buffer_of[y->id];
+    if (bl_cpu_value(plan, x, buffer)) return BL_FAILED;
+    if (plan->observed[y->id] || plan->readers[y->id] == 0) plan->buffers[*buffer].kept = true;
+    bl_cpu_note(plan, node, "alias of %s", x->name);
+    return BL_OK;
+}
+
+static int (*const lower[BL_OP_COUNT])(bl_cpu_plan *, const bl_node *) = {
+        [BL_OP_CONVOLUTION] = bl_cpu_convolution,
+        [BL_OP_CONVOLUTION_BACKWARD_DATA] = bl_cpu_convolution_backward_data,
+        [BL_OP_CONVOLUTION_BACKWARD_WEIGHTS] = bl_cpu_convolution_backward_weights,
+        [BL_OP_BATCH_NORM] = bl_cpu_batch_norm,
+        [BL_OP_BATCH_NORM_BACKWARD] = bl_cpu_batch_norm_backward,
+        [BL_OP_BATCH_NORM_RUNNING] = bl_cpu_batch_norm_running,
+        [BL_OP_RELU] = bl_cpu_relu,
+        [BL_OP_RELU_BACKWARD] = bl_cpu_relu_backward,
+        [BL_OP_ADD] = bl_cpu_add,
+        [BL_OP_GLOBAL_AVERAGE_POOL] = bl_cpu_pool,
+        [BL_OP_GLOBAL_AVERAGE_POOL_BACKWARD] = bl_cpu_pool_backward,
+        [BL_OP_LINEAR] = bl_cpu_linear,
+        [BL_OP_LINEAR_BACKWARD_DATA] = bl_cpu_linear_backward_data,
+        [BL_OP_LINEAR_BACKWARD_WEIGHTS] = bl_cpu_linear_backward_weights,
+        [BL_OP_LINEAR_BACKWARD_BIAS] = bl_cpu_linear_backward_bias,
+        [BL_OP_STOP_GRADIENT] = alias,
+        [BL_OP_BYOL_LOSS] = bl_cpu_loss,
+        [BL_OP_BYOL_LOSS_BACKWARD] = bl_cpu_loss_backward,
+        [BL_OP_PROJECTION_STD] = bl_cpu_projection_std,
+        [BL_OP_ACCUMULATE] = bl_cpu_accumulate,
+        [BL_OP_RUNNING_AVERAGE] = bl_cpu_running_average,
+        [BL_OP_CHECK_FINITE] = bl_cpu_check_finite,
+        [BL_OP_SGD] = bl_cpu_sgd,
+        [BL_OP_ADAM] = bl_cpu_adam,
+        [BL_OP_EMA] = bl_cpu_ema,
+};
+
+static int lower_node(bl_cpu_plan *plan, const bl_node *node) {
+    const bl_node *norm = plan->fusion[node->id].norm, *into = plan->fusion[node->id].into;
+    if (into) bl_cpu_note(plan, node, "fused into %s", into->name);
+    if (norm) return norm->op == BL_OP_BATCH_NORM_BACKWARD ? bl_cpu_batch_norm_reduce(plan, norm) : bl_cpu_batch_norm_apply(plan, norm);
+    return into ? BL_OK : lower[node->op](plan, node);
+}
+
+// The gradient of a segment is made where the optimiser reads it, if nothing else wants it.
+static int place_gradients(bl_cpu_plan *plan) {
+    const bl_graph *graph = plan->base.graph;
+    for (int i = 0; i < graph->node_count; i++) {
+        if (!plan->fusion[i].is_first) continue;
+        const bl_tensor *made = graph->nodes[i]->inputs[0];
+        const bool is_free = made->role == BL_ROLE_VALUE && made->producer->op != BL_OP_STOP_GRADIENT && !plan->observed[made->id];
+        if (is_free && plan->readers[made->id] == 1 && bl_cpu_value(plan, graph->nodes[i]->inputs[1], &plan->buffer_of[made->id]))
+            return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+static int take_tables(bl_cpu_plan *plan, const bl_compile_options *options) {
+    const bl_graph *graph = plan->base.graph;
+    const size_t tensors = (size_t)graph->tensor_count, nodes = (size_t)graph->node_count;
+    plan->names = bl_arena_create();
+    plan->observed = bl_alloc(tensors * sizeof *plan->observed);
+    plan->readers = bl_alloc(tensors * sizeof *plan->readers);
+    plan->buffer_of = bl_alloc(tensors * sizeof *plan->buffer_of);
+    plan->inputs = bl_alloc(tensors * sizeof *plan->inputs);
+    plan->fusion = bl_alloc(nodes * sizeof *plan->fusion);
+    plan->rows = bl_alloc(nodes * sizeof *plan->rows);
+    if (!plan->observed || !plan->readers || !plan->buffer_of || !plan->inputs || !plan->fusion || !plan->rows) return BL_FAILED;
+    for (int t = 0; t < graph->tensor_count; t++) {
+        plan->observed[t] = options->observe_all;
+        plan->buffer_of[t] = -1;
+        if (graph->tensors[t]->role == BL_ROLE_INPUT) plan->inputs[plan->input_count++] = graph->tensors[t];
+    }
+    for (int i = 0; i < options->observe_count; i++) plan->observed[options->observe[i]->id] = true;
+    for (int n = 0; n < graph->node_count; n++) {
+        const bl_node *node = graph->nodes[n];
+        plan->rows[n] = (bl_node_report){.node = node, .implementation = "byolab"};
+        if (node->op == BL_OP_CHECK_FINITE) continue; // looking at the loss does not use it up
+        for (int k = 0; k < node->input_count; k++)
+            if (node->inputs[k]) plan->readers[node->inputs[k]->id]++;
+    }
+    plan->accumulate = options->accumulate;
+    return BL_OK;
+}
+
+static int take_staging(bl_cpu_plan *plan) {
+    const int count = BL_STAGING_SLOTS * plan->input_count;
+    plan->staging = bl_alloc((size_t)count * sizeof *plan->staging);
+    if (!plan->staging) return BL_FAILED;
+    for (int i = 0; i < count; i++) {
+        const size_t bytes = (size_t)bl_shape_count(&plan->inputs[i % plan->input_count]->shape) * sizeof(float);
+        plan->staging[i] = bl_alloc(bytes);
+        if (!plan->staging[i]) return BL_FAILED;
+        plan->staging_bytes += bytes;
+    }
+    return BL_OK;
+}
+
+// ---- memory ----
+
+// Huge pages where the system gives them on request: a step walks over gigabytes.
+#define HUGE_PAGE ((size_t)2 << 20)
+
+static int take_arena(bl_cpu_plan *plan, size_t bytes) {
+    plan->arena_bytes = bytes;
+    if (!bytes) return BL_OK;
+    const size_t rounded = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    plan->arena = aligned_alloc(HUGE_PAGE, rounded);
+    if (!plan->arena) return bl_fail("out of memory: %.1f MB asked for", (double)bytes / 1e6);
+    madvise(plan->arena, rounded, MADV_HUGEPAGE);
+    memset(plan->arena, 0, rounded);
+    return BL_OK;
+}
+
+static int bind(bl_cpu_plan *plan) {
+    int status = BL_FAILED;
+    size_t bytes;
+    bl_item *items = bl_alloc((size_t)plan->buffer_count * sizeof *items);
+    if (!items) return BL_FAILED;
+    for (int i = 0; i < plan->buffer_count; i++) items[i] = (bl_item){.first = INT_MAX, .last = -1};
+    for (int s = 0; s < plan->step_count; s++)
+        for (int k = 0; k < BL_CPU_OPERANDS; k++) {
+            const int buffer = plan->steps[s].buffers[k];
+            if (buffer < 0 || !plan->buffers[buffer].in_arena) continue;
+            if (items[buffer].last < 0) items[buffer].first = s;
+            items[buffer].last = plan->buffers[buffer].kept ? INT_MAX : s;
+            items[buffer].bytes = plan->buffers[buffer].bytes;
+        }
+    for (int i = 0; i < plan->buffer_count; i++)
+        if (items[i].last < 0) items[i].first = items[i].last = 0; // no step touches it: no bytes
+    if (bl_plan_memory(items, plan->buffer_count, &bytes) || take_arena(plan, bytes)) goto done;
+    for (int i = 0; i < plan->buffer_count; i++)
+        if (plan->buffers[i].in_arena) plan->buffers[i].data = (unsigned char *)plan->arena + items[i].offset;
+    status = BL_OK;
+done:
+    bl_free(items);
+    return status;
+}
+
+// ---- the table ----
+
+int bl_cpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, const bl_compile_options *options, bl_plan **plan) {
+    bl_cpu_plan *made = bl_alloc(sizeof *made);
+    if (!made) return BL_FAILED;
+    made->base = (bl_plan){backend, graph, store};
+    made->backend = (bl_cpu_backend *)backend;
+    made->store = (bl_cpu_store *)store;
+    omp_set_num_threads(made->backend->threads); // oneDNN chooses implementations by it
+    if (take_tables(made, options) || take_staging(made)) goto failed;
+    bl_cpu_fuse(made, options->observe_all);
+    if (place_gradients(made)) goto failed;
+    for (int n = 0; n < graph->node_count; n++)
+        if (lower_node(made, graph->nodes[n])) goto failed;
+    if (bind(made)) goto failed;
+    *plan = &made->base;
+    return BL_OK;
+failed:
+    bl_cpu_plan_free(&made->base);
+    return BL_FAILED;
+}
+
+static void packed_free(bl_cpu_packed *packed) {
+    if (packed->desc) dnnl_memory_desc_destroy(packed->desc);
+    if (packed->reorder) dnnl_primitive_destroy(packed->reorder);
+    if (packed->master) dnnl_memory_destroy(packed->master);
+    if (packed->packed) dnnl_memory_destroy(packed->packed);
+    bl_free(packed->data);
+}
+
+void bl_cpu_plan_free(bl_plan *plan) {
+    bl_cpu_plan *self = (bl_cpu_plan *)plan;
+    for (int i = 0; i < self->step_count; i++)
+        if (self->steps[i].state_free) self->steps[i].state_free(self->steps[i].state);
+    for (int i = 0; i < self->packed_count; i++) packed_free(&self->packed[i]);
+    for (int i = 0; self->staging && i < BL_STAGING_SLOTS * self->input_count; i++) bl_free(self->staging[i]);
+    bl_free(self->staging);
+    bl_free(self->inputs);
+    bl_free(self->packed);
+    bl_free(self->steps);
+    bl_free(self->buffers);
+    bl_free(self->buffer_of);
+    bl_free(self->fusion);
+    bl_free(self->readers);
+    bl_free(self->observed);
+    bl_free(self->rows);
+    bl_arena_free(self->names);
+    free(self->arena);
+    bl_free(self);
+}
+
+static float *staged(const bl_cpu_plan *plan, int slot, const bl_tensor *input) {
+    int index = 0;
+    while (plan->inputs[index] != input) index++;
+    return plan->staging[slot * plan->input_count + index];
+}
+
+int bl_cpu_slot(bl_plan *plan, int slot, const bl_tensor *input, float **host) {
+    *host = staged((const bl_cpu_plan *)plan, slot, input);
+    return BL_OK;
+}
+
+int bl_cpu_step_run(bl_plan *plan, int slot, unsigned phases) {
+    bl_cpu_plan *self = (bl_cpu_plan *)plan;
+    omp_set_num_threads(self->backend->threads);
+    self->slot = slot;
+    for (int i = 0; i < self->buffer_count; i++)
+        if (self->buffers[i].input >= 0) self->buffers[i].data = self->staging[slot * self->input_count + self->buffers[i].input];
+    if (bl_cpu_pack_stale(self)) return BL_FAILED;
+    for (int i = 0; i < self->step_count; i++) {
+        const bl_cpu_step *step = &self->steps[i];
+        if (step->node && !(step->node->phase & phases)) continue;
+        const double begin = self->is_timed ? bl_seconds() : 0;
+        if (step->run(self, step)) return BL_FAILED;
+        if (self->is_timed && step->node) self->rows[step->node->id].seconds += bl_seconds() - begin;
+    }
+    return BL_OK;
+}
+
+int bl_cpu_write(bl_plan *plan, const bl_tensor *tensor, const double *src) {
+    const int64_t count = bl_shape_count(&tensor->shape);
+    for (int slot = 0; slot < BL_STAGING_SLOTS; slot++) {
+        float *dst = staged((const bl_cpu_plan *)plan, slot, tensor);
+        for (int64_t i = 0; i < count; i++) dst[i] = (float)src[i];
+    }
+    return BL_OK;
+}
+
+static double widened(uint16_t half) {
+    const uint32_t bits = (uint32_t)half << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+int bl_cpu_read(bl_plan *plan, const bl_tensor *tensor, double *dst) {
+    const bl_cpu_plan *self = (const bl_cpu_plan *)plan;
+    const int64_t count = bl_shape_count(&tensor->shape);
+    if (tensor->role == BL_ROLE_INPUT) {
+        const float *src = staged(self, self->slot, tensor);
+        for (int64_t i = 0; i < count; i++) dst[i] = bl_round_to(tensor->dtype, src[i]);
+        return BL_OK;
+    }
+    const int buffer = self->buffer_of[tensor->id];
+    const bool is_kept = self->observed[tensor->id] || self->readers[tensor->id] == 0;
+    if (!is_kept || buffer < 0) return bl_fail("'%s' is not observed by this plan", tensor->name);
+    const void *data = self->buffers[buffer].data;
+    if (tensor->dtype == BL_F32)
+        for (int64_t i = 0; i < count; i++) dst[i] = ((const float *)data)[i];
+    else
+        for (int64_t i = 0; i < count; i++) dst[i] = widened(((const uint16_t *)data)[i]);
+    return BL_OK;
+}
+
+void bl_cpu_timing(bl_plan *plan, bool on) {
+    ((bl_cpu_plan *)plan)->is_timed = on;
+}
+
+void bl_cpu_report(const bl_plan *plan, bl_plan_report *report) {
+    const bl_cpu_plan *self = (const bl_cpu_plan *)plan;
+    *report = (bl_plan_report){.rows = self->rows,
+                               .count = plan->graph->node_count,
+                               .arena_bytes = self->arena_bytes,
+                               .packed_bytes = self->packed_bytes,
+                               .staging_bytes = self->staging_bytes};
+}

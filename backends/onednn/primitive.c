@@ -1,0 +1,166 @@
+// oneDNN primitives as steps of a plan, and weights packed into the layouts they ask for.
+
+#include <string.h>
+
+#include "backends/onednn/onednn.h"
+#include "base/file.h" // bl_seconds
+
+#define MAX_ARGUMENTS 6
+
+typedef struct primitive {
+    dnnl_primitive_t handle;
+    int count;
+    dnnl_exec_arg_t arguments[MAX_ARGUMENTS]; // argument i works on buffer i of the step
+} primitive;
+
+static const char *status_name(dnnl_status_t status) {
+    switch (status) {
+    case dnnl_out_of_memory: return "out of memory";
+    case dnnl_invalid_arguments: return "invalid arguments";
+    case dnnl_unimplemented: return "not implemented";
+    case dnnl_runtime_error: return "run-time error";
+    default: return "failed";
+    }
+}
+
+int bl_cpu_dnnl(dnnl_status_t status, const bl_node *node, const char *what) {
+    if (status == dnnl_success) return BL_OK;
+    return bl_fail("%s: oneDNN: %s: %s", node ? node->name : "oneDNN backend", what, status_name(status));
+}
+
+dnnl_data_type_t bl_cpu_type(bl_dtype dtype) {
+    return dtype == BL_F32 ? dnnl_f32 : dnnl_bf16;
+}
+
+static void primitive_free(void *state) {
+    primitive *self = state;
+    for (int i = 0; i < self->count; i++) dnnl_memory_destroy(self->arguments[i].memory);
+    if (self->handle) dnnl_primitive_destroy(self->handle);
+    bl_free(self);
+}
+
+static int primitive_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const primitive *self = step->state;
+    for (int i = 0; i < self->count; i++) {
+        const dnnl_status_t bound = dnnl_memory_set_data_handle(self->arguments[i].memory, bl_cpu_at(plan, step, i));
+        if (bl_cpu_dnnl(bound, step->node, "binding memory")) return BL_FAILED;
+    }
+    return bl_cpu_dnnl(dnnl_primitive_execute(self->handle, plan->backend->stream, self->count, self->arguments), step->node, "execution");
+}
+
+// Adds an argument whose memory is bound when the step runs.
+static int add_argument(const bl_cpu_plan *plan, const bl_node *node, primitive *self, bl_cpu_operand operand) {
+    dnnl_exec_arg_t *argument = &self->arguments[self->count];
+    argument->arg = operand.argument;
+    const dnnl_status_t made = dnnl_memory_create(&argument->memory, operand.desc, plan->backend->engine, DNNL_MEMORY_NONE);
+    if (bl_cpu_dnnl(made, node, "memory")) return BL_FAILED;
+    self->count++;
+    return BL_OK;
+}
+
+static int primitive_step(bl_cpu_plan *plan, const bl_node *node, const_dnnl_primitive_desc_t desc, const bl_cpu_operand *operands,
+                          int count) {
+    int buffers[MAX_ARGUMENTS];
+    primitive *self = bl_alloc(sizeof *self);
+    if (!self) return BL_FAILED;
+    if (bl_cpu_dnnl(dnnl_primitive_create(&self->handle, desc), node, "primitive")) goto failed;
+    for (int i = 0; i < count; i++) {
+        if (add_argument(plan, node, self, operands[i])) goto failed;
+        buffers[i] = operands[i].buffer;
+    }
+    const const_dnnl_memory_desc_t scratchpad = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
+    const size_t bytes = scratchpad ? dnnl_memory_desc_get_size(scratchpad) : 0;
+    if (bytes) {
+        if (bl_cpu_buffer_add(plan, bytes, &buffers[count])) goto failed;
+        if (add_argument(plan, node, self, (bl_cpu_operand){DNNL_ARG_SCRATCHPAD, scratchpad, 0})) goto failed;
+        plan->rows[node->id].bytes += bytes;
+    }
+    if (bl_cpu_step_add(plan, node, primitive_run, buffers, self->count, NULL, 0)) goto failed;
+    plan->steps[plan->step_count - 1].state = self;
+    plan->steps[plan->step_count - 1].state_free = primitive_free;
+    return BL_OK;
+failed:
+    primitive_free(self);
+    return BL_FAILED;
+}
+
+int bl_cpu_primitive_step(bl_cpu_plan *plan, const bl_node *node, const_dnnl_primitive_desc_t desc, const bl_cpu_operand *operands,
+                          int count) {
+    const char *implementation = "";
+    if (dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &implementation) == dnnl_success)
+        bl_cpu_note(plan, node, "%s", implementation);
+    return primitive_step(plan, node, desc, operands, count);
+}
+
+int bl_cpu_reorder_step(bl_cpu_plan *plan, const bl_node *node, bl_cpu_operand from, bl_cpu_operand to) {
+    dnnl_primitive_desc_t desc;
+    const dnnl_engine_t engine = plan->backend->engine;
+    if (bl_cpu_dnnl(dnnl_reorder_primitive_desc_create(&desc, from.desc, engine, to.desc, engine, plan->backend->attributes), node, "reorder"))
+        return BL_FAILED;
+    from.argument = DNNL_ARG_FROM;
+    to.argument = DNNL_ARG_TO;
+    const int status = primitive_step(plan, node, desc, (bl_cpu_operand[]){from, to}, 2);
+    dnnl_primitive_desc_destroy(desc);
+    return status;
+}
+
+// ---- packed weights ----
+
+static bool is_same_place(bl_place a, bl_place b) {
+    return a.network == b.network && a.block == b.block && a.segment == b.segment;
+}
+
+// The library's own scratchpad: a reorder of weights needs little, and packing happens outside the arena's lifetimes.
+static int make_reorder(bl_cpu_plan *plan, bl_cpu_packed *self, const_dnnl_memory_desc_t plain, void *master) {
+    const dnnl_engine_t engine = plan->backend->engine;
+    dnnl_primitive_desc_t desc;
+    if (bl_cpu_dnnl(dnnl_reorder_primitive_desc_create(&desc, plain, engine, self->desc, engine, NULL), self->node, "packing weights"))
+        return BL_FAILED;
+    const dnnl_status_t made = dnnl_primitive_create(&self->reorder, desc);
+    dnnl_primitive_desc_destroy(desc);
+    if (bl_cpu_dnnl(made, self->node, "packing weights")) return BL_FAILED;
+    if (bl_cpu_dnnl(dnnl_memory_create(&self->master, plain, engine, master), self->node, "packing weights")) return BL_FAILED;
+    return bl_cpu_dnnl(dnnl_memory_create(&self->packed, self->desc, engine, self->data), self->node, "packing weights");
+}
+
+int bl_cpu_pack(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, const_dnnl_memory_desc_t plain,
+                const_dnnl_memory_desc_t wanted, int *buffer) {
+    if (tensor->role != BL_ROLE_STORED) return bl_fail("%s: its weights '%s' must live in the store", node->name, tensor->name);
+    int master;
+    if (bl_cpu_value(plan, tensor, &master)) return BL_FAILED;
+    if (dnnl_memory_desc_equal(plain, wanted)) {
+        *buffer = master;
+        return BL_OK;
+    }
+    for (int i = 0; i < plan->packed_count; i++)
+        if (is_same_place(plan->packed[i].place, tensor->place) && dnnl_memory_desc_equal(plan->packed[i].desc, wanted)) {
+            *buffer = plan->packed[i].buffer;
+            return BL_OK;
+        }
+    if (bl_cpu_grow((void **)&plan->packed, plan->packed_count, &plan->packed_capacity, sizeof *plan->packed)) return BL_FAILED;
+    bl_cpu_packed *self = &plan->packed[plan->packed_count++];
+    *self = (bl_cpu_packed){.place = tensor->place, .node = node, .bytes = dnnl_memory_desc_get_size(wanted)};
+    if (bl_cpu_dnnl(dnnl_memory_desc_clone(&self->desc, wanted), node, "memory description")) return BL_FAILED;
+    self->data = bl_alloc(self->bytes);
+    if (!self->data || bl_cpu_buffer_add(plan, self->bytes, &self->buffer)) return BL_FAILED;
+    plan->buffers[self->buffer].in_arena = false;
+    plan->buffers[self->buffer].data = self->data;
+    plan->packed_bytes += self->bytes;
+    *buffer = self->buffer;
+    return make_reorder(plan, self, plain, plan->buffers[master].data);
+}
+
+int bl_cpu_pack_stale(bl_cpu_plan *plan) {
+    for (int i = 0; i < plan->packed_count; i++) {
+        bl_cpu_packed *self = &plan->packed[i];
+        const uint64_t version = plan->store->versions[self->place.network];
+        if (self->version == version) continue;
+        const double begin = plan->is_timed ? bl_seconds() : 0;
+        const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, self->master}, {DNNL_ARG_TO, self->packed}};
+        if (bl_cpu_dnnl(dnnl_primitive_execute(self->reorder, plan->backend->stream, 2, arguments), self->node, "packing weights"))
+            return BL_FAILED;
+        if (plan->is_timed) plan->rows[self->node->id].seconds += bl_seconds() - begin;
+        self->version = version;
+    }
+    return BL_OK;
+}

@@ -1,0 +1,72 @@
+// rows.h - loops over rows of channels: what the own kernels are made of.
+//
+// All arithmetic is f32; bf16 rows are widened into a small block first and narrowed afterwards, which stays in the nearest cache.
+// Loops run over channels side by side, so that wider vectors give the same numbers.
+
+#ifndef BL_BACKENDS_ONEDNN_ROWS_H
+#define BL_BACKENDS_ONEDNN_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "graph/graph.h" // bl_dtype
+
+// Calls `body` once for each share 0 .. shares-1, in parallel. What a share is does not depend on the machine.
+void bl_cpu_parallel(int shares, void (*body)(const void *context, int share, int shares), const void *context);
+
+typedef struct bl_cpu_range {
+    size_t begin, end;
+} bl_cpu_range;
+
+// The part of `count` that is share `share`'s; a multiple of `grain` where it begins.
+static inline bl_cpu_range bl_cpu_share(size_t count, size_t grain, int share, int shares) {
+    const size_t grains = (count + grain - 1) / grain;
+    const size_t begin = grains * (size_t)share / (size_t)shares * grain, end = grains * (size_t)(share + 1) / (size_t)shares * grain;
+    return (bl_cpu_range){begin, end < count ? end : count};
+}
+
+// Rows of one block: a block of f32 rows takes about 8 KB, and no f32 sum runs over more than 64 rows.
+static inline size_t bl_cpu_block_rows(size_t channels) {
+    const size_t rows = 2048 / channels;
+    return rows < 8 ? 8 : rows > 64 ? 64 : rows;
+}
+
+void bl_cpu_widen(const uint16_t *src, float *dst, size_t count);
+void bl_cpu_narrow(const float *src, uint16_t *dst, size_t count); // to nearest, ties to even
+
+// `count` values from `first` on as f32: in place, or widened into `block`.
+static inline const float *bl_cpu_load(const void *data, bl_dtype dtype, size_t first, size_t count, float *block) {
+    if (dtype == BL_F32) return (const float *)data + first;
+    bl_cpu_widen((const uint16_t *)data + first, block, count);
+    return block;
+}
+
+// Where to write `count` values from `first` on; bl_cpu_store narrows them when they are not in place.
+static inline float *bl_cpu_target(void *data, bl_dtype dtype, size_t first, float *block) {
+    return dtype == BL_F32 ? (float *)data + first : block;
+}
+
+static inline void bl_cpu_store_rows(void *data, bl_dtype dtype, size_t first, size_t count, const float *block) {
+    if (dtype != BL_F32) bl_cpu_narrow(block, (uint16_t *)data + first, count);
+}
+
+void bl_cpu_fold(float *part, double *sum, size_t channels); // sum += part, part = 0
+
+// sum += rows of x; moments: sum += x - shift, square += (x - shift)^2; products: sum += dz, product += dz (x - mean).
+void bl_cpu_column_sums(const float *x, size_t rows, size_t channels, float *sum);
+void bl_cpu_column_moments(const float *x, const float *shift, size_t rows, size_t channels, float *sum, float *square);
+void bl_cpu_column_products(const float *dz, const float *x, const float *mean, size_t rows, size_t channels, float *sum, float *product);
+
+// y = (x - mean) scale + beta [+ residual], through a ReLU or not.
+void bl_cpu_normalize(const float *x, const float *residual, float *y, size_t rows, size_t channels, const float *mean, const float *scale,
+                      const float *beta, bool relu);
+// dx = a (dz - b - (x - mean) c)
+void bl_cpu_normalize_backward(const float *dz, const float *x, float *dx, size_t rows, size_t channels, const float *mean, const float *a,
+                               const float *b, const float *c);
+
+void bl_cpu_rectify(const float *x, float *y, size_t count);
+void bl_cpu_sum(const float *a, const float *b, float *y, size_t count);
+void bl_cpu_mask(const float *y, const float *a, const float *b, float *dz, size_t count); // dz = y > 0 ? a [+ b] : 0
+
+#endif
