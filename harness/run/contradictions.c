@@ -29,8 +29,8 @@ static int check_data(bl_arena *arena, const bl_value *tree, const bl_cell *cell
         return bl_refuse(spot_of(arena, tree, "data.validation"), "write fewer", "data.validation: %d images leave none to train on",
                          cell->data.validation);
     if (update > all) {
-        bl_spot spot = cell->train.batch > all ? spot_of(arena, tree, "train.batch") : spot_of(arena, tree, "train.accumulate");
-        return bl_refuse(spot, bl_arena_format(arena, "write a batch times accumulate of at most %lld", (long long)all),
+        const char *first = cell->train.batch > all ? "train.batch" : "train.accumulate";
+        return bl_refuse(spot_of_latest(arena, tree, first, "data.limit"), bl_arena_format(arena, "write a batch times accumulate of at most %lld", (long long)all),
                          "train.batch: an update of %lld images from %lld would never happen", (long long)update, (long long)all);
     }
     bool heads_normalise = cell->model.projector.batch_norm == BL_NORM_HIDDEN ||

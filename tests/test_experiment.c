@@ -1,0 +1,554 @@
+// The experiment file: what is left out gets its default, what is wrong is refused at its line with what to write instead,
+// and the ids change with what they stand for and with nothing else.
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "run/experiment.h"
+#include "support.h"
+
+static char *folder;
+
+static int set_up(void **state) {
+    (void)state;
+    folder = bl_test_folder();
+    setenv("BYOLAB_DATA", "/data", 1);
+    unsetenv("BYOLAB_UNSET");
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    bl_test_folder_remove(folder);
+    return 0;
+}
+
+static const char *write_file(const char *name, const char *text) {
+    static char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_ok(bl_atomic_write(path, text, strlen(text)));
+    return path;
+}
+
+// What every experiment must say, and one evaluation.
+static const char minimal[] = "data: {dataset: shapes, train: 400, test: 100}\n"
+                              "views:\n"
+                              "  - {flip: 0.5, normalize: imagenet}\n"
+                              "train: {epochs: 4, batch: 16, optimizer: {lr: 0.1}}\n"
+                              "evaluate:\n"
+                              "  - knn: {k: 5, split: test}\n";
+
+static bl_experiment *read_with(const char *text, const bl_override *overrides, int count) {
+    bl_experiment *experiment = NULL;
+    assert_ok(bl_experiment_read(&experiment, write_file("mine.yaml", text), overrides, count));
+    return experiment;
+}
+
+static bl_experiment *read_text(const char *text) {
+    return read_with(text, NULL, 0);
+}
+
+// `minimal` as the base of `text`.
+static bl_experiment *read_over_minimal(const char *text) {
+    char *whole = NULL;
+    write_file("minimal.yaml", minimal);
+    if (asprintf(&whole, "base: minimal.yaml\n%s", text) < 0) fail_msg("out of memory");
+    bl_experiment *experiment = read_text(whole);
+    free(whole);
+    return experiment;
+}
+
+static void keys_left_out_get_their_defaults(void **state) {
+    (void)state;
+    bl_experiment *experiment = read_text(minimal);
+    const bl_cell *cell = &experiment->cells[0];
+    assert_int_equal(experiment->cell_count, 1);
+    assert_string_equal(cell->name, "main");
+    assert_string_equal(experiment->study, "mine");
+    assert_string_equal(experiment->title, "mine");
+    assert_string_equal(experiment->machine.backend, "onednn");
+    assert_int_equal(experiment->seed_count, 1);
+    assert_int_equal(experiment->seeds[0], 0);
+    assert_int_equal(cell->model.encoder.depth, 18);
+    assert_int_equal(cell->model.encoder.width, 64);
+    assert_int_equal(cell->model.image_size, 32);
+    assert_int_equal(cell->model.projector.batch_norm, BL_NORM_HIDDEN);
+    assert_int_equal(cell->model.method.predictor, BL_PREDICTOR_MLP);
+    assert_int_equal(cell->model.method.predictor_head.out, cell->model.projector.out);
+    assert_int_equal(cell->model.method.target, BL_TARGET_EMA);
+    assert_true(cell->model.method.stop_gradient);
+    assert_int_equal(cell->model.method.pairing, BL_CROSSED);
+    assert_int_equal(cell->model.optimizer.kind, BL_OPTIMIZER_ADAM);
+    assert_true(cell->model.optimizer.epsilon == 1e-8);
+    assert_true(cell->train.tau == 0.99);
+    assert_true(cell->train.shuffle);
+    assert_int_equal(cell->train.accumulate, 1);
+    assert_int_equal(cell->evaluations[0].temperature * 10, 1);
+    assert_true(cell->save_weights);
+    assert_false(cell->save_features);
+    bl_experiment_free(experiment);
+}
+
+static void every_key_reaches_its_field(void **state) {
+    (void)state;
+    bl_experiment *experiment = read_text(
+        "data: {dataset: shapes, seed: 3, train: 500, test: 200, validation: 50, split_seed: 4, limit: 300, shuffle: false}\n"
+        "views:\n"
+        "  - random_resized_crop: {size: 32, scale: [0.2, 0.9], ratio: [0.5, 2], antialias: false}\n"
+        "    flip: 0.25\n"
+        "    color_jitter: {p: 0.7, brightness: 0.1, contrast: 0.2, saturation: 0.3, hue: 0.4}\n"
+        "    blur: {p: 0.6, kernel: 5, sigma: [0.5, 1.5]}\n"
+        "    grayscale: 0.15\n"
+        "    normalize: {mean: [0.1, 0.2, 0.3], std: [1, 2, 3]}\n"
+        "  - {grayscale: 1, normalize: {mean: [0.1, 0.2, 0.3], std: [1, 2, 3]}}\n"
+        "network: {encoder: resnet18, stem: cifar, width: 8, projector: {hidden: 20, out: 10, batch_norm: none}}\n"
+        "method: {predictor: {kind: mlp, hidden: 30, batch_norm: none, lr_scale: 10},\n"
+        "         target: {source: ema, init: independent, tau: 0, schedule: cosine}, stop_gradient: true, pairing: same_view}\n"
+        "train: {epochs: 7, batch: 25, accumulate: 2, schedule: cosine, warmup: 1.5, seeds: [5, 9007199254740991], precision: bf16,\n"
+        "        log_every: 3, checkpoint_every: 11,\n"
+        "        optimizer: {kind: sgd, lr: 3e-2, momentum: 0.8, nesterov: true, weight_decay: 5.0e-4, decay_norms: true}}\n"
+        "evaluate:\n"
+        "  - knn: {at: [0, 2, 5], k: 3, metric: cosine, protocol: cross_validation, folds: 4, split: test, rows: 80, monitor: test}\n"
+        "  - knn: {at: {first: 1, every: 2, also: [0]}, k: 9, temperature: 0.07}\n"
+        "  - knn: {k: 9, features: pixels, split: test}\n"
+        "save: {checkpoints: [2, 4], weights: none, features: last}\n"
+        "machine: {backend: reference, threads: 2, loader_threads: 3, isa: avx2}\n"
+        "report: {title: \"Mine, ${BYOLAB_DATA}\"}\n"
+        "expect:\n"
+        "  - {row: knn/k3_cv/test, epoch: 5, value: 71.9, n: 3, origin: digitised, source: there, cell: main, context: true}\n");
+    const bl_cell *cell = &experiment->cells[0];
+    const bl_transform *crop = &cell->views[0].items[0], *jitter = &cell->views[0].items[2], *blur = &cell->views[0].items[3];
+    assert_int_equal(cell->data.seed, 3);
+    assert_int_equal(cell->data.train, 500);
+    assert_int_equal(cell->data.test, 200);
+    assert_int_equal(cell->data.validation, 50);
+    assert_int_equal(cell->data.split_seed, 4);
+    assert_int_equal(cell->data.limit, 300);
+    assert_false(cell->train.shuffle);
+    assert_int_equal(cell->views[0].count, 6);
+    assert_int_equal(crop->kind, BL_RANDOM_RESIZED_CROP);
+    assert_true(crop->p == 1 && crop->scale[0] == 0.2 && crop->scale[1] == 0.9 && crop->ratio[0] == 0.5 && crop->ratio[1] == 2);
+    assert_false(crop->antialias);
+    assert_true(cell->views[0].items[1].kind == BL_FLIP && cell->views[0].items[1].p == 0.25);
+    assert_true(jitter->kind == BL_COLOR_JITTER && jitter->p == 0.7 && jitter->brightness == 0.1 && jitter->contrast == 0.2 &&
+                jitter->saturation == 0.3 && jitter->hue == 0.4);
+    assert_true(blur->kind == BL_GAUSSIAN_BLUR && blur->p == 0.6 && blur->kernel == 5 && blur->sigma[0] == 0.5 && blur->sigma[1] == 1.5);
+    assert_true(cell->views[0].items[5].kind == BL_NORMALIZE && cell->views[0].items[5].p == 1);
+    assert_int_equal(cell->views[1].count, 2);
+    assert_true(cell->views[1].items[0].kind == BL_GRAYSCALE && cell->views[1].items[0].p == 1);
+    assert_int_equal(cell->evaluation_view.count, 1);
+    assert_true(cell->evaluation_view.items[0].mean[2] == 0.3 && cell->evaluation_view.items[0].std[2] == 3);
+    assert_int_equal(cell->model.encoder.width, 8);
+    assert_int_equal(cell->model.projector.hidden, 20);
+    assert_int_equal(cell->model.projector.out, 10);
+    assert_int_equal(cell->model.projector.batch_norm, BL_NORM_NONE);
+    assert_int_equal(cell->model.method.predictor_head.hidden, 30);
+    assert_int_equal(cell->model.method.predictor_head.batch_norm, BL_NORM_NONE);
+    assert_true(cell->model.method.predictor_lr_scale == 10);
+    assert_int_equal(cell->model.method.target_init, BL_TARGET_INDEPENDENT);
+    assert_true(cell->train.tau == 0);
+    assert_int_equal(cell->train.tau_schedule, BL_SCHEDULE_COSINE);
+    assert_int_equal(cell->model.method.pairing, BL_SAME_VIEW);
+    assert_int_equal(cell->train.epochs, 7);
+    assert_int_equal(cell->train.batch, 25);
+    assert_int_equal(cell->train.accumulate, 2);
+    assert_int_equal(cell->train.schedule, BL_SCHEDULE_COSINE);
+    assert_true(cell->train.warmup_epochs == 1.5);
+    assert_int_equal(experiment->seed_count, 2);
+    assert_true(experiment->seeds[1] == 9007199254740991);
+    assert_int_equal(cell->model.precision, BL_BF16);
+    assert_int_equal(cell->train.log_every, 3);
+    assert_int_equal(cell->train.checkpoint_every, 11);
+    assert_int_equal(cell->model.optimizer.kind, BL_OPTIMIZER_SGD);
+    assert_true(cell->train.learning_rate == 0.03 && cell->model.optimizer.momentum == 0.8 && cell->model.optimizer.nesterov);
+    assert_true(cell->model.optimizer.weight_decay == 5e-4 && cell->model.optimizer.decay_norms);
+    assert_int_equal(cell->evaluation_count, 3);
+    assert_string_equal(cell->evaluations[0].row, "knn/k3_cv/test");
+    assert_int_equal(cell->evaluations[0].folds, 4);
+    assert_int_equal(cell->evaluations[0].rows, 80);
+    assert_true(cell->evaluations[0].monitor);
+    assert_string_equal(cell->evaluations[1].row, "knn/k9/validation");
+    assert_true(cell->evaluations[1].temperature == 0.07);
+    assert_string_equal(cell->evaluations[2].row, "pixels/k9/test");
+    assert_true(cell->evaluations[2].raw_pixels);
+    assert_int_equal(cell->save_checkpoint_count, 2);
+    assert_int_equal(cell->save_checkpoints[1], 4);
+    assert_false(cell->save_weights);
+    assert_true(cell->save_features);
+    assert_string_equal(experiment->machine.backend, "reference");
+    assert_int_equal(experiment->machine.threads, 2);
+    assert_int_equal(experiment->machine.loader_threads, 3);
+    assert_string_equal(experiment->machine.isa, "avx2");
+    assert_string_equal(experiment->title, "Mine, /data");
+    const bl_expectation *figure = &experiment->expectations[0];
+    assert_int_equal(experiment->expectation_count, 1);
+    assert_string_equal(figure->row, "knn/k3_cv/test");
+    assert_string_equal(figure->origin, "digitised");
+    assert_string_equal(figure->source, "there");
+    assert_string_equal(figure->cell, "main");
+    assert_true(figure->epoch == 5 && figure->n == 3 && figure->value == 71.9 && figure->context);
+    bl_experiment_free(experiment);
+}
+
+static void epochs_are_hit_as_written_and_the_last_always(void **state) {
+    (void)state;
+    const bl_epochs every_fourth = {.first = 1, .every = 4, .list = {0}, .list_count = 1}, none = {0};
+    const bool hit[] = {true, true, false, false, false, true, false, true};
+    for (int epoch = 0; epoch < 8; epoch++) assert_int_equal(bl_epochs_hit(&every_fourth, epoch, 7), hit[epoch]);
+    assert_false(bl_epochs_hit(&none, 0, 3));
+    assert_true(bl_epochs_hit(&none, 3, 3));
+}
+
+static void bases_merge_maps_replace_lists_and_null_deletes(void **state) {
+    (void)state;
+    write_file("minimal.yaml", minimal);
+    write_file("middle.yaml", "base: minimal.yaml\n"
+                              "network: {width: 16, projector: {hidden: 32}}\n"
+                              "method: {target: {tau: 0.5}}\n"
+                              "cells: {a: {}}\n"
+                              "expect: [{row: knn/k5/test, epoch: 1, value: 1, source: there}]\n");
+    bl_experiment *experiment = read_text("base: middle.yaml\n"
+                                          "network: {projector: {out: 8}}\n"
+                                          "method: {target: {tau: null}}\n"
+                                          "views: [{flip: 1}]\n");
+    const bl_cell *cell = &experiment->cells[0];
+    assert_string_equal(cell->name, "main"); // cells and expect are not inherited
+    assert_int_equal(experiment->expectation_count, 0);
+    assert_int_equal(cell->model.encoder.width, 16);
+    assert_int_equal(cell->model.projector.hidden, 32);
+    assert_int_equal(cell->model.projector.out, 8);
+    assert_true(cell->train.tau == 0.99);
+    assert_int_equal(cell->views[0].count, 1);
+    assert_int_equal(cell->evaluation_view.count, 0);
+    bl_experiment_free(experiment);
+}
+
+static void overrides_stand_above_file_and_cells(void **state) {
+    (void)state;
+    char text[1024];
+    snprintf(text, sizeof text, "%scells: {short: {train: {epochs: 2}}, long: {train: {epochs: 9}, network: {width: 8}}}\n", minimal);
+    const bl_override overrides[] = {{"train.optimizer.lr", "0.5"}, {"cells.short", "null"}, {"evaluate.0.knn.k", "7"},
+                                     {"train.epochs", "3"},         {"machine", "{backend: reference}"}};
+    bl_experiment *experiment = read_with(text, overrides, 5);
+    assert_int_equal(experiment->cell_count, 1);
+    assert_string_equal(experiment->cells[0].name, "long");
+    assert_int_equal(experiment->cells[0].train.epochs, 3);
+    assert_int_equal(experiment->cells[0].model.encoder.width, 8);
+    assert_true(experiment->cells[0].train.learning_rate == 0.5);
+    assert_string_equal(experiment->cells[0].evaluations[0].row, "knn/k7/test");
+    assert_string_equal(experiment->machine.backend, "reference");
+    bl_experiment_free(experiment);
+}
+
+static void keys_that_a_cell_makes_idle_are_dropped(void **state) {
+    (void)state;
+    bl_experiment *experiment = read_over_minimal("method: {predictor: {hidden: 64}, target: {source: ema, tau: 0.9}}\n"
+                                                  "cells:\n"
+                                                  "  with: {}\n"
+                                                  "  without: {method: {predictor: {kind: none}, target: {source: online}}}\n");
+    assert_non_null(strstr(experiment->cells[0].resolved, "tau: 0.9\n"));
+    assert_null(strstr(experiment->cells[1].resolved, "tau:"));
+    assert_null(strstr(experiment->cells[1].resolved, "lr_scale:"));
+    assert_int_equal(experiment->cells[1].model.method.target, BL_TARGET_ONLINE);
+    bl_experiment_free(experiment);
+}
+
+static void products_make_a_cell_each_and_skip_the_meaningless(void **state) {
+    (void)state;
+    bl_experiment *experiment = read_over_minimal("sweep:\n"
+                                                  "  product:\n"
+                                                  "    method.predictor.kind: [mlp, none]\n"
+                                                  "    method.target.source: [ema, online]\n"
+                                                  "    method.pairing: [crossed, same_view]\n"
+                                                  "  exclude:\n"
+                                                  "    - {method.target.source: ema, method.pairing: crossed}\n");
+    static const char *const names[] = {
+        "predictor.kind=mlp_target.source=ema_pairing=same_view",
+        "predictor.kind=mlp_target.source=online_pairing=crossed",
+        "predictor.kind=mlp_target.source=online_pairing=same_view",
+        "predictor.kind=none_target.source=online_pairing=crossed",
+    };
+    assert_int_equal(experiment->cell_count, 4);
+    for (int i = 0; i < 4; i++) assert_string_equal(experiment->cells[i].name, names[i]);
+    assert_int_equal(experiment->skipped_count, 2); // no predictor, same view, a target that starts equal
+    assert_non_null(strstr(experiment->skipped[0], "predictor.kind=none_target.source=ema_pairing=same_view: "));
+    assert_non_null(strstr(experiment->skipped[0], "the loss is 0"));
+    bl_experiment_free(experiment);
+
+    experiment = read_over_minimal("sweep: {product: {method.target.source: [ema, online], method.target.tau: [0.5, 1]}}\n");
+    assert_int_equal(experiment->cell_count, 1);
+    assert_int_equal(experiment->skipped_count, 3); // tau 1, and tau beside an online target
+    bl_experiment_free(experiment);
+}
+
+static void resolved_text_reads_back_to_the_same(void **state) {
+    (void)state;
+    static const char *const files[] = {"cifar10/understanding_byol", "cifar10/understanding_byol_narrow", "shapes/quickstart"};
+    for (int f = 0; f < 3; f++) {
+        char path[512];
+        bl_experiment *experiment, *again;
+        snprintf(path, sizeof path, "%s/experiments/%s.yaml", BYOLAB_SOURCE, files[f]);
+        assert_ok(bl_experiment_read(&experiment, path, NULL, 0));
+        assert_string_equal(experiment->study, files[f]);
+        assert_int_equal(experiment->cell_count, 2);
+        for (int i = 0; i < experiment->cell_count; i++) {
+            const bl_cell *cell = &experiment->cells[i];
+            again = read_text(cell->resolved);
+            assert_string_equal(again->cells[0].resolved, cell->resolved);
+            assert_string_equal(again->cells[0].train_id, cell->train_id);
+            assert_int_equal(again->cells[0].evaluation_count, cell->evaluation_count);
+            for (int k = 0; k < cell->evaluation_count; k++) assert_string_equal(again->cells[0].evaluations[k].id, cell->evaluations[k].id);
+            bl_experiment_free(again);
+        }
+        bl_experiment_free(experiment);
+    }
+}
+
+static void ids_change_with_their_own_keys_alone(void **state) {
+    (void)state;
+    static const struct {
+        const char *key, *value;
+        bool training, evaluation; // whose id is another
+    } cases[] = {
+        {"network.width", "32", true, false},          {"train.precision", "bf16", true, false},
+        {"views.0.flip", "0.4", true, false},          {"views.0.normalize", "cifar10", true, false},
+        {"method.pairing", "same_view", true, false},  {"data.shuffle", "false", true, false},
+        {"train.optimizer.lr", "0.2", true, false},    {"train.epochs", "5", true, false},
+        {"evaluate.0.knn.k", "6", false, true},        {"evaluate.0.knn.temperature", "0.2", false, true},
+        {"evaluate.0.knn.rows", "50", false, true},    {"evaluate.0.knn.features", "pixels", false, true},
+        {"evaluate.0.knn.monitor", "test", false, false},
+        {"train.log_every", "1", false, false},        {"train.checkpoint_every", "7", false, false},
+        {"train.seeds", "[1, 2]", false, false},       {"machine.backend", "reference", false, false},
+        {"machine.threads", "1", false, false},        {"save.features", "last", false, false},
+        {"report.title", "other", false, false},       {"train.optimizer.lr", "1.0e-1", false, false}, // the same number
+        {"views.0.normalize", "{mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}", false, false},
+        {"views", "[{flip: 0.5, normalize: imagenet}, {flip: 0.5, normalize: imagenet}]", false, false},
+    };
+    bl_experiment *before = read_text(minimal);
+    assert_int_equal(strlen(before->cells[0].train_id), 64);
+    assert_int_equal(strlen(before->cells[0].evaluations[0].id), 16);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bl_override override = {cases[i].key, cases[i].value};
+        bl_experiment *after = read_with(minimal, &override, 1);
+        bool training = strcmp(before->cells[0].train_id, after->cells[0].train_id) != 0;
+        bool evaluation = strcmp(before->cells[0].evaluations[0].id, after->cells[0].evaluations[0].id) != 0;
+        if (training != cases[i].training || evaluation != cases[i].evaluation)
+            fail_msg("%s=%s: train id %s, evaluation id %s", cases[i].key, cases[i].value, training ? "changed" : "kept", evaluation ? "changed" : "kept");
+        bl_experiment_free(after);
+    }
+    bl_experiment_free(before);
+}
+
+// Each is a file over `minimal`; line 1 names the base.
+static const struct {
+    const char *text, *at, *says, *advice;
+} refusals[] = {
+    // the kinds of mistakes
+    {"train: {epoch: 3}", ":2:9: ", "train.epoch: no such key", "write `epochs`"},
+    {"colour: 3", ":2:1: ", "colour: no such key", "write one of base, data, views"},
+    {"evaluate: [{linear: {k: 1}}]", ":2:13: ", "evaluate.linear: no such key", "write one of knn"},
+    {"views: [{blurr: {p: 1}}]", ":2:10: ", "views.blurr: no such key", "write `blur`"},
+    {"train: {epochs: many}", ":2:17: ", "train.epochs: many does not fit", "a whole number from 1 to 100000"},
+    {"train: {epochs: \"3\"}", ":2:17: ", "the text \"3\" does not fit", "a whole number"},
+    {"train: {epochs: 2.5}", ":2:17: ", "train.epochs: 2.5", "a whole number"},
+    {"train: {epochs: [3]}", ":2:9: ", "train.epochs: a list does not fit", "a whole number"},
+    {"train: 3", ":2:8: ", "train: expected a map of keys", "write {epochs: ...}"},
+    {"views: {flip: 0.5}", ":2:1: ", "views: expected a list", "begin with `-`"},
+    {"views: [{blur: 0.5}]", ":2:16: ", "views.blur: expected a map of keys", "write {p: ...}"},
+    {"method: {stop_gradient: yes}", ":2:25: ", "method.stop_gradient: yes", "true or false"},
+    {"method: {pairing: crosed}", ":2:19: ", "no choice is called crosed", "write `crossed`"},
+    {"train: {accumulate: 0}", ":2:21: ", "train.accumulate: 0 does not fit", "from 1 to"},
+    {"method: {target: {tau: 1.5}}", ":2:24: ", "method.target.tau: 1.5 does not fit", "from 0 to 1"},
+    {"method: {target: {tau: nan}}", ":2:24: ", "method.target.tau: nan does not fit", "a number"},
+    {"train: {optimizer: {lr: 0}}", ":2:25: ", "train.optimizer.lr: 0 does not fit", "above 0"},
+    {"train: {seeds: [1, -1]}", ":2:20: ", "train.seeds: -1 does not fit", "whole numbers"},
+    {"train: {seeds: [1, 1]}", ":2:20: ", "train.seeds: 1 stands there twice", "each once"},
+    {"train: {optimizer: {lr: null}}", "minimal.yaml:4:31: ", "train.optimizer.lr is missing", "write `lr:`"},
+    {"views: null", ":1:1: ", "views is missing", "write `views:`"},
+    {"train: {epochs: 3", ":3:1: ", "in flow mapping", ""},
+    {"network: {width: 8}\nnetwork: {width: 9}", ":3:1: ", "duplicate key", ""},
+    // views
+    {"views: []", ":2:1: ", "views: 0 entries", "one entry for both"},
+    {"views: [{}, {}, {}]", ":2:1: ", "views: 3 entries", "one entry for both"},
+    {"views: [{random_resized_crop: {scale: [0.5, 1]}}]", ":2:10: ", "size is missing", "write `size:`"},
+    {"views: [{random_resized_crop: {size: 24}}]", ":2:38: ", "evaluated at 32 pixels", "write `size: 32`"},
+    {"views: [{random_resized_crop: {size: 32, scale: [1, 0.5]}}]", ":2:42: ", "1 is above 0.5", "lower end first"},
+    {"views: [{blur: {kernel: 4}}]", ":2:25: ", "4 has no middle", "write 3 or 5"},
+    {"views: [{normalize: {mean: [0, 0, 0]}}]", ":2:10: ", "views.normalize", "imagenet, cifar10 or"},
+    {"views: [{normalize: {mean: [0, 0, 0], std: [1, 0, 1]}}]", ":2:39: ", "a std of 0", "above 0"},
+    {"views: [{normalize: imagenet, flip: 0.5}]", ":2:31: ", "flip after normalize", "normalize last"},
+    {"views: [{flip: 0.5}, {normalize: cifar10}]", ":2:23: ", "two ways to normalise", "the same normalize"},
+    // method
+    {"method: {target: {source: ema}, stop_gradient: false}", ":2:48: ", "the gradient has nowhere to go", "`source: online`"},
+    {"method: {target: {source: frozen}, stop_gradient: false}", ":2:51: ", "the gradient has nowhere to go", "`stop_gradient: true`"},
+    {"method: {target: {source: ema, tau: 1}}", ":2:37: ", "1 would never move the target", "write `source: frozen`"},
+    {"method: {target: {source: online, tau: 0.5}}", ":2:40: ", "tau has no meaning where method.target.source is online", "`source: ema`"},
+    {"method: {target: {source: frozen, schedule: cosine}}", ":2:45: ", "schedule has no meaning", "`source: ema`"},
+    {"method: {target: {source: online, init: copy}}", ":2:41: ", "init has no meaning", "`source: ema`"},
+    {"method: {predictor: {kind: none, hidden: 5}}", ":2:42: ", "hidden has no meaning where method.predictor.kind is none", "`kind: mlp`"},
+    {"method: {predictor: {kind: none}, pairing: same_view}", ":2:44: ", "the loss is 0 before the first step", "`pairing: crossed`"},
+    {"method: {predictor: {kind: none}, pairing: same_view, target: {source: online}}", ":2:44: ", "the loss is 0", "`pairing: crossed`"},
+    {"method: {predictor: {kind: none}, pairing: same_view, target: {source: frozen}}", ":2:44: ", "the loss is 0", "`pairing: crossed`"},
+    // train
+    {"train: {batch: 401}", ":2:16: ", "401 images from 400", "at most 400"},
+    {"train: {batch: 200, accumulate: 3}", ":2:33: ", "600 images from 400", "at most 400"},
+    {"data: {limit: 10}", ":2:15: ", "16 images from 10", "at most 10"},
+    {"train: {batch: 1}", ":2:16: ", "batch norm over one row", "2 or more"},
+    {"data: {validation: 400}", ":2:20: ", "leave none to train on", "fewer"},
+    {"train: {warmup: 5}", ":2:17: ", "5 epochs of 4", "fewer"},
+    {"train: {optimizer: {kind: adam, momentum: 0.9}}", ":2:43: ", "momentum has no meaning", "`kind: sgd`"},
+    {"train: {optimizer: {kind: sgd, beta1: 0.9}}", ":2:39: ", "beta1 has no meaning", "`kind: adam`"},
+    {"train: {optimizer: {kind: sgd, momentum: 0, nesterov: true}}", ":2:55: ", "no momentum", "above 0"},
+    // evaluations
+    {"evaluate: [{knn: {k: 5}}]", ":2:13: ", "validation, but data.validation is 0", "`validation: 5000`"},
+    {"evaluate: [{knn: {k: 5, split: test, at: {every: 1}}}]", ":2:38: ", "test is looked at before training ends", "`monitor: test`"},
+    {"evaluate: [{knn: {k: 5, split: test, at: [0]}}]", ":2:38: ", "test is looked at before training ends", "`monitor: test`"},
+    {"evaluate: [{knn: {k: 5, split: train, protocol: cross_validation, monitor: test}}]", ":2:76: ", "does not look at test", "`split: test`"},
+    {"evaluate: [{knn: {k: 5, split: train}}]", ":2:32: ", "find itself", "cross_validation"},
+    {"evaluate: [{knn: {k: 401, split: test}}]", ":2:22: ", "401 neighbours from a bank of 400", "at most 400"},
+    {"evaluate: [{knn: {k: 81, split: test, protocol: cross_validation}}]", ":2:22: ", "81 neighbours from a bank of 80", "at most 80"},
+    {"evaluate: [{knn: {k: 5, split: test, rows: 101}}]", ":2:44: ", "101 of the 100 images of test", "at most 100"},
+    {"evaluate: [{knn: {k: 5, split: test, folds: 3}}]", ":2:45: ", "folds has no meaning", "`protocol: cross_validation`"},
+    {"evaluate: [{knn: {k: 5, split: test, features: pixels, at: [0]}}]", ":2:56: ", "at has no meaning", "`features: encoder`"},
+    {"evaluate: [{knn: {k: 5, split: test}}, {knn: {k: 5, split: test, rows: 9}}]", ":2:41: ", "two rows are called knn/k5/test", "another k"},
+    {"evaluate: [{knn: {k: 5, split: test, at: {first: 2}, monitor: test}}]", ":2:38: ", "every is missing", "`every: 1`"},
+    {"evaluate: [{knn: {k: 5, split: test, at: [3, 2], monitor: test}}]", ":2:46: ", "2 after 3", "in order"},
+    {"evaluate: [{}]", ":2:1: ", "an entry without a protocol", "- knn"},
+    // cells, sweep, expect
+    {"cells: {}", ":2:1: ", "none is named", "`cells: {name: {key: value}}`"},
+    {"cells: {a: {}, b: {}}", ":2:16: ", "cells a and b train the same thing", "leave one"},
+    {"cells: {a: {}, a: {}}", ":2:16: ", "duplicate key", ""},
+    {"cells: {a/b: {}}", ":2:9: ", "\"a/b\" cannot name a cell", "letters, digits"},
+    {"cells: {a: {machine: {threads: 2}}}", ":2:13: ", "machine belongs to the study", "at the top"},
+    {"cells: {a: {train: {seeds: [1]}}}", ":2:21: ", "train.seeds belongs to the study", "at the top"},
+    {"cells: {a: {method: {target: {tau: 1}}}}", ":2:36: ", "1 would never move the target", "`source: frozen`"},
+    {"cells: {a: {network: {widht: 8}}}", ":2:23: ", "network.widht: no such key", "`width`"},
+    {"cells: {a: {}}\nsweep: {product: {network.width: [8]}}", ":3:1: ", "sweep beside cells", "one of the two"},
+    {"sweep: {product: {network.width: 8}}", ":2:34: ", "needs a list of values", "[value, value]"},
+    {"sweep: {product: {network.widht: [8]}}", ":2:35: ", "network.widht: no such key", "`width`"},
+    {"sweep: {product: {method.target.tau: [1]}}", ":2:39: ", "1 would never move the target", "`source: frozen`"},
+    {"sweep: {product: {network.width: [8]}, exclude: [{network.stem: cifar}]}", ":2:51: ", "network.stem is not swept", "sweep.product"},
+    {"expect: [{row: knn/k6/test, epoch: 1, value: 1, source: me}]", ":2:16: ", "no evaluation is called knn/k6/test", "`knn/k5/test`"},
+    {"expect: [{row: knn/k5/test, epoch: 1, value: 101, source: me}]", ":2:46: ", "expect.value: 101", "from 0 to 100"},
+    {"expect: [{row: knn/k5/test, epoch: 1, value: 1}]", ":2:11: ", "expect.source is missing", "`source:`"},
+    {"expect: [{row: knn/k5/test, epoch: 1, value: 1, source: me, cell: b}]", ":2:67: ", "no cell is called b", "`main`"},
+    // environment and bases
+    {"data: {dataset: cifar10, root: \"${BYOLAB_UNSET}/x\"}", ":2:32: ", "BYOLAB_UNSET is not set", "export BYOLAB_UNSET="},
+    {"data: {dataset: cifar10}", "minimal.yaml:1:1: ", "data.root is missing", "`root:`"},
+};
+
+static void mistakes_are_refused_where_they_stand_with_what_to_write(void **state) {
+    (void)state;
+    int wrong = 0;
+    write_file("minimal.yaml", minimal);
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        char text[512];
+        bl_experiment *experiment;
+        snprintf(text, sizeof text, "base: minimal.yaml\n%s\n", refusals[i].text);
+        if (bl_experiment_read(&experiment, write_file("mine.yaml", text), NULL, 0) == BL_OK) fail_msg("accepted: %s", refusals[i].text);
+        assert_null(experiment);
+        const char *error = bl_error(), *at = strstr(error, refusals[i].at), *last_line = strrchr(error, '\n');
+        bool is_there = at && at < error + strcspn(error, "\n") && strstr(error, refusals[i].says) &&
+                        strstr(last_line ? last_line : "", refusals[i].advice);
+        wrong += !is_there;
+        if (!is_there) print_error("%s\nshould say %s%s ... %s, but says\n%s\n", refusals[i].text, refusals[i].at, refusals[i].says, refusals[i].advice, error);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+static void a_refusal_shows_the_line_and_a_caret(void **state) {
+    (void)state;
+    char text[512], expected[1024];
+    bl_experiment *experiment;
+    write_file("minimal.yaml", minimal);
+    snprintf(text, sizeof text, "base: minimal.yaml\nmethod:\n  target: {source: ema, tau: 1}\n");
+    const char *path = write_file("mine.yaml", text);
+    assert_int_not_equal(bl_experiment_read(&experiment, path, NULL, 0), BL_OK);
+    snprintf(expected, sizeof expected,
+             "%s:3:30: method.target.tau: 1 would never move the target\n"
+             "    target: {source: ema, tau: 1}\n"
+             "                               ^\n"
+             "  write `source: frozen` for a target that stays, or tau below 1",
+             path);
+    assert_string_equal(bl_error(), expected);
+}
+
+static void a_mistake_in_a_base_is_shown_in_the_base(void **state) {
+    (void)state;
+    bl_experiment *experiment;
+    write_file("minimal.yaml", minimal);
+    write_file("wrong.yaml", "base: minimal.yaml\n\nnetwork:\n  width: wide\n");
+    assert_int_not_equal(bl_experiment_read(&experiment, write_file("mine.yaml", "base: wrong.yaml\n"), NULL, 0), BL_OK);
+    assert_non_null(strstr(bl_error(), "/wrong.yaml:4:10: network.width: wide"));
+    assert_non_null(strstr(bl_error(), "    width: wide\n           ^\n"));
+}
+
+static void a_mistake_in_an_override_names_the_override(void **state) {
+    (void)state;
+    static const bl_override wrong[] = {
+        {"train.epochs", "many"}, {"train.epoch", "3"}, {"evaluate.9.knn.k", "3"}, {"base", "other.yaml"}, {"train", "[1"}, {"method.target.tau", "1"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char name[64];
+        bl_experiment *experiment;
+        snprintf(name, sizeof name, "--set %s=%s: ", wrong[i].key, wrong[i].value);
+        assert_int_not_equal(bl_experiment_read(&experiment, write_file("mine.yaml", minimal), &wrong[i], 1), BL_OK);
+        if (strncmp(bl_error(), name, strlen(name))) fail_msg("should begin with %s, but is\n%s", name, bl_error());
+    }
+}
+
+static void files_that_are_no_experiment_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {"", "not an experiment"},
+        {"- a\n- b\n", "not an experiment"},
+        {"base: mine.yaml\n", "a circle of them"},
+        {"base: nowhere.yaml\n", "no file"},
+        {"base: [a, b]\n", "the path of one file"},
+        {"train:\n\tepochs: 3\n", "tab character"},
+        {"train: *nowhere\n", "invalid alias"},
+    };
+    bl_experiment *experiment;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_not_equal(bl_experiment_read(&experiment, write_file("mine.yaml", cases[i].text), NULL, 0), BL_OK);
+        if (!strstr(bl_error(), cases[i].says)) fail_msg("%s: should say %s, but says\n%s", cases[i].text, cases[i].says, bl_error());
+    }
+    assert_int_not_equal(bl_experiment_read(&experiment, "/nowhere/at/all.yaml", NULL, 0), BL_OK);
+    assert_non_null(strstr(bl_error(), "/nowhere/at/all.yaml"));
+}
+
+static void the_schema_lists_every_key_with_its_meaning(void **state) {
+    (void)state;
+    bl_text text = {0};
+    bl_schema_print(&text);
+    assert_non_null(strstr(text.chars, "method.target.tau: a number from 0 to 1; default 0.99; class train; only where method.target.source=ema\n"));
+    assert_non_null(strstr(text.chars, "data.dataset: cifar10 | shapes; required; class train\n"));
+    assert_non_null(strstr(text.chars, "machine.threads: "));
+    bl_text_free(&text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_left_out_get_their_defaults),
+        cmocka_unit_test(every_key_reaches_its_field),
+        cmocka_unit_test(epochs_are_hit_as_written_and_the_last_always),
+        cmocka_unit_test(bases_merge_maps_replace_lists_and_null_deletes),
+        cmocka_unit_test(overrides_stand_above_file_and_cells),
+        cmocka_unit_test(keys_that_a_cell_makes_idle_are_dropped),
+        cmocka_unit_test(products_make_a_cell_each_and_skip_the_meaningless),
+        cmocka_unit_test(resolved_text_reads_back_to_the_same),
+        cmocka_unit_test(ids_change_with_their_own_keys_alone),
+        cmocka_unit_test(mistakes_are_refused_where_they_stand_with_what_to_write),
+        cmocka_unit_test(a_refusal_shows_the_line_and_a_caret),
+        cmocka_unit_test(a_mistake_in_a_base_is_shown_in_the_base),
+        cmocka_unit_test(a_mistake_in_an_override_names_the_override),
+        cmocka_unit_test(files_that_are_no_experiment_are_refused),
+        cmocka_unit_test(the_schema_lists_every_key_with_its_meaning),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
