@@ -7,6 +7,8 @@
 
 typedef struct bl_pool bl_pool;
 
+int bl_processors(void); // that this process may run on; at least 1
+
 // A job for one worker. A failing task leaves its message in the pool; bl_pool_wait hands the first one (by task number) over.
 typedef int (*bl_task)(void *context, int index);
 

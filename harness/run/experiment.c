@@ -45,7 +45,8 @@ static int parse_overrides(bl_arena *arena, const bl_override *given, int count,
         bl_spot spot = {source, 1, 1};
         (*out)[i].key = bl_arena_copy(arena, given[i].key);
         if (!*given[i].key || !strcmp(given[i].key, "base"))
-            return bl_refuse(spot, "write --set train.epochs=2", "%s cannot be set here", *given[i].key ? "base" : "a key without a name");
+            return bl_refuse(spot, "write --set train.epochs=2", "%s cannot be set here",
+                             *given[i].key ? "base" : "a key without a name");
         if (bl_yaml_parse(arena, source, given[i].value, BL_LAYER_SET, &(*out)[i].value)) return BL_FAILED;
     }
     return BL_OK;
@@ -96,8 +97,8 @@ static int make_cells(bl_experiment *experiment, bl_value *file, const override 
         bl_cell_identify(arena, drafts[i].tree, &experiment->machine, cell);
         for (int k = 0; k < experiment->cell_count; k++)
             if (!strcmp(experiment->cells[k].train_id, cell->train_id))
-                return bl_refuse(drafts[i].spot, "leave one of them out", "cells %s and %s train the same thing", experiment->cells[k].name,
-                                 cell->name);
+                return bl_refuse(drafts[i].spot, "leave one of them out", "cells %s and %s train the same thing",
+                                 experiment->cells[k].name, cell->name);
         experiment->cell_count++;
     }
     return experiment->cell_count ? BL_OK : BL_FAILED; // nothing but skipped ones: the last one's message stands
@@ -109,13 +110,15 @@ static int unknown_row(bl_experiment *experiment, const bl_value *item, const bl
     const char *names[64] = {0};
     int count = 0;
     for (int c = 0; c < experiment->cell_count; c++)
-        for (int i = 0; i < experiment->cells[c].evaluation_count && count < 64; i++) names[count++] = experiment->cells[c].evaluations[i].row;
+        for (int i = 0; i < experiment->cells[c].evaluation_count && count < 64; i++)
+            names[count++] = experiment->cells[c].evaluations[i].row;
     for (int i = 0; i < count; i++)
         if (!strcmp(names[i], expectation->row)) return BL_OK;
     const char *near = bl_nearest_name(expectation->row, names, count);
     if (!near && count) near = names[0];
-    return bl_refuse(bl_value_get(item, "row")->spot, near ? bl_arena_format(experiment->arena, "write `%s`, or add the row below `evaluate:`", near)
-                                                           : "add the row below `evaluate:`",
+    return bl_refuse(bl_value_get(item, "row")->spot,
+                     near ? bl_arena_format(experiment->arena, "write `%s`, or add the row below `evaluate:`", near)
+                          : "add the row below `evaluate:`",
                      "expect.row: no evaluation is called %s", expectation->row);
 }
 
@@ -157,7 +160,11 @@ static int read_into(bl_experiment *experiment, const bl_override *given, int co
         return BL_FAILED;
     if (!*experiment->title) experiment->title = experiment->study;
     bl_value *expect = bl_value_detach(file, "expect");
-    return make_cells(experiment, file, overrides, count) ? BL_FAILED : fill_expectations(experiment, expect);
+    if (make_cells(experiment, file, overrides, count) || fill_expectations(experiment, expect)) return BL_FAILED;
+    bl_machine *machine = &experiment->machine; // the resolved text keeps the 0: it describes the file, not this machine
+    if (!machine->threads) machine->threads = bl_processors();
+    if (!machine->loader_threads) machine->loader_threads = bl_processors();
+    return BL_OK;
 }
 
 int bl_experiment_read(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count) {
