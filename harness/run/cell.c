@@ -24,8 +24,12 @@ static const struct {
     const char *name;
     bl_transform_kind kind;
 } transforms[] = {
-    {"random_resized_crop", BL_RANDOM_RESIZED_CROP}, {"flip", BL_FLIP},          {"color_jitter", BL_COLOR_JITTER},
-    {"grayscale", BL_GRAYSCALE},                     {"blur", BL_GAUSSIAN_BLUR}, {"normalize", BL_NORMALIZE},
+    {"random_resized_crop", BL_RANDOM_RESIZED_CROP},
+    {"flip", BL_FLIP},
+    {"color_jitter", BL_COLOR_JITTER},
+    {"grayscale", BL_GRAYSCALE},
+    {"blur", BL_GAUSSIAN_BLUR},
+    {"normalize", BL_NORMALIZE},
 };
 
 static int fill_recipe(bl_arena *arena, const bl_value *map, bl_recipe *recipe) {
@@ -44,15 +48,15 @@ static int fill_recipe(bl_arena *arena, const bl_value *map, bl_recipe *recipe) 
 
 static int fill_views(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
     const bl_value *list = bl_value_get(tree, "views");
-    if (!list)
-        return bl_refuse(tree->spot, "write `views:` and one list entry for both views, or two", "views is missing");
+    if (!list) return bl_refuse(tree->spot, "write `views:` and one list entry for both views, or two", "views is missing");
     if (list->count < 1 || list->count > BL_VIEWS)
         return bl_refuse(list->spot, "write one entry for both views, or one each", "views: %d entries", list->count);
     for (int v = 0; v < list->count; v++)
         if (fill_recipe(arena, list->entries[v].value, &cell->views[v])) return BL_FAILED;
     if (list->count == 1) cell->views[1] = cell->views[0];
     for (int i = 0; i < cell->views[0].count; i++)
-        if (cell->views[0].items[i].kind == BL_NORMALIZE) cell->evaluation_view.items[cell->evaluation_view.count++] = cell->views[0].items[i];
+        if (cell->views[0].items[i].kind == BL_NORMALIZE)
+            cell->evaluation_view.items[cell->evaluation_view.count++] = cell->views[0].items[i];
     cell->model.image_size = bl_cell_image_side(cell);
     for (int i = 0; i < cell->views[0].count; i++)
         if (cell->views[0].items[i].kind == BL_RANDOM_RESIZED_CROP) cell->model.image_size = cell->views[0].items[i].size;
@@ -106,7 +110,8 @@ static int fill_evaluations(bl_arena *arena, const bl_value *tree, bl_cell *cell
     for (int i = 0; i < list->count; i++) {
         const bl_value *knn = bl_value_get(list->entries[i].value, "knn");
         bl_evaluation *evaluation = &cell->evaluations[cell->evaluation_count];
-        if (!knn) return bl_refuse(list->entries[i].value->spot, "write `- knn: {k: 200, ...}`", "evaluate: an entry without a protocol");
+        if (!knn)
+            return bl_refuse(list->entries[i].value->spot, "write `- knn: {k: 200, ...}`", "evaluate: an entry without a protocol");
         int status = bl_keys_fill(arena, BL_OF_EVALUATION, KNN, knn, evaluation);
         if (status) return status;
         if (evaluation->raw_pixels) evaluation->at = (bl_epochs){.list_count = 1}; // they never change: epoch 0
@@ -126,7 +131,8 @@ static void print_evaluations(const bl_value *tree, const bl_cell *cell, bl_text
     if (cell->evaluation_count) bl_text_add(text, "evaluate:\n");
     for (int i = 0; i < cell->evaluation_count; i++) {
         bl_text_add(text, "  - knn: ");
-        bl_keys_print_flow(BL_OF_EVALUATION, KNN, bl_value_get(list->entries[i].value, "knn"), &cell->evaluations[i], BL_EVERY_CLASS, text);
+        bl_keys_print_flow(BL_OF_EVALUATION, KNN, bl_value_get(list->entries[i].value, "knn"), &cell->evaluations[i], BL_EVERY_CLASS,
+                           text);
         bl_text_add(text, "\n");
     }
 }

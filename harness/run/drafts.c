@@ -23,7 +23,8 @@ static int belongs_to_cells(bl_arena *arena, const bl_value *keys) {
         for (int k = 0; k < bl_schema_count; k++) {
             size_t length = strcspn(bl_schema[k].path, ".[");
             if (strlen(entry->key) != length || strncmp(entry->key, bl_schema[k].path, length)) continue;
-            belongs = bl_schema[k].owner != BL_OF_STUDY && bl_schema[k].owner != BL_OF_MACHINE && bl_schema[k].owner != BL_OF_EXPECTATION;
+            belongs =
+                bl_schema[k].owner != BL_OF_STUDY && bl_schema[k].owner != BL_OF_MACHINE && bl_schema[k].owner != BL_OF_EXPECTATION;
             break;
         }
         if (!belongs)
@@ -31,7 +32,9 @@ static int belongs_to_cells(bl_arena *arena, const bl_value *keys) {
                              "%s belongs to the study, not to a cell", entry->key);
     }
     const bl_value *seeds = bl_value_at(keys, "train.seeds");
-    if (seeds) return bl_refuse(seeds->spot, "write them below `train:` at the top of the file", "train.seeds belongs to the study, not to a cell");
+    if (seeds)
+        return bl_refuse(seeds->spot, "write them below `train:` at the top of the file",
+                         "train.seeds belongs to the study, not to a cell");
     return BL_OK;
 }
 
@@ -48,9 +51,11 @@ static int named_cells(bl_arena *arena, const bl_value *file, bl_value *cells, b
     for (int i = 0; i < cells->count; i++) {
         bl_entry *entry = &cells->entries[i];
         if (entry->value->kind != BL_VALUE_MAP && entry->value->kind != BL_VALUE_NULL)
-            return bl_refuse(entry->value->spot, "write {key: value}, or {} for the file as it is", "cells.%s: expected a map of keys", entry->key);
+            return bl_refuse(entry->value->spot, "write {key: value}, or {} for the file as it is", "cells.%s: expected a map of keys",
+                             entry->key);
         bl_value_raise(entry->value, BL_LAYER_CELL);
-        if (belongs_to_cells(arena, entry->value) || add(arena, file, drafts, count, entry->key, entry->key_spot, false)) return BL_FAILED;
+        if (belongs_to_cells(arena, entry->value) || add(arena, file, drafts, count, entry->key, entry->key_spot, false))
+            return BL_FAILED;
         bl_value_merge(arena, drafts[*count - 1].tree, entry->value);
     }
     return BL_OK;
@@ -68,7 +73,8 @@ static int is_excluded(const bl_value *exclude, const bl_value *product, const i
     *excluded = false;
     for (int i = 0; exclude && i < exclude->count; i++) {
         const bl_value *rule = exclude->entries[i].value;
-        if (rule->kind != BL_VALUE_MAP || !rule->count) return bl_refuse(rule->spot, "write {key: value}", "sweep.exclude: expected a map of keys");
+        if (rule->kind != BL_VALUE_MAP || !rule->count)
+            return bl_refuse(rule->spot, "write {key: value}", "sweep.exclude: expected a map of keys");
         bool matches = true;
         for (int k = 0; k < rule->count; k++) {
             const bl_entry *wanted = &rule->entries[k];
@@ -77,16 +83,19 @@ static int is_excluded(const bl_value *exclude, const bl_value *product, const i
                 if (strcmp(product->entries[p].key, wanted->key)) continue;
                 const bl_value *value = product->entries[p].value->entries[chosen[p]].value;
                 known = true;
-                matches &= value->kind == BL_VALUE_SCALAR && wanted->value->kind == BL_VALUE_SCALAR && !strcmp(value->text, wanted->value->text);
+                matches &= value->kind == BL_VALUE_SCALAR && wanted->value->kind == BL_VALUE_SCALAR &&
+                           !strcmp(value->text, wanted->value->text);
             }
-            if (!known) return bl_refuse(wanted->key_spot, "write a key of sweep.product", "sweep.exclude: %s is not swept", wanted->key);
+            if (!known)
+                return bl_refuse(wanted->key_spot, "write a key of sweep.product", "sweep.exclude: %s is not swept", wanted->key);
         }
         *excluded |= matches;
     }
     return BL_OK;
 }
 
-static int one_combination(bl_arena *arena, const bl_value *file, const bl_value *product, const int *chosen, bl_draft *drafts, int *count) {
+static int one_combination(bl_arena *arena, const bl_value *file, const bl_value *product, const int *chosen, bl_draft *drafts,
+                           int *count) {
     const char *name = "";
     for (int p = 0; p < product->count; p++) {
         const bl_entry *axis = &product->entries[p];

@@ -64,17 +64,21 @@ static int known_below(bl_arena *arena, const bl_value *map, const char *prefix)
         if (bl_schema_find(full)) continue; // its value is looked at when it is parsed
         if (has_below(full, "[].")) {
             if (value->kind != BL_VALUE_LIST)
-                return bl_refuse(value->spot, bl_arena_format(arena, "write `%s:` and entries that begin with `-`", entry->key), "%s: expected a list", spoken(arena, full));
+                return bl_refuse(value->spot, bl_arena_format(arena, "write `%s:` and entries that begin with `-`", entry->key),
+                                 "%s: expected a list", spoken(arena, full));
             for (int k = 0; k < value->count; k++) {
                 const bl_value *item = value->entries[k].value;
-                if (item->kind != BL_VALUE_MAP) return bl_refuse(item->spot, "write {key: value, ...}", "%s: expected a map of keys in each entry", spoken(arena, full));
+                if (item->kind != BL_VALUE_MAP)
+                    return bl_refuse(item->spot, "write {key: value, ...}", "%s: expected a map of keys in each entry",
+                                     spoken(arena, full));
                 if (known_below(arena, item, bl_arena_format(arena, "%s[].", full))) return BL_FAILED;
             }
         } else if (has_below(full, ".")) {
             if (value->kind != BL_VALUE_MAP) {
                 const char *names[MAX_SIBLINGS];
                 siblings(arena, bl_arena_format(arena, "%s.", full), names);
-                return bl_refuse(value->spot, bl_arena_format(arena, "write {%s: ...}", names[0]), "%s: expected a map of keys", spoken(arena, full));
+                return bl_refuse(value->spot, bl_arena_format(arena, "write {%s: ...}", names[0]), "%s: expected a map of keys",
+                                 spoken(arena, full));
             }
             if (known_below(arena, value, bl_arena_format(arena, "%s.", full))) return BL_FAILED;
         } else {
@@ -98,10 +102,10 @@ static const char *below(const bl_key *key, const char *prefix) {
 
 typedef struct condition { // "path=name|name", looked up
     bool holds;
-    const bl_value *by;    // what decided, NULL: the default
+    const bl_value *by; // what decided, NULL: the default
     const char *path;
-    const char *value;     // that stands there
-    const char *wanted;    // the first name that would do
+    const char *value;  // that stands there
+    const char *wanted; // the first name that would do
 } condition;
 
 static condition condition_of(bl_arena *arena, const bl_key *key, const char *prefix, const bl_value *tree) {
@@ -125,7 +129,8 @@ static condition condition_of(bl_arena *arena, const bl_key *key, const char *pr
 static int idle(bl_arena *arena, const char *name, const bl_value *value, const condition *reason) {
     const char *switch_name = strrchr(reason->path, '.') + 1;
     const char *advice = bl_arena_format(arena, "write `%s: %s`, or leave this key out", switch_name, reason->wanted);
-    bl_refuse(value->spot, advice, "%s has no meaning where %s is %s", name, spoken(arena, reason->path), reason->value ? reason->value : "not set");
+    bl_refuse(value->spot, advice, "%s has no meaning where %s is %s", name, spoken(arena, reason->path),
+              reason->value ? reason->value : "not set");
     return BL_MEANINGLESS;
 }
 
@@ -170,12 +175,14 @@ int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const 
 
 // ---- canonical text ----
 
-static bool is_printed(bl_arena *arena, const bl_key *key, bl_key_owner owner, const char *prefix, const bl_value *tree, unsigned classes) {
+static bool is_printed(bl_arena *arena, const bl_key *key, bl_key_owner owner, const char *prefix, const bl_value *tree,
+                       unsigned classes) {
     return key->owner == owner && key->type != BL_TYPE_STRUCTURE && key->type != BL_TYPE_SEEDS && below(key, prefix) &&
            (classes & 1u << key->key_class) && condition_of(arena, key, prefix, tree).holds;
 }
 
-void bl_keys_print_block(bl_key_owner owner, const char *top, const bl_value *tree, const void *object, unsigned classes, bl_text *text) {
+void bl_keys_print_block(bl_key_owner owner, const char *top, const bl_value *tree, const void *object, unsigned classes,
+                         bl_text *text) {
     bl_arena *arena = bl_arena_create();
     const char *previous = "";
     size_t length = strlen(top);
@@ -199,7 +206,8 @@ void bl_keys_print_block(bl_key_owner owner, const char *top, const bl_value *tr
     bl_arena_free(arena);
 }
 
-void bl_keys_print_flow(bl_key_owner owner, const char *prefix, const bl_value *tree, const void *object, unsigned classes, bl_text *text) {
+void bl_keys_print_flow(bl_key_owner owner, const char *prefix, const bl_value *tree, const void *object, unsigned classes,
+                        bl_text *text) {
     bl_arena *arena = bl_arena_create();
     int count = 0;
     bool is_map = true;

@@ -10,15 +10,17 @@
 BL_CHECK int bl_keys_known(bl_arena *arena, const bl_value *tree);
 
 // Fills the fields of `owner` whose keys begin with `prefix` ("" or "evaluate[].knn.") from `tree`, which stands at the prefix;
-// absent ones from their defaults. A key that has no meaning beside the others is refused with
-// BL_MEANINGLESS, or dropped where a later layer made it so (a cell without predictor need not take back its width).
+// absent ones from their defaults. A key that has no meaning beside the others is refused with BL_MEANINGLESS, or dropped where
+// a later layer made it so: a cell without predictor need not take back the predictor's width.
 #define BL_MEANINGLESS 1
 BL_CHECK int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const bl_value *tree, void *object);
 
 // Canonical text, in the schema's order, of the same keys that are of a class in `classes` (a mask of 1 << bl_key_class) and
 // have a meaning. Block: lines "key: value", nested and indented; flow: "{key: value, ...}".
 #define BL_EVERY_CLASS (~0u)
-void bl_keys_print_block(bl_key_owner owner, const char *top, const bl_value *tree, const void *object, unsigned classes, bl_text *text);
-void bl_keys_print_flow(bl_key_owner owner, const char *prefix, const bl_value *tree, const void *object, unsigned classes, bl_text *text);
+void bl_keys_print_block(bl_key_owner owner, const char *top, const bl_value *tree, const void *object, unsigned classes,
+                         bl_text *text);
+void bl_keys_print_flow(bl_key_owner owner, const char *prefix, const bl_value *tree, const void *object, unsigned classes,
+                        bl_text *text);
 
 #endif

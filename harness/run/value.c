@@ -89,13 +89,17 @@ static void merge_entry(bl_arena *arena, bl_value *onto, const bl_entry *from) {
                             ? old->value
                             : bl_value_new(arena, BL_VALUE_MAP, from->value->spot, from->value->layer);
         bl_value_merge(arena, map, from->value);
-        if (!old) bl_value_append(arena, onto, from->key, from->key_spot, map);
-        else old->value = map;
+        if (!old)
+            bl_value_append(arena, onto, from->key, from->key_spot, map);
+        else
+            old->value = map;
         return;
     }
     bl_value *copy = bl_value_copy(arena, from->value);
-    if (!old) bl_value_append(arena, onto, from->key, from->key_spot, copy);
-    else *old = (bl_entry){old->key, from->key_spot, copy};
+    if (!old)
+        bl_value_append(arena, onto, from->key, from->key_spot, copy);
+    else
+        *old = (bl_entry){old->key, from->key_spot, copy};
 }
 
 void bl_value_merge(bl_arena *arena, bl_value *onto, const bl_value *from) {
@@ -150,8 +154,10 @@ static void show_line(bl_text *text, bl_spot spot) {
 
 int bl_refuse_at(const char *file, int line, bl_spot spot, const char *advice, const char *format, ...) {
     bl_text text = {0};
-    if (spot.source && spot.source->text) bl_text_add(&text, "%s:%d:%d: ", spot.source->name, spot.line, spot.column);
-    else if (spot.source) bl_text_add(&text, "%s: ", spot.source->name);
+    if (spot.source && spot.source->text)
+        bl_text_add(&text, "%s:%d:%d: ", spot.source->name, spot.line, spot.column);
+    else if (spot.source)
+        bl_text_add(&text, "%s: ", spot.source->name);
     char message[1024];
     va_list arguments;
     va_start(arguments, format);

@@ -110,7 +110,8 @@ static int parse_choice(bl_arena *arena, const bl_key *key, const char *name, co
         names[count++] = choice->name;
     }
     const char *near = count ? bl_nearest_name(value->text, names, count) : NULL;
-    if (near) return bl_refuse(value->spot, bl_arena_format(arena, "write `%s`", near), "%s: no choice is called %s", name, value->text);
+    if (near)
+        return bl_refuse(value->spot, bl_arena_format(arena, "write `%s`", near), "%s: no choice is called %s", name, value->text);
     return unexpected(arena, key, name, value);
 }
 
@@ -154,8 +155,7 @@ static int parse_numbers(bl_arena *arena, const bl_key *key, const char *name, c
 
 static int parse_pair(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, double pair[2]) {
     if (parse_numbers(arena, key, name, value, pair, 2)) return BL_FAILED;
-    if (pair[0] > pair[1])
-        return bl_refuse(value->spot, "write the lower end first", "%s: %g is above %g", name, pair[0], pair[1]);
+    if (pair[0] > pair[1]) return bl_refuse(value->spot, "write the lower end first", "%s: %g is above %g", name, pair[0], pair[1]);
     return BL_OK;
 }
 
@@ -216,8 +216,8 @@ static const struct {
     const char *name;
     double mean[3], std[3];
 } statistics[] = {
-    {"imagenet", {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},          // torchvision's
-    {"cifar10", {0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}},     // solo-learn's
+    {"imagenet", {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}},      // torchvision's
+    {"cifar10", {0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}}, // solo-learn's
 };
 
 static int parse_normalize(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, bl_transform *transform) {
@@ -227,7 +227,8 @@ static int parse_normalize(bl_arena *arena, const bl_key *key, const char *name,
         if (parse_numbers(arena, key, name, mean, transform->mean, 3) || parse_numbers(arena, key, name, std, transform->std, 3))
             return BL_FAILED;
         for (int c = 0; c < 3; c++)
-            if (transform->std[c] <= 0) return bl_refuse(std->spot, "write numbers above 0", "%s: a std of %g", name, transform->std[c]);
+            if (transform->std[c] <= 0)
+                return bl_refuse(std->spot, "write numbers above 0", "%s: a std of %g", name, transform->std[c]);
         return BL_OK;
     }
     for (size_t i = 0; value->kind == BL_VALUE_SCALAR && i < sizeof statistics / sizeof *statistics; i++)
@@ -326,9 +327,12 @@ static void print_epochs(const bl_epochs *epochs, bl_text *text) {
 static void print_text(const char *chars, bl_text *text) {
     bl_text_add(text, "\"");
     for (const char *c = chars; *c; c++) {
-        if (*c == '"' || *c == '\\') bl_text_add(text, "\\%c", *c);
-        else if ((unsigned char)*c < ' ') bl_text_add(text, "\\x%02x", *c);
-        else bl_text_add(text, "%c", *c);
+        if (*c == '"' || *c == '\\')
+            bl_text_add(text, "\\%c", *c);
+        else if ((unsigned char)*c < ' ')
+            bl_text_add(text, "\\x%02x", *c);
+        else
+            bl_text_add(text, "%c", *c);
     }
     bl_text_add(text, "\"");
 }

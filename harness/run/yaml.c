@@ -102,7 +102,8 @@ static int read_file(bl_arena *arena, const char *path, int layer, bl_value **va
     if (!is_text) return bl_fail("%s: not a text file", path);
     if (bl_yaml_parse(arena, source, source->text, layer, value)) return BL_FAILED;
     if ((*value)->kind != BL_VALUE_MAP)
-        return bl_refuse((*value)->spot, "write `key: value` lines; `byolab check --schema` lists the keys", "not an experiment: no keys");
+        return bl_refuse((*value)->spot, "write `key: value` lines; `byolab check --schema` lists the keys",
+                         "not an experiment: no keys");
     return BL_OK;
 }
 
@@ -125,8 +126,11 @@ int bl_yaml_read_merged(bl_arena *arena, const char *path, bl_value **value) {
         int layer = BL_LAYER_FILE - count;
         bl_value *file = NULL, *base = NULL;
         bl_value *asking = count ? bl_value_get(files[count - 1], "base") : NULL;
-        if (layer < 0) return bl_refuse(asking->spot, "write the keys of one base into the other", "more than %d bases, or a circle of them", BL_LAYER_FILE);
-        if (asking && !bl_file_exists(next)) return bl_refuse(asking->spot, "write a path relative to this file", "base: no file %s", next);
+        if (layer < 0)
+            return bl_refuse(asking->spot, "write the keys of one base into the other", "more than %d bases, or a circle of them",
+                             BL_LAYER_FILE);
+        if (asking && !bl_file_exists(next))
+            return bl_refuse(asking->spot, "write a path relative to this file", "base: no file %s", next);
         if (read_file(arena, next, layer, &file)) return BL_FAILED;
         files[count++] = file;
         base = bl_value_get(file, "base");
