@@ -1,0 +1,18 @@
+// statistics.h - what a few seeds say of a mean.
+
+#ifndef BL_RUN_STATISTICS_H
+#define BL_RUN_STATISTICS_H
+
+typedef struct bl_estimate {
+    int n;
+    double mean;
+    double sd;        // n - 1 in the denominator; NaN for n < 2
+    double low, high; // 95 % Student interval of the mean; NaN for n < 2
+} bl_estimate;
+
+bl_estimate bl_estimate_of(const double *values, int n); // n >= 1
+
+// t with P(|T| <= t) = share for T of Student's distribution, 0 < share < 1.
+double bl_student_quantile(int degrees, double share);
+
+#endif
