@@ -22,7 +22,8 @@
 char *bl_test_folder(void);
 void bl_test_folder_remove(char *path);
 
-// A data set of an HDF5 file made by a script in tests/golden/: malloc'ed doubles (any numeric type converts).
+// A data set of an HDF5 file made by a script in tests/golden/: malloc'ed doubles (any numeric type converts). `file` is a name
+// there, or an absolute path.
 double *bl_test_golden(const char *file, const char *path, int64_t *count);
 
 // sum (a - b)^2 / sum b^2; the largest |a - b|.

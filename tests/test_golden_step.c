@@ -344,7 +344,8 @@ int main(int argc, char **argv) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         mathematics[i] = (struct CMUnitTest){.name = cases[i].sentence, .test_func = reference_equals_pytorch, .initial_state = &cases[i]};
     if (argc > 1) {
-        whole_step_file = argv[1];
+        whole_step_file = realpath(argv[1], NULL);
+        if (!whole_step_file) return perror(argv[1]), EXIT_FAILURE;
         return cmocka_run_group_tests(whole, NULL, NULL);
     }
     return cmocka_run_group_tests(mathematics, NULL, NULL) + cmocka_run_group_tests(whole, NULL, NULL);
