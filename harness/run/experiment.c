@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/threads.h" // bl_processors
 #include "run/cell.h"
 #include "run/keys.h"
 #include "run/values.h"

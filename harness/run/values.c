@@ -164,7 +164,7 @@ static int parse_epoch_list(bl_arena *arena, const bl_key *key, const char *name
     if (value->count > 32)
         return bl_refuse(value->spot, "write at most 32, or {first, every}", "%s: a list of %d epochs", name, value->count);
     for (*count = 0; *count < value->count; ++*count) {
-        int64_t epoch;
+        int64_t epoch = 0;
         if (parse_whole(arena, key, name, value->entries[*count].value, &epoch)) return BL_FAILED;
         if (*count && epoch <= list[*count - 1])
             return bl_refuse(value->entries[*count].value->spot, "write them in order, each once", "%s: %d after %d", name, (int)epoch,
@@ -200,7 +200,7 @@ static int parse_seeds(bl_arena *arena, const bl_key *key, const char *name, con
     if (value->count < 1 || value->count > room)
         return bl_refuse(value->spot, "write between 1 and 64 of them", "%s: %d seeds", name, value->count);
     for (int i = 0; i < value->count; i++) {
-        int64_t seed;
+        int64_t seed = 0;
         const bl_value *item = value->entries[i].value;
         if (parse_whole(arena, key, name, item, &seed)) return BL_FAILED;
         for (int j = 0; j < i; j++)
