@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/threads.h" // bl_processors
+#include "base/threads.h" // bl_processors
 #include "run/cell.h"
 #include "run/keys.h"
 #include "run/values.h"
