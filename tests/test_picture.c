@@ -1,0 +1,86 @@
+// Pictures: a PNG holds the bytes it was given; the preview sheet shows what the data and the views are.
+
+#include <spng.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "run/picture.h"
+#include "run/preview.h"
+#include "support.h"
+
+static uint8_t *read_png(const char *path, int *width, int *height) {
+    void *data;
+    size_t bytes, size;
+    struct spng_ihdr header;
+    assert_ok(bl_read_file(path, &data, &bytes));
+    spng_ctx *context = spng_ctx_new(0);
+    assert_int_equal(spng_set_png_buffer(context, data, bytes), 0);
+    assert_int_equal(spng_get_ihdr(context, &header), 0);
+    assert_int_equal(spng_decoded_image_size(context, SPNG_FMT_RGB8, &size), 0);
+    uint8_t *rgb = malloc(size);
+    assert_int_equal(spng_decode_image(context, rgb, size, SPNG_FMT_RGB8, 0), 0);
+    spng_ctx_free(context);
+    bl_free(data);
+    *width = (int)header.width;
+    *height = (int)header.height;
+    return rgb;
+}
+
+static void png_holds_the_bytes_it_was_given(void **state) {
+    (void)state;
+    enum { WIDTH = 37, HEIGHT = 19 };
+    uint8_t rgb[WIDTH * HEIGHT * 3];
+    for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)(i * 7 + i / 50);
+    char *folder = bl_test_folder(), path[512];
+    snprintf(path, sizeof path, "%s/picture.png", folder);
+    assert_ok(bl_png_write(path, rgb, WIDTH, HEIGHT));
+    int width, height;
+    uint8_t *back = read_png(path, &width, &height);
+    assert_true(width == WIDTH && height == HEIGHT);
+    assert_memory_equal(back, rgb, sizeof rgb);
+    free(back);
+    snprintf(path, sizeof path, "%s/absent/picture.png", folder);
+    assert_int_not_equal(bl_png_write(path, rgb, WIDTH, HEIGHT), BL_OK);
+    assert_int_not_equal(bl_png_write(path, rgb, 0, HEIGHT), BL_OK);
+    bl_test_folder_remove(folder);
+}
+
+// Without augmentation the three pictures of a row are one, so normalisation is undone exactly.
+static void sheet_shows_each_image_beside_its_views(void **state) {
+    (void)state;
+    enum { GAP = 4, MARGIN = 24, TILE = 96 };
+    bl_cell cell = {.data = {.name = "shapes", .train = 40, .test = 10}};
+    for (int v = 0; v < BL_VIEWS; v++) {
+        cell.views[v].count = 1;
+        cell.views[v].items[0] = (bl_transform){.kind = BL_NORMALIZE, .p = 1, .mean = {.4, .5, .6}, .std = {.2, .25, .3}};
+    }
+    char *folder = bl_test_folder(), path[512];
+    snprintf(path, sizeof path, "%s/sheet.png", folder);
+    assert_ok(bl_preview_write(&cell, 0, path));
+    int width, height;
+    uint8_t *rgb = read_png(path, &width, &height);
+    bl_dataset *dataset;
+    assert_ok(bl_dataset_open(&dataset, &cell.data));
+    const uint8_t *second = bl_dataset_image(dataset, BL_TRAIN, 1); // the second row
+    const int size = bl_dataset_size(dataset), top = MARGIN + TILE + GAP;
+    for (int picture = 0; picture < 3; picture++)
+        for (int y = 0; y < TILE; y++)
+            for (int x = 0; x < TILE; x++)
+                assert_memory_equal(rgb + 3 * ((top + y) * width + MARGIN + picture * (TILE + GAP) + x),
+                                    second + 3 * (y * size / TILE * size + x * size / TILE), 3);
+    assert_true(rgb[0] == 255 && rgb[3 * width * height - 1] == 255); // paper
+    bl_dataset_close(dataset);
+    free(rgb);
+    bl_test_folder_remove(folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(png_holds_the_bytes_it_was_given),
+        cmocka_unit_test(sheet_shows_each_image_beside_its_views),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
