@@ -175,8 +175,8 @@ static void every_row_of_a_bank_larger_than_the_cache_is_met(void **state) {
         for (int d = 0; d < WIDTH; d++) values[i * WIDTH + d] = (float)bl_random_normal(&bits);
         labels[i] = (uint8_t)bl_random_below(&bits, 251);
     }
-    const bl_features bank = {values, labels, ROWS, WIDTH, 251}, queries = {values + 11000 * WIDTH, labels + 11000, ROWS - 11000, WIDTH, 251};
-    const bl_features first = {values, labels, 1001, WIDTH, 251};
+    const bl_features bank = {values, labels, ROWS, WIDTH, 251}, first = {values, labels, 1001, WIDTH, 251};
+    const bl_features queries = {values + 11000 * WIDTH, labels + 11000, ROWS - 11000, WIDTH, 251};
     bl_pool *pool = pool_of(2);
     double accuracy;
     assert_ok(bl_knn_accuracy(&bank, &queries, 1, 0, pool, &accuracy)); // each finds itself

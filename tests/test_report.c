@@ -191,7 +191,8 @@ static void tables_hold_every_measurement_and_its_mean(void **state) {
     assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,3,72,2,67.03");
     assert_written(here, "aggregate.csv", "\"byol\",\"" PIXELS "\",0,3,17,0,17,17\n");
     assert_written(here, "steps.csv", "\"no_stop_gradient\",7,2,1,2,0.1666667,0.3333333,0.001,0.99\n");
-    assert_written(here, "manifest.yaml", "\"byol/seed-7.reference\":\n  resolved: |\n    data:\n      dataset: shapes\n  run_id: \"0a1b\"\n  seed: 7\n");
+    assert_written(here, "manifest.yaml",
+                   "\"byol/seed-7.reference\":\n  resolved: |\n    data:\n      dataset: shapes\n  run_id: \"0a1b\"\n  seed: 7\n");
 }
 
 static void one_seed_has_no_interval(void **state) {
@@ -255,9 +256,11 @@ static void measurements_of_other_options_are_kept_apart(void **state) {
 
 static void a_difference_is_printed_only_where_figures_can_be_compared(void **state) {
     fixture *here = *state;
-    here->expectations[0] = (bl_expectation){.row = ROW, .cell = "byol", .source = "a paper | table 1", .origin = "read", .epoch = 2, .n = 3, .value = 71.5};
+    here->expectations[0] = (bl_expectation){.row = ROW, .cell = "byol", .source = "a paper | table 1", .origin = "read", .epoch = 2, .n = 3,
+                                             .value = 71.5};
     here->expectations[1] = (bl_expectation){.row = ROW, .source = "a blog", .origin = "digitised", .epoch = 100, .n = 1, .value = 80};
-    here->expectations[2] = (bl_expectation){.row = ROW, .cell = "no_stop_gradient", .source = "a blog", .epoch = 1, .value = 24.4, .context = true};
+    here->expectations[2] = (bl_expectation){.row = ROW, .cell = "no_stop_gradient", .source = "a blog", .epoch = 1, .value = 24.4,
+                                             .context = true};
     here->experiment.expectation_count = 3;
     leave_all_runs(here);
     char *summary = report_of(here);

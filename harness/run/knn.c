@@ -85,7 +85,8 @@ static int check_features(const bl_features *features, const char *what) {
     if (features->rows < 1 || features->width < 1) return bl_fail("k-NN: the %s is empty", what);
     for (int64_t i = 0; i < features->rows; i++) {
         if (features->labels[i] >= features->classes)
-            return bl_fail("k-NN: label %d of row %lld of the %s is not below %d", features->labels[i], (long long)i, what, features->classes);
+            return bl_fail("k-NN: label %d of row %lld of the %s is not below %d", features->labels[i], (long long)i, what,
+                           features->classes);
         for (int d = 0; d < features->width; d++)
             if (!isfinite(features->values[i * features->width + d]))
                 return bl_fail("k-NN: feature %d of row %lld of the %s is not finite", d, (long long)i, what);

@@ -134,8 +134,8 @@ static void add_panel_title(bl_text *script, const bl_evaluation *row) {
 static void add_legend(const curve_figure *figure, int width, int height) {
     bl_text *script = figure->script;
     const int top = figure->title_height + PANEL_TITLE / 2;
-    bl_text_add(script, "\nset tmargin at screen %.5f\nset bmargin at screen 0\nunset border\nunset tics\nunset grid\nunset label\nunset logscale\n",
-                1 - (double)top / height);
+    bl_text_add(script, "\nset tmargin at screen %.5f\nset bmargin at screen 0\n", 1 - (double)top / height);
+    bl_text_add(script, "unset border\nunset tics\nunset grid\nunset label\nunset logscale\n");
     bl_text_add(script, "set key at screen %.5f,%.5f left top Left reverse samplen 2.2 spacing 1.25\nplot [0:1] [0:1] NaN notitle",
                 (double)(LEFT + PLOT_WIDTH + LEGEND_GAP) / width, 1 - (double)top / height);
     for (int c = 0; c < experiment_of(figure)->cell_count; c++) {
@@ -206,11 +206,13 @@ static void add_curves(const curve_figure *figure, const bl_evaluation *panel) {
             if (!count || (pass == 0 && !has_band)) continue;
             next_item(script, &begun);
             add_source(script, "aggregate.csv", cell, panel->row, "$3");
-            bl_text_add(script, pass == 0 ? ":7:8 with filledcurves lc rgb '%s' fs transparent solid 0.2 noborder notitle" : ":5 with linespoints ",
-                        colours[c % COLOURS]);
-            if (pass == 0) continue;
-            add_style(script, c);
-            bl_text_add(script, " lw 2 pt 7 ps 0.6 notitle");
+            if (pass == 0)
+                bl_text_add(script, ":7:8 with filledcurves lc rgb '%s' fs transparent solid 0.2 noborder notitle", colours[c % COLOURS]);
+            else {
+                bl_text_add(script, ":5 with linespoints ");
+                add_style(script, c);
+                bl_text_add(script, " lw 2 pt 7 ps 0.6 notitle");
+            }
         }
     for (int context = 0; context < 2; context++) {
         add_published(figure, NULL, -1, panel->row, context, &begun);
@@ -272,7 +274,8 @@ void bl_plot_curves(const bl_study *study, bl_text *script) {
                 "x_min = %g\nx_max = %g\nset xrange [x_min:x_max]\n"
                 "set lmargin at screen %.5f\nset rmargin at screen %.5f\n"
                 "set multiplot\n",
-                width, height, grey, -.015 * figure.epochs, 1.015 * figure.epochs, (double)LEFT / width, (double)(LEFT + PLOT_WIDTH) / width);
+                width, height, grey, -.015 * figure.epochs, 1.015 * figure.epochs, (double)LEFT / width,
+                (double)(LEFT + PLOT_WIDTH) / width);
     if (title) {
         bl_text_add(script, "set label 1 ");
         add_quoted(script, title);
@@ -281,16 +284,18 @@ void bl_plot_curves(const bl_study *study, bl_text *script) {
     for (int p = 0; p < panels; p++) {
         const int top = height - figure.title_height - p * (PANEL_TITLE + PANEL) - PANEL_TITLE;
         const bool is_accuracy = p < figure.panel_count, is_last = p == panels - 1;
-        bl_text_add(script, "\nset tmargin at screen %.5f\nset bmargin at screen %.5f\n", (double)top / height, (double)(top - PANEL) / height);
+        bl_text_add(script, "\nset tmargin at screen %.5f\nset bmargin at screen %.5f\n", (double)top / height,
+                    (double)(top - PANEL) / height);
         // Labels at places of their own: gnuplot's would move with the width of the numbers.
         bl_text_add(script, "set label 2 ");
         if (is_accuracy) add_panel_title(script, figure.panels[p]);
         else bl_text_add(script, "'std of the projection, relative to step 0'");
         bl_text_add(script, " at graph 0, screen %.5f left\n", (top + 18.) / height);
-        bl_text_add(script, "set label 3 '%s' at screen %.5f, graph 0.5 center rotate by 90\n", is_accuracy ? "k-NN accuracy (%)" : "std ratio",
-                    (double)AXIS_LABEL / width);
+        bl_text_add(script, "set label 3 '%s' at screen %.5f, graph 0.5 center rotate by 90\n",
+                    is_accuracy ? "k-NN accuracy (%)" : "std ratio", (double)AXIS_LABEL / width);
         if (is_last)
-            bl_text_add(script, "set format x '%%g'\nset xtics offset 0,0.5\nset label 4 'finished epochs' at graph 0.5, screen %.5f center\n",
+            bl_text_add(script,
+                        "set format x '%%g'\nset xtics offset 0,0.5\nset label 4 'finished epochs' at graph 0.5, screen %.5f center\n",
                         (top - PANEL - BELOW + (double)AXIS_LABEL) / height);
         else bl_text_add(script, "set format x ''\n");
         bl_text_add(script, is_accuracy ? "set offsets 0, 0, graph 0.06, graph 0.06\n" : "unset offsets\n");

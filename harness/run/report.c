@@ -193,7 +193,8 @@ static void add_results(study_report *report, bl_text *out) {
                      "The std ratio is the last logged std of the projection relative to step 0.\n",
                 report->experiment->machine.backend);
     if (any_monitored)
-        bl_text_add(out, "Monitored rows watch the test split while training goes on, as the recipe they repeat does; nothing was chosen by them.\n");
+        bl_text_add(out, "Monitored rows watch the test split while training goes on, as the recipe they repeat does; "
+                         "nothing was chosen by them.\n");
 }
 
 static void add_expectation(study_report *report, bl_text *out, const bl_expectation *expected, int cell) {
@@ -221,10 +222,12 @@ static void add_beside_published(study_report *report, bl_text *out) {
         const bl_expectation *expected = &report->experiment->expectations[i];
         context |= expected->context;
         for (int c = 0; c < report->experiment->cell_count; c++)
-            if (!expected->cell || strcmp(expected->cell, report->experiment->cells[c].name) == 0) add_expectation(report, out, expected, c);
+            if (!expected->cell || strcmp(expected->cell, report->experiment->cells[c].name) == 0)
+                add_expectation(report, out, expected, c);
     }
     bl_text_add(out, "\nEpochs are finished epochs; - where ours was not measured then.\n");
-    if (context) bl_text_add(out, "A figure marked context is of another set-up (width, data, schedule): a difference would mean nothing.\n");
+    if (context)
+        bl_text_add(out, "A figure marked context is of another set-up (width, data, schedule): a difference would mean nothing.\n");
 }
 
 // Every cell against the first, at the last epoch both measured; all epochs and pairs are in differences.csv.

@@ -110,7 +110,8 @@ static int plan_chunks(hid_t plan, const hsize_t *extent, int rank, hsize_t coun
     return H5Pset_chunk(plan, rank, chunk) < 0 || H5Pset_fletcher32(plan) < 0;
 }
 
-static int put(bl_run_writer *writer, const char *path, hid_t file_type, hid_t memory_type, const void *values, const int64_t *dims, int rank) {
+static int put(bl_run_writer *writer, const char *path, hid_t file_type, hid_t memory_type, const void *values, const int64_t *dims,
+               int rank) {
     if (writer->file < 0) return bl_fail("%s: this run file was saved already", path);
     if (rank < 0 || rank > 4) return bl_fail("%s: rank %d is not 0 .. 4", path, rank);
     int status = BL_FAILED;
