@@ -3,6 +3,12 @@
 // A recipe is a list of transforms in the order in which they run, on floats in [0, 1] (torchvision's ToTensor first). Every
 // transform draws from a stream of its own, f(seed, transform name, sample, epoch, view): removing one changes no other draw.
 // Definitions follow torchvision.transforms.v2 on float tensors; each transform names its rule in its file.
+//
+// Draws of a transform, in order (a second transform of the same kind draws from "flip 2", a third from "flip 3", ...):
+//   random_resized_crop  up to ten times: area, log ratio; once they fit: top, left
+//   flip, grayscale      applied?
+//   color_jitter         applied?, order, brightness, contrast, saturation, hue (all four, also those whose range is 0)
+//   gaussian_blur        applied?, sigma
 
 #ifndef BL_DATASETS_VIEWS_H
 #define BL_DATASETS_VIEWS_H
@@ -50,8 +56,10 @@ int bl_recipe_size(const bl_recipe *recipe, int size);
 
 // Scratch of one thread; grows as needed. Start from {0}.
 typedef struct bl_view_scratch {
-    float *planes[2];
-    size_t capacity;
+    float *image, *next;  // the view in the making and where a change of size puts it
+    float *work[2];       // of the transform that runs
+    float *memory;        // of all four
+    size_t capacity;      // floats in each of them
 } bl_view_scratch;
 void bl_view_scratch_free(bl_view_scratch *scratch);
 
@@ -59,17 +67,30 @@ void bl_view_scratch_free(bl_view_scratch *scratch);
 BL_CHECK int bl_view_make(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, const uint8_t *image,
                           int size, float *dst, bl_view_scratch *scratch);
 
-// The deterministic transforms with their parameters given: what a draw decides, so that tests can fix it. In place where
-// shapes allow; images are HWC floats.
-void bl_resized_crop(const float *src, int size, double top, double left, double height, double width, int out, bool antialias, float *dst,
-                     bl_view_scratch *scratch);
+// What chance decides about one transform of one view. Only the fields of its kind are set.
+typedef struct bl_draw {
+    bool apply;
+    int top, left, height, width;                   // random_resized_crop
+    uint32_t order[4];                              // color_jitter: 0 brightness, 1 contrast, 2 saturation, 3 hue
+    double brightness, contrast, saturation, hue;   // factors; hue in turns
+    double sigma;                                   // gaussian_blur
+} bl_draw;
+bl_draw bl_transform_draw(const bl_recipe *recipe, int index, int size, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view);
+
+// The deterministic transforms with their parameters given. Images are three planes, [3, size, size] floats, changed in place
+// but for the crop, whose `dst` is [3, out, out].
+BL_CHECK int bl_resized_crop(const float *src, int size, int top, int left, int height, int width, int out, bool antialias, float *dst,
+                             bl_view_scratch *scratch);
 void bl_flip_horizontal(float *image, int size);
 void bl_adjust_brightness(float *image, int size, double factor);
 void bl_adjust_contrast(float *image, int size, double factor);
 void bl_adjust_saturation(float *image, int size, double factor);
 void bl_adjust_hue(float *image, int size, double turns);
 void bl_to_grayscale(float *image, int size);
-void bl_gaussian_blur(float *image, int size, int kernel, double sigma, bl_view_scratch *scratch);
+BL_CHECK int bl_gaussian_blur(float *image, int size, int kernel, double sigma, bl_view_scratch *scratch);
 void bl_normalize(float *image, int size, const double mean[3], const double std[3]);
+
+// Makes room for images of `size` pixels a side; what the scratch held is lost.
+BL_CHECK int bl_view_scratch_reserve(bl_view_scratch *scratch, int size);
 
 #endif

@@ -1,0 +1,176 @@
+#include "datasets/dataset.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/memory.h"
+#include "base/random.h"
+
+static const bl_format *const formats[] = {&bl_format_cifar10, &bl_format_shapes};
+enum { FORMATS = sizeof formats / sizeof *formats };
+
+struct bl_dataset {
+    bl_images train, test;
+    int64_t *order[BL_SPLITS]; // indices into train (BL_TRAIN, BL_VALIDATION) or test (BL_TEST)
+    int64_t count[BL_SPLITS];
+};
+
+const char *bl_split_name(bl_split split) {
+    static const char *const names[BL_SPLITS] = {"train", "validation", "test"};
+    return names[split];
+}
+
+static const bl_format *find_format(const char *name) {
+    for (int i = 0; i < FORMATS; ++i)
+        if (!strcmp(formats[i]->name, name)) return formats[i];
+    return NULL;
+}
+
+static int check_options(const bl_dataset_options *options) {
+    const int counts[] = {options->train, options->test, options->validation, options->limit};
+    static const char *const keys[] = {"train", "test", "validation", "limit"};
+    for (int i = 0; i < 4; ++i)
+        if (counts[i] < 0) return bl_fail("data.%s: %d is below 0", keys[i], counts[i]);
+    return BL_OK;
+}
+
+// How many images of each class go to validation: its share rounded down, and what is left over to the classes with the
+// largest remainders, the first class where they are alike.
+static void share_out(const int64_t *of_class, int classes, int64_t count, int64_t validation, int64_t *share) {
+    bool topped_up[256] = {false};
+    int64_t given = 0;
+    for (int c = 0; c < classes; ++c) given += share[c] = of_class[c] * validation / count;
+    for (; given < validation; ++given) {
+        int best = -1;
+        for (int c = 0; c < classes; ++c) {
+            if (topped_up[c] || share[c] == of_class[c]) continue;
+            if (best < 0 || of_class[c] * validation % count > of_class[best] * validation % count) best = c;
+        }
+        topped_up[best] = true;
+        ++share[best];
+    }
+}
+
+// Marks `validation` train images, class by class; each class has a stream of its own, so that a set that grows by another
+// class keeps the choice within the others.
+static int choose_validation(const bl_images *train, int64_t validation, uint64_t seed, bool *chosen) {
+    int status = BL_FAILED;
+    int64_t of_class[256] = {0}, share[256] = {0};
+    for (int64_t i = 0; i < train->count; ++i) ++of_class[train->labels[i]];
+    share_out(of_class, train->classes, train->count, validation, share);
+
+    int64_t *members = bl_alloc((size_t)train->count * sizeof *members);
+    uint32_t *order = bl_alloc((size_t)train->count * sizeof *order);
+    if (!members || !order) goto done;
+    for (int c = 0; c < train->classes; ++c) {
+        int64_t count = 0;
+        for (int64_t i = 0; i < train->count; ++i)
+            if (train->labels[i] == c) members[count++] = i;
+        bl_random random = bl_random_stream(seed, "validation", (uint32_t)c, 0, 0);
+        bl_random_permutation(&random, order, (uint32_t)count);
+        for (int64_t i = 0; i < share[c]; ++i) chosen[members[order[i]]] = true;
+    }
+    status = BL_OK;
+done:
+    bl_free(members);
+    bl_free(order);
+    return status;
+}
+
+static int make_splits(bl_dataset *dataset, const bl_dataset_options *options) {
+    const bl_images *train = &dataset->train;
+    if (options->validation > 0 && options->validation >= train->count)
+        return bl_fail("data.validation: %d of %" PRId64 " train images leaves none to train on", options->validation, train->count);
+    int status = BL_FAILED;
+    bool *chosen = bl_alloc((size_t)train->count * sizeof *chosen);
+    if (!chosen) return BL_FAILED;
+    for (int s = 0; s < BL_SPLITS; ++s) {
+        int64_t most = s == BL_TEST ? dataset->test.count : train->count;
+        if (!(dataset->order[s] = bl_alloc((size_t)most * sizeof **dataset->order))) goto done;
+    }
+    if (options->validation > 0 && choose_validation(train, options->validation, options->split_seed, chosen)) goto done;
+    for (int64_t i = 0; i < train->count; ++i) {
+        bl_split split = chosen[i] ? BL_VALIDATION : BL_TRAIN;
+        if (split == BL_TRAIN && options->limit > 0 && dataset->count[BL_TRAIN] == options->limit) continue;
+        dataset->order[split][dataset->count[split]++] = i;
+    }
+    for (int64_t i = 0; i < dataset->test.count; ++i) dataset->order[BL_TEST][i] = i;
+    dataset->count[BL_TEST] = dataset->test.count;
+    status = BL_OK;
+done:
+    bl_free(chosen);
+    return status;
+}
+
+int bl_dataset_open(bl_dataset **out, const bl_dataset_options *options) {
+    *out = NULL;
+    const bl_format *format = find_format(options->name);
+    if (!format) {
+        bl_text known = {0};
+        for (int i = 0; i < FORMATS; ++i) bl_text_add(&known, "%s%s", i ? ", " : "", formats[i]->name);
+        int status = bl_fail("data.dataset: '%s' is none of %s", options->name, known.chars);
+        bl_text_free(&known);
+        return status;
+    }
+    if (check_options(options)) return BL_FAILED;
+    bl_dataset *dataset = bl_alloc(sizeof *dataset);
+    if (!dataset) return BL_FAILED;
+    if (format->load(options, &dataset->train, &dataset->test) || make_splits(dataset, options)) {
+        bl_dataset_close(dataset);
+        return BL_FAILED;
+    }
+    *out = dataset;
+    return BL_OK;
+}
+
+void bl_dataset_close(bl_dataset *dataset) {
+    if (!dataset) return;
+    for (int s = 0; s < BL_SPLITS; ++s) bl_free(dataset->order[s]);
+    bl_free(dataset->train.pixels);
+    bl_free(dataset->train.labels);
+    bl_free(dataset->test.pixels);
+    bl_free(dataset->test.labels);
+    bl_free(dataset);
+}
+
+static const bl_images *images_of(const bl_dataset *dataset, bl_split split) {
+    return split == BL_TEST ? &dataset->test : &dataset->train;
+}
+
+static size_t image_bytes(const bl_dataset *dataset) {
+    return (size_t)dataset->train.size * (size_t)dataset->train.size * 3;
+}
+
+int bl_dataset_classes(const bl_dataset *dataset) { return dataset->train.classes; }
+int bl_dataset_size(const bl_dataset *dataset) { return dataset->train.size; }
+int64_t bl_dataset_count(const bl_dataset *dataset, bl_split split) { return dataset->count[split]; }
+
+const uint8_t *bl_dataset_image(const bl_dataset *dataset, bl_split split, int64_t index) {
+    return images_of(dataset, split)->pixels + (size_t)dataset->order[split][index] * image_bytes(dataset);
+}
+
+int bl_dataset_label(const bl_dataset *dataset, bl_split split, int64_t index) {
+    return images_of(dataset, split)->labels[dataset->order[split][index]];
+}
+
+// Each split: its name and count, then the images' bytes and label, one after the other.
+void bl_dataset_digest(const bl_dataset *dataset, char out[65]) {
+    bl_digest digest;
+    bl_digest_begin(&digest);
+    for (int s = 0; s < BL_SPLITS; ++s) {
+        char heading[64];
+        int length = snprintf(heading, sizeof heading, "%s %" PRId64 "\n", bl_split_name(s), dataset->count[s]);
+        bl_digest_add(&digest, heading, (size_t)length);
+        for (int64_t i = 0; i < dataset->count[s]; ++i) {
+            uint8_t label = (uint8_t)bl_dataset_label(dataset, s, i);
+            bl_digest_add(&digest, bl_dataset_image(dataset, s, i), image_bytes(dataset));
+            bl_digest_add(&digest, &label, 1);
+        }
+    }
+    unsigned char sum[32];
+    bl_digest_end(&digest, sum);
+    for (int i = 0; i < 32; ++i) snprintf(out + 2 * i, 3, "%02x", sum[i]);
+}
