@@ -207,7 +207,9 @@ static void add_curves(const curve_figure *figure, const bl_evaluation *panel) {
             next_item(script, &begun);
             add_source(script, "aggregate.csv", cell, panel->row, "$3");
             if (pass == 0)
-                bl_text_add(script, ":7:8 with filledcurves lc rgb '%s' fs transparent solid 0.2 noborder notitle", colours[c % COLOURS]);
+                bl_text_add(script,
+                            ":($7 < 0 ? 0 : $7):($8 > 100 ? 100 : $8) with filledcurves lc rgb '%s' fs transparent solid 0.2 noborder notitle",
+                            colours[c % COLOURS]); // two seeds can reach beyond what an accuracy may be
             else {
                 bl_text_add(script, ":5 with linespoints ");
                 add_style(script, c);
@@ -276,6 +278,7 @@ void bl_plot_curves(const bl_study *study, bl_text *script) {
                 "set multiplot\n",
                 width, height, grey, -.015 * figure.epochs, 1.015 * figure.epochs, (double)LEFT / width,
                 (double)(LEFT + PLOT_WIDTH) / width);
+    if (figure.epochs <= 12) bl_text_add(script, "set xtics 1\n"); // no half epochs
     if (title) {
         bl_text_add(script, "set label 1 ");
         add_quoted(script, title);
@@ -298,7 +301,7 @@ void bl_plot_curves(const bl_study *study, bl_text *script) {
                         "set format x '%%g'\nset xtics offset 0,0.5\nset label 4 'finished epochs' at graph 0.5, screen %.5f center\n",
                         (top - PANEL - BELOW + (double)AXIS_LABEL) / height);
         else bl_text_add(script, "set format x ''\n");
-        bl_text_add(script, is_accuracy ? "set offsets 0, 0, graph 0.06, graph 0.06\n" : "unset offsets\n");
+        bl_text_add(script, is_accuracy ? "set offsets 0, 0, graph 0.06, graph 0.06\nset yrange [0<*:*<100]\n" : "unset offsets\n");
         if (is_accuracy) add_curves(&figure, figure.panels[p]);
         else add_std_curves(&figure);
         bl_text_add(script, "\nunset label 1\n");
