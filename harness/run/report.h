@@ -1,7 +1,8 @@
 // report.h - from the run files of a study to tables and plots. Everything is rebuilt from run files alone, the same bytes each time.
 //
 // results/<study>/: measurements.csv (tidy: a row a measurement), steps.csv (loss, std), aggregate.csv (n, mean, sd, 95 % Student
-// interval over seeds), report.md ("published | ours | difference"), one .gp and .svg a plot (gnuplot, from those CSV files).
+// interval over seeds), differences.csv (between cells, paired by seed), published.csv, manifest.yaml (every run's), report.md
+// ("published | ours | difference"), curves.gp and curves.svg (gnuplot, from those CSV files).
 
 #ifndef BL_RUN_REPORT_H
 #define BL_RUN_REPORT_H
