@@ -6,12 +6,6 @@
 #include "backends/onednn/onednn.h"
 #include "backends/onednn/rows.h"
 
-#if defined(__x86_64__) && !defined(__AVX512F__) && !defined(__SANITIZE_ADDRESS__)
-#define WIDE __attribute__((target_clones("arch=skylake-avx512", "default")))
-#else
-#define WIDE
-#endif
-
 // ---- check_finite ----
 
 typedef struct check {
@@ -26,7 +20,7 @@ typedef struct check_context {
 } check_context;
 
 // Infinities and NaNs are the values whose exponent has all bits set.
-WIDE static int are_finite(const float *values, size_t count) {
+BL_CPU_WIDE static int are_finite(const float *values, size_t count) {
     uint32_t worst = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;
@@ -92,7 +86,7 @@ typedef struct rates { // of one segment
     bool nesterov, clears;
 } rates;
 
-WIDE static void sgd(float *restrict p, float *restrict g, float *restrict v, size_t count, const rates *rate) {
+BL_CPU_WIDE static void sgd(float *restrict p, float *restrict g, float *restrict v, size_t count, const rates *rate) {
     const rates r = *rate;
     for (size_t i = 0; i < count; i++) {
         const float gradient = g[i] + r.decay * p[i];
@@ -103,7 +97,7 @@ WIDE static void sgd(float *restrict p, float *restrict g, float *restrict v, si
     if (r.clears) memset(g, 0, count * sizeof *g);
 }
 
-WIDE static void adam(float *restrict p, float *restrict g, float *restrict m, float *restrict v, size_t count, const rates *rate) {
+BL_CPU_WIDE static void adam(float *restrict p, float *restrict g, float *restrict m, float *restrict v, size_t count, const rates *rate) {
     const rates r = *rate;
     for (size_t i = 0; i < count; i++) {
         const float gradient = g[i] + r.decay * p[i];
@@ -201,7 +195,7 @@ typedef struct average_context {
 } average_context;
 
 // In exactly this form: at tau 0 the target is the online network bit for bit.
-WIDE static void move(float *restrict target, const float *restrict online, size_t count, float tau) {
+BL_CPU_WIDE static void move(float *restrict target, const float *restrict online, size_t count, float tau) {
     const float rest = 1 - tau;
     for (size_t i = 0; i < count; i++) target[i] = tau * target[i] + rest * online[i];
 }

@@ -127,6 +127,12 @@ static int take_arena(bl_cpu_plan *plan, size_t bytes) {
     return BL_OK;
 }
 
+// Activations of one size would begin at the same place of a page, and the rows of several that a kernel walks along would
+// contend for the same cache sets (batch norm of layer 1: 2.6 ms, 1.8 ms with this). So large buffers begin a little apart.
+static size_t skew(const bl_cpu_plan *plan, int buffer) {
+    return plan->buffers[buffer].bytes < ((size_t)1 << 20) ? 0 : (size_t)(7 * buffer % 16) * 576;
+}
+
 static int bind(bl_cpu_plan *plan) {
     int status = BL_FAILED;
     size_t bytes;
@@ -139,13 +145,13 @@ static int bind(bl_cpu_plan *plan) {
             if (buffer < 0 || !plan->buffers[buffer].in_arena) continue;
             if (items[buffer].last < 0) items[buffer].first = s;
             items[buffer].last = plan->buffers[buffer].kept ? INT_MAX : s;
-            items[buffer].bytes = plan->buffers[buffer].bytes;
+            items[buffer].bytes = plan->buffers[buffer].bytes + skew(plan, buffer);
         }
     for (int i = 0; i < plan->buffer_count; i++)
         if (items[i].last < 0) items[i].first = items[i].last = 0; // no step touches it: no bytes
     if (bl_plan_memory(items, plan->buffer_count, &bytes) || take_arena(plan, bytes)) goto done;
     for (int i = 0; i < plan->buffer_count; i++)
-        if (plan->buffers[i].in_arena) plan->buffers[i].data = (unsigned char *)plan->arena + items[i].offset;
+        if (plan->buffers[i].in_arena) plan->buffers[i].data = (unsigned char *)plan->arena + items[i].offset + skew(plan, i);
     status = BL_OK;
 done:
     bl_free(items);

@@ -12,6 +12,14 @@
 
 #include "graph/graph.h" // bl_dtype
 
+// Compiles a loop for AVX-512 too and chooses when the module is opened. Rounding is that of single operations either way (no
+// contraction, no reassociation), so the numbers are the same.
+#if defined(__x86_64__) && !defined(__AVX512F__) && !defined(__SANITIZE_ADDRESS__)
+#define BL_CPU_WIDE __attribute__((target_clones("arch=x86-64-v4", "default")))
+#else
+#define BL_CPU_WIDE
+#endif
+
 // Calls `body` once for each share 0 .. shares-1, in parallel. What a share is does not depend on the machine.
 void bl_cpu_parallel(int shares, void (*body)(const void *context, int share, int shares), const void *context);
 
