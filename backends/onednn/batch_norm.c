@@ -12,12 +12,12 @@ typedef struct norm {
     double epsilon;
     bl_dtype dtype;
     bool relu;
-    bool stores_dz; // the first pass of the backward writes the masked (and summed) gradient, the second reads it
 } norm;
 
 static norm norm_of(const bl_node *node) {
     const bl_shape *x = &node->inputs[0]->shape;
-    const size_t channels = (size_t)x->dims[x->rank - 1], groups = node->op == BL_OP_BATCH_NORM_RUNNING ? 1 : (size_t)node->attributes.groups;
+    const size_t channels = (size_t)x->dims[x->rank - 1];
+    const size_t groups = node->op == BL_OP_BATCH_NORM_RUNNING ? 1 : (size_t)node->attributes.groups;
     return (norm){.groups = groups,
                   .rows = (size_t)bl_shape_count(x) / channels / groups,
                   .channels = channels,
@@ -25,26 +25,19 @@ static norm norm_of(const bl_node *node) {
                   .dtype = node->inputs[0]->dtype};
 }
 
-// ---- workspace: sums of every share, and each share's own blocks ----
-
-#define BLOCKS 4
+// ---- workspace: sums of every share ----
 
 static size_t padded(size_t floats) {
     return (floats + 15) / 16 * 16;
 }
 
-static size_t block_floats(const norm *n) {
-    return padded(bl_cpu_block_rows(n->channels) * n->channels);
-}
-
-static size_t share_floats(const norm *n) { // two f64 sums a group, three f32 rows, the blocks
-    return padded(4 * n->groups * n->channels) + 3 * padded(n->channels) + BLOCKS * block_floats(n);
+static size_t share_floats(const norm *n) { // two f64 sums a group, three f32 rows
+    return padded(4 * n->groups * n->channels) + 3 * padded(n->channels);
 }
 
 typedef struct workspace {
     double *sum, *other; // [groups, channels] each
     float *part, *other_part, *shift;
-    float *blocks[BLOCKS];
 } workspace;
 
 static workspace workspace_of(const norm *n, float *base, int share) {
@@ -56,7 +49,6 @@ static workspace workspace_of(const norm *n, float *base, int share) {
     w.part = base;
     w.other_part = w.part + padded(n->channels);
     w.shift = w.other_part + padded(n->channels);
-    for (int i = 0; i < BLOCKS; i++) w.blocks[i] = w.shift + padded(n->channels) + (size_t)i * block_floats(n);
     return w;
 }
 
@@ -115,6 +107,12 @@ typedef struct context { // what the shares of a pass work on
     float *base;
 } context;
 
+static void load_first_row(const context *c, size_t group, float *row) {
+    const norm *n = c->n;
+    const float *first = bl_cpu_load(c->x, n->dtype, group * n->rows * n->channels, n->channels, row);
+    if (first != row) memcpy(row, first, n->channels * sizeof(float));
+}
+
 // Sums of x - shift, where the shift is a group's first row: the variance then loses no digits to a large mean.
 static void statistics_share(const void *passed, int share, int shares) {
     const context *c = passed;
@@ -125,11 +123,9 @@ static void statistics_share(const void *passed, int share, int shares) {
     for (walk at = {0}; next_block(n, &at, share, shares);) {
         if (at.group != group) {
             group = at.group;
-            const float *first = bl_cpu_load(c->x, n->dtype, group * n->rows * n->channels, n->channels, w.blocks[0]);
-            memcpy(w.shift, first, n->channels * sizeof(float));
+            load_first_row(c, group, w.shift);
         }
-        const float *x = bl_cpu_load(c->x, n->dtype, at.first, at.rows * n->channels, w.blocks[0]);
-        bl_cpu_column_moments(x, w.shift, at.rows, n->channels, w.part, w.other_part);
+        bl_cpu_moments(bl_cpu_from(c->x, n->dtype, at.first), n->dtype, w.shift, at.rows, n->channels, w.part, w.other_part);
         bl_cpu_fold(w.part, w.sum + group * n->channels, n->channels);
         bl_cpu_fold(w.other_part, w.other + group * n->channels, n->channels);
     }
@@ -142,9 +138,9 @@ static int statistics_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
     float *mean = bl_cpu_at(plan, step, 1), *variance = bl_cpu_at(plan, step, 2);
     const int shares = plan->backend->threads;
     bl_cpu_parallel(shares, statistics_share, &c);
-    float *shift = workspace_of(n, c.base, 0).blocks[0];
+    float *first = workspace_of(n, c.base, 0).shift;
     for (size_t g = 0; g < n->groups; g++) {
-        const float *first = bl_cpu_load(c.x, n->dtype, g * n->rows * n->channels, n->channels, shift);
+        load_first_row(&c, g, first);
         for (size_t k = 0; k < n->channels; k++) {
             const size_t i = g * n->channels + k;
             const double away = combined(n, c.base, shares, i, false) / (double)n->rows;
@@ -179,22 +175,19 @@ int bl_cpu_batch_norm_running(bl_cpu_plan *plan, const bl_node *node) {
 static void apply_share(const void *passed, int share, int shares) {
     const context *c = passed;
     const norm *n = c->n;
-    workspace w = workspace_of(n, c->base, share);
     for (walk at = {0}; next_block(n, &at, share, shares);) {
-        const size_t count = at.rows * n->channels, statistics = at.group * n->channels;
-        const float *x = bl_cpu_load(c->x, n->dtype, at.first, count, w.blocks[0]);
-        const float *residual = c->residual ? bl_cpu_load(c->residual, n->dtype, at.first, count, w.blocks[1]) : NULL;
-        float *y = bl_cpu_target(c->y, n->dtype, at.first, w.blocks[0]);
-        bl_cpu_normalize(x, residual, y, at.rows, n->channels, c->mean + statistics, c->scale + statistics, c->beta, n->relu);
-        bl_cpu_store_rows(c->y, n->dtype, at.first, count, y);
+        const size_t statistics = at.group * n->channels;
+        bl_cpu_normalize(bl_cpu_from(c->x, n->dtype, at.first), bl_cpu_from(c->residual, n->dtype, at.first),
+                         bl_cpu_from(c->y, n->dtype, at.first), n->dtype, at.rows, n->channels, c->mean + statistics, c->scale + statistics,
+                         c->beta, n->relu);
     }
 }
 
-// x, gamma, beta, mean, variance, [residual] | y | workspace, scale
+// x, gamma, beta, mean, variance, [residual] | y | scale
 static int apply_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
     const norm *n = step->state;
     const float *gamma = bl_cpu_at(plan, step, 1), *variance = bl_cpu_at(plan, step, 4);
-    float *scale = bl_cpu_at(plan, step, 8);
+    float *scale = bl_cpu_at(plan, step, 7);
     for (size_t i = 0; i < n->groups * n->channels; i++)
         scale[i] = (float)((double)gamma[i % n->channels] / sqrt((double)variance[i] + n->epsilon));
     const context c = {.n = n,
@@ -203,7 +196,6 @@ static int apply_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
                        .mean = bl_cpu_at(plan, step, 3),
                        .residual = bl_cpu_at(plan, step, 5),
                        .y = bl_cpu_at(plan, step, 6),
-                       .base = bl_cpu_at(plan, step, 7),
                        .scale = scale};
     bl_cpu_parallel(plan->backend->threads, apply_share, &c);
     return BL_OK;
@@ -222,30 +214,23 @@ int bl_cpu_batch_norm_apply(bl_cpu_plan *plan, const bl_node *node) {
     }
     if (fusion->relu) y = fusion->relu->outputs[0];
     const bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->inputs[2], mean, variance, residual, y};
-    int buffers[9];
+    int buffers[8];
     for (int i = 0; i < 7; i++)
         if (bl_cpu_value(plan, tensors[i], &buffers[i])) return BL_FAILED;
-    if (add_workspace(plan, node, &n, &buffers[7])) return BL_FAILED;
-    if (bl_cpu_buffer_add(plan, n.groups * n.channels * sizeof(float), &buffers[8])) return BL_FAILED;
-    return bl_cpu_step_add(plan, node, apply_run, buffers, 9, &n, sizeof n);
+    if (bl_cpu_buffer_add(plan, n.groups * n.channels * sizeof(float), &buffers[7])) return BL_FAILED;
+    return bl_cpu_step_add(plan, node, apply_run, buffers, 8, &n, sizeof n);
 }
 
 // ---- backward ----
 //   dz = dy, or where ReLU's y is above 0: dy [+ the other gradient]
 //   dx = gamma / sd (dz - average of dz - (x - mean) / variance' * average of dz (x - mean)), variance' = variance + epsilon
 
-// The block of dz: as it lies in memory, or masked and summed into `block`.
-static const float *load_dz(const context *c, const walk *at, workspace *w, float *block) {
-    const norm *n = c->n;
-    const size_t count = at->rows * n->channels;
-    const float *dy = bl_cpu_load(c->dy, n->dtype, at->first, count, block);
-    if (!c->mask) return dy;
-    const float *sum = c->sum ? bl_cpu_load(c->sum, n->dtype, at->first, count, w->blocks[2]) : NULL;
-    const float *y = bl_cpu_load(c->mask, n->dtype, at->first, count, w->blocks[3]);
-    float *dz = c->dz ? bl_cpu_target(c->dz, n->dtype, at->first, block) : block;
-    bl_cpu_mask(y, dy, sum, dz, count);
-    if (c->dz) bl_cpu_store_rows(c->dz, n->dtype, at->first, count, dz);
-    return dz;
+static bl_cpu_gradient gradient_at(const context *c, size_t first) {
+    const bl_dtype dtype = c->n->dtype;
+    return (bl_cpu_gradient){.dy = bl_cpu_from(c->dy, dtype, first),
+                             .other = bl_cpu_from(c->sum, dtype, first),
+                             .y = bl_cpu_from(c->mask, dtype, first),
+                             .dz = bl_cpu_from(c->dz, dtype, first)};
 }
 
 static void reduce_share(const void *passed, int share, int shares) {
@@ -255,9 +240,9 @@ static void reduce_share(const void *passed, int share, int shares) {
     clear_sums(n, &w);
     for (walk at = {0}; next_block(n, &at, share, shares);) {
         const size_t statistics = at.group * n->channels;
-        const float *x = bl_cpu_load(c->x, n->dtype, at.first, at.rows * n->channels, w.blocks[0]);
-        const float *dz = load_dz(c, &at, &w, w.blocks[1]);
-        bl_cpu_column_products(dz, x, c->mean + statistics, at.rows, n->channels, w.part, w.other_part);
+        const bl_cpu_gradient gradient = gradient_at(c, at.first);
+        bl_cpu_products(&gradient, bl_cpu_from(c->x, n->dtype, at.first), n->dtype, c->mean + statistics, at.rows, n->channels, w.part,
+                        w.other_part);
         bl_cpu_fold(w.part, w.sum + statistics, n->channels);
         bl_cpu_fold(w.other_part, w.other + statistics, n->channels);
     }
@@ -307,15 +292,12 @@ static int reduce_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 static void backward_share(const void *passed, int share, int shares) {
     const context *c = passed;
     const norm *n = c->n;
-    workspace w = workspace_of(n, c->base, share);
     const float *a = c->coefficients, *b = a + n->groups * n->channels, *k = b + n->groups * n->channels;
     for (walk at = {0}; next_block(n, &at, share, shares);) {
-        const size_t count = at.rows * n->channels, s = at.group * n->channels;
-        const float *x = bl_cpu_load(c->x, n->dtype, at.first, count, w.blocks[0]);
-        const float *dz = load_dz(c, &at, &w, w.blocks[1]);
-        float *dx = bl_cpu_target(c->y, n->dtype, at.first, w.blocks[0]);
-        bl_cpu_normalize_backward(dz, x, dx, at.rows, n->channels, c->mean + s, a + s, b + s, k + s);
-        bl_cpu_store_rows(c->y, n->dtype, at.first, count, dx);
+        const size_t s = at.group * n->channels;
+        const bl_cpu_gradient gradient = gradient_at(c, at.first);
+        bl_cpu_normalize_backward(&gradient, bl_cpu_from(c->x, n->dtype, at.first), bl_cpu_from(c->y, n->dtype, at.first), n->dtype,
+                                  at.rows, n->channels, c->mean + s, a + s, b + s, k + s);
     }
 }
 
@@ -337,8 +319,8 @@ static const bl_tensor *stored_dz(const bl_cpu_plan *plan, const bl_cpu_fusion *
     return fusion->gradient_sum || plan->readers[dz->id] > 1 || plan->observed[dz->id] ? dz : NULL;
 }
 
-// The buffers of both passes; the coefficients and, unless made, a workspace.
-static int backward_buffers(bl_cpu_plan *plan, const bl_node *node, const norm *n, int *buffers) {
+// The buffers of both passes.
+static int backward_buffers(bl_cpu_plan *plan, const bl_node *node, int *buffers) {
     const bl_cpu_fusion *fusion = &plan->fusion[node->id];
     const bl_node *relu = fusion->relu_backward, *sum = fusion->gradient_sum;
     const bl_tensor *dy = sum ? sum->inputs[0] : relu ? relu->inputs[1] : node->inputs[1];
@@ -352,13 +334,13 @@ static int backward_buffers(bl_cpu_plan *plan, const bl_node *node, const norm *
                                   [DZ] = stored_dz(plan, fusion)};
     for (int i = X; i <= DZ; i++)
         if (bl_cpu_value(plan, tensors[i], &buffers[i])) return BL_FAILED;
-    return add_workspace(plan, node, n, &buffers[WORKSPACE]);
+    return BL_OK;
 }
 
 int bl_cpu_batch_norm_reduce(bl_cpu_plan *plan, const bl_node *node) {
     const norm n = norm_of(node);
     int buffers[BL_CPU_OPERANDS];
-    if (backward_buffers(plan, node, &n, buffers)) return BL_FAILED;
+    if (backward_buffers(plan, node, buffers) || add_workspace(plan, node, &n, &buffers[WORKSPACE])) return BL_FAILED;
     if (bl_cpu_buffer_add(plan, 3 * n.groups * n.channels * sizeof(float), &buffers[COEFFICIENTS])) return BL_FAILED;
     if (bl_cpu_value(plan, node->outputs[1], &buffers[FIRST_RESULT])) return BL_FAILED;
     if (bl_cpu_value(plan, node->outputs[2], &buffers[SECOND_RESULT])) return BL_FAILED;
@@ -373,9 +355,9 @@ int bl_cpu_batch_norm_backward(bl_cpu_plan *plan, const bl_node *node) {
     if (!fusion->relu_backward && bl_cpu_batch_norm_reduce(plan, node)) return BL_FAILED;
     bl_cpu_note(plan, node, "byolab%s%s", fusion->relu_backward ? " + relu_backward" : "", fusion->gradient_sum ? " + add" : "");
     if (!node->outputs[0]) return BL_OK;
-    if (backward_buffers(plan, node, &n, buffers)) return BL_FAILED;
+    if (backward_buffers(plan, node, buffers)) return BL_FAILED;
     buffers[COEFFICIENTS] = fusion->coefficients;
-    buffers[SECOND_RESULT] = -1;
+    buffers[WORKSPACE] = buffers[SECOND_RESULT] = -1;
     if (bl_cpu_value(plan, node->outputs[0], &buffers[FIRST_RESULT])) return BL_FAILED;
     return bl_cpu_step_add(plan, node, backward_run, buffers, BL_CPU_OPERANDS, &n, sizeof n);
 }

@@ -56,18 +56,18 @@ static int convolution_create(convolution *c, const bl_cpu_backend *backend, con
     if (!status) status = dnnl_memory_desc_create_with_tag(&c->plain, 4, g.w, dnnl_f32, dnnl_ohwi);
     if (!status) status = dnnl_memory_desc_create_with_tag(&c->weights, 4, g.w, type, dnnl_format_tag_any);
     if (!status) status = dnnl_memory_desc_create_with_tag(&c->diff_weights, 4, g.w, dnnl_f32, dnnl_format_tag_any);
+    const dnnl_engine_t engine = backend->engine;
+    const dnnl_primitive_attr_t attributes = backend->attributes;
+    const dnnl_alg_kind_t direct = dnnl_convolution_direct;
     if (!status)
-        status = dnnl_convolution_forward_primitive_desc_create(&c->forward, backend->engine, dnnl_forward_training, dnnl_convolution_direct,
-                                                                c->x, c->weights, NULL, c->y, g.strides, g.dilations, g.before, g.after,
-                                                                backend->attributes);
+        status = dnnl_convolution_forward_primitive_desc_create(&c->forward, engine, dnnl_forward_training, direct, c->x, c->weights, NULL,
+                                                                c->y, g.strides, g.dilations, g.before, g.after, attributes);
     if (!status && node->op == BL_OP_CONVOLUTION_BACKWARD_DATA)
-        status = dnnl_convolution_backward_data_primitive_desc_create(&c->backward, backend->engine, dnnl_convolution_direct, c->x, c->weights,
-                                                                      c->y, g.strides, g.dilations, g.before, g.after, c->forward,
-                                                                      backend->attributes);
+        status = dnnl_convolution_backward_data_primitive_desc_create(&c->backward, engine, direct, c->x, c->weights, c->y, g.strides,
+                                                                      g.dilations, g.before, g.after, c->forward, attributes);
     if (!status && node->op == BL_OP_CONVOLUTION_BACKWARD_WEIGHTS)
-        status = dnnl_convolution_backward_weights_primitive_desc_create(&c->backward, backend->engine, dnnl_convolution_direct, c->x,
-                                                                         c->diff_weights, NULL, c->y, g.strides, g.dilations, g.before,
-                                                                         g.after, c->forward, backend->attributes);
+        status = dnnl_convolution_backward_weights_primitive_desc_create(&c->backward, engine, direct, c->x, c->diff_weights, NULL, c->y,
+                                                                         g.strides, g.dilations, g.before, g.after, c->forward, attributes);
     if (!status) return BL_OK;
     convolution_free(c);
     return bl_cpu_dnnl(status, node, "convolution");

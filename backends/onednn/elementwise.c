@@ -5,8 +5,6 @@
 #include "backends/onednn/onednn.h"
 #include "backends/onednn/rows.h"
 
-#define BLOCK ((size_t)2048) // values: three f32 blocks stay in the nearest cache
-
 typedef struct values {
     size_t count;
     bl_dtype dtype;
@@ -16,7 +14,6 @@ typedef struct operands {
     values of;
     const void *a, *b;
     void *y;
-    bool adds;
 } operands;
 
 static int add_step(bl_cpu_plan *plan, const bl_node *node, int (*run)(const bl_cpu_plan *, const bl_cpu_step *), const bl_tensor *a,
@@ -28,58 +25,45 @@ static int add_step(bl_cpu_plan *plan, const bl_node *node, int (*run)(const bl_
 }
 
 static int run_shares(const bl_cpu_plan *plan, const bl_cpu_step *step, void (*body)(const void *, int, int)) {
-    const operands o = {*(const values *)step->state, bl_cpu_at(plan, step, 0), bl_cpu_at(plan, step, 1), bl_cpu_at(plan, step, 2), false};
+    const operands o = {*(const values *)step->state, bl_cpu_at(plan, step, 0), bl_cpu_at(plan, step, 1), bl_cpu_at(plan, step, 2)};
     bl_cpu_parallel(plan->backend->threads, body, &o);
     return BL_OK;
 }
 
-#define EACH_BLOCK(o, share, shares, first, count) \
-    for (size_t first = bl_cpu_share((o)->of.count, 64, share, shares).begin, end_ = bl_cpu_share((o)->of.count, 64, share, shares).end, count; \
-         first < end_ && (count = end_ - first < BLOCK ? end_ - first : BLOCK); first += BLOCK)
+// A share's part of the operands.
+static operands part_of(const void *passed, int share, int shares) {
+    const operands *o = passed;
+    const bl_cpu_range range = bl_cpu_share(o->of.count, 64, share, shares);
+    return (operands){{range.end > range.begin ? range.end - range.begin : 0, o->of.dtype},
+                      bl_cpu_from(o->a, o->of.dtype, range.begin),
+                      bl_cpu_from(o->b, o->of.dtype, range.begin),
+                      bl_cpu_from(o->y, o->of.dtype, range.begin)};
+}
 
 static void relu_share(const void *passed, int share, int shares) {
-    const operands *o = passed;
-    float block[BLOCK];
-    EACH_BLOCK(o, share, shares, first, count) {
-        const float *x = bl_cpu_load(o->a, o->of.dtype, first, count, block);
-        float *y = bl_cpu_target(o->y, o->of.dtype, first, block);
-        bl_cpu_rectify(x, y, count);
-        bl_cpu_store_rows(o->y, o->of.dtype, first, count, y);
-    }
+    const operands o = part_of(passed, share, shares);
+    bl_cpu_rectify(o.a, o.y, o.of.dtype, o.of.count);
 }
 
 static void relu_backward_share(const void *passed, int share, int shares) {
-    const operands *o = passed;
-    float mask[BLOCK], block[BLOCK];
-    EACH_BLOCK(o, share, shares, first, count) {
-        const float *y = bl_cpu_load(o->a, o->of.dtype, first, count, mask);
-        const float *dy = bl_cpu_load(o->b, o->of.dtype, first, count, block);
-        float *dx = bl_cpu_target(o->y, o->of.dtype, first, block);
-        bl_cpu_mask(y, dy, NULL, dx, count);
-        bl_cpu_store_rows(o->y, o->of.dtype, first, count, dx);
-    }
+    const operands o = part_of(passed, share, shares);
+    bl_cpu_mask(o.a, o.b, o.y, o.of.dtype, o.of.count);
 }
 
 static void add_share(const void *passed, int share, int shares) {
-    const operands *o = passed;
-    float other[BLOCK], block[BLOCK];
-    EACH_BLOCK(o, share, shares, first, count) {
-        const float *a = bl_cpu_load(o->a, o->of.dtype, first, count, block);
-        const float *b = bl_cpu_load(o->b, o->of.dtype, first, count, other);
-        float *y = bl_cpu_target(o->y, o->of.dtype, first, block);
-        bl_cpu_sum(a, b, y, count);
-        bl_cpu_store_rows(o->y, o->of.dtype, first, count, y);
-    }
+    const operands o = part_of(passed, share, shares);
+    bl_cpu_sum(o.a, o.b, o.y, o.of.dtype, o.of.count);
+}
+
+static void copy_share(const void *passed, int share, int shares) {
+    const operands o = part_of(passed, share, shares);
+    memcpy(o.y, o.a, o.of.count * sizeof(float));
 }
 
 static void narrow_share(const void *passed, int share, int shares) {
     const operands *o = passed;
-    EACH_BLOCK(o, share, shares, first, count) bl_cpu_narrow((const float *)o->a + first, (uint16_t *)o->y + first, count);
-}
-
-static void copy_share(const void *passed, int share, int shares) {
-    const operands *o = passed;
-    EACH_BLOCK(o, share, shares, first, count) memcpy((float *)o->y + first, (const float *)o->a + first, count * sizeof(float));
+    const bl_cpu_range range = bl_cpu_share(o->of.count, 64, share, shares);
+    if (range.begin < range.end) bl_cpu_narrow((const float *)o->a + range.begin, (uint16_t *)o->y + range.begin, range.end - range.begin);
 }
 
 static int relu_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
@@ -186,7 +170,7 @@ static void pool_share(const void *passed, int share, int shares) {
 
 static void pool_backward_share(const void *passed, int share, int shares) {
     const plane_operands *o = passed;
-    const size_t rows = o->of.rows, channels = o->of.channels, bytes = channels * (o->of.dtype == BL_F32 ? sizeof(float) : sizeof(uint16_t));
+    const size_t rows = o->of.rows, channels = o->of.channels, bytes = channels * bl_cpu_size(o->of.dtype);
     float *block = o->base + (size_t)share * plane_floats(&o->of);
     const bl_cpu_range range = bl_cpu_share(o->of.images, 1, share, shares);
     for (size_t image = range.begin; image < range.end; image++) {

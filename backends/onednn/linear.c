@@ -37,14 +37,14 @@ static int linear_create(linear *l, const bl_cpu_backend *backend, const bl_node
     if (!status) status = dnnl_memory_desc_create_with_tag(&l->weights, 2, (dnnl_dims_t){out, in}, type, dnnl_format_tag_any);
     if (!status) status = dnnl_memory_desc_create_with_tag(&l->diff_weights, 2, (dnnl_dims_t){out, in}, dnnl_f32, dnnl_format_tag_any);
     if (!status)
-        status = dnnl_inner_product_forward_primitive_desc_create(&l->forward, engine, dnnl_forward_training, l->x, l->weights, l->bias, l->y,
-                                                                  backend->attributes);
+        status = dnnl_inner_product_forward_primitive_desc_create(&l->forward, engine, dnnl_forward_training, l->x, l->weights, l->bias,
+                                                                  l->y, backend->attributes);
     if (!status && node->op == BL_OP_LINEAR_BACKWARD_DATA)
         status = dnnl_inner_product_backward_data_primitive_desc_create(&l->backward, engine, l->x, l->weights, l->y, l->forward,
                                                                         backend->attributes);
     if (!status && node->op == BL_OP_LINEAR_BACKWARD_WEIGHTS)
-        status = dnnl_inner_product_backward_weights_primitive_desc_create(&l->backward, engine, l->x, l->diff_weights, NULL, l->y, l->forward,
-                                                                           backend->attributes);
+        status = dnnl_inner_product_backward_weights_primitive_desc_create(&l->backward, engine, l->x, l->diff_weights, NULL, l->y,
+                                                                           l->forward, backend->attributes);
     if (!status) return BL_OK;
     linear_free(l);
     return bl_cpu_dnnl(status, node, "inner product");

@@ -25,7 +25,11 @@ typedef struct context {
 static pairing pairing_of(const bl_node *node) {
     const bl_tensor *p = node->inputs[0];
     const size_t rows = (size_t)p->shape.dims[0];
-    return (pairing){rows, (size_t)p->shape.dims[1], rows / (size_t)node->attributes.groups, node->attributes.pairing == BL_CROSSED, p->dtype};
+    return (pairing){.rows = rows,
+                     .width = (size_t)p->shape.dims[1],
+                     .batch = rows / (size_t)node->attributes.groups,
+                     .crossed = node->attributes.pairing == BL_CROSSED,
+                     .dtype = p->dtype};
 }
 
 static size_t row_floats(const pairing *pairs) {

@@ -11,7 +11,8 @@ typedef struct isa {
     dnnl_cpu_isa_t isa;
 } isa;
 
-static const isa selectable[] = {{"avx2", dnnl_cpu_isa_avx2}, {"avx512", dnnl_cpu_isa_avx512_core}, {"avx512_bf16", dnnl_cpu_isa_avx512_core_bf16}};
+static const isa selectable[] = {
+    {"avx2", dnnl_cpu_isa_avx2}, {"avx512", dnnl_cpu_isa_avx512_core}, {"avx512_bf16", dnnl_cpu_isa_avx512_core_bf16}};
 
 // One choice a process: oneDNN fixes it with the first primitive.
 static int select_isa(const char *name) {
@@ -77,8 +78,8 @@ static const char *effective_isa(void) {
 
 static void describe(const bl_backend *backend, bl_text *text) {
     const dnnl_version_t *version = dnnl_version();
-    bl_text_add(text, "backend: onednn\nversion: %d.%d.%d\ninstruction set: %s\nthreads: %d\n", version->major, version->minor, version->patch,
-                effective_isa(), ((const bl_cpu_backend *)backend)->threads);
+    bl_text_add(text, "backend: onednn\nversion: %d.%d.%d\ninstruction set: %s\nthreads: %d\n", version->major, version->minor,
+                version->patch, effective_isa(), ((const bl_cpu_backend *)backend)->threads);
 }
 
 static bool supports(const bl_backend *backend, const bl_node *node, char *reason, size_t reason_bytes) {

@@ -39,7 +39,7 @@ typedef struct bl_cpu_buffer {
 
 typedef struct bl_cpu_plan bl_cpu_plan;
 
-#define BL_CPU_OPERANDS 12 // SGD, Adam and check_finite read their blocks from the graph's operands, in order
+#define BL_CPU_OPERANDS 12
 
 typedef struct bl_cpu_step {
     const bl_node *node; // whose phase and time it is; NULL: a conversion of the inputs

@@ -165,7 +165,8 @@ static int update_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 
 static int add_update(bl_cpu_plan *plan, const bl_node *node) {
     const int network = node->inputs[0]->place.network;
-    const update of = {node, bl_network_segments(&plan->store->base.layout->networks[network], BL_PARAMETERS), !plan->writes_gradients[network]};
+    const bl_segments *segments = bl_network_segments(&plan->store->base.layout->networks[network], BL_PARAMETERS);
+    const update of = {node, segments, !plan->writes_gradients[network]};
     int buffers[BL_MAX_INPUTS];
     for (int i = 0; i < node->input_count; i++)
         if (bl_cpu_value(plan, node->inputs[i], &buffers[i])) return BL_FAILED;

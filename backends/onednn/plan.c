@@ -1,7 +1,6 @@
 // A plan: compiling a graph into steps, giving every buffer its address, and running.
 
 #include <limits.h>
-#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,5 @@
 // oneDNN primitives as steps of a plan, and weights packed into the layouts they ask for.
 
-#include <string.h>
-
 #include "backends/onednn/onednn.h"
 #include "base/file.h" // bl_seconds
 
@@ -95,8 +93,8 @@ int bl_cpu_primitive_step(bl_cpu_plan *plan, const bl_node *node, const_dnnl_pri
 int bl_cpu_reorder_step(bl_cpu_plan *plan, const bl_node *node, bl_cpu_operand from, bl_cpu_operand to) {
     dnnl_primitive_desc_t desc;
     const dnnl_engine_t engine = plan->backend->engine;
-    if (bl_cpu_dnnl(dnnl_reorder_primitive_desc_create(&desc, from.desc, engine, to.desc, engine, plan->backend->attributes), node, "reorder"))
-        return BL_FAILED;
+    const dnnl_status_t made = dnnl_reorder_primitive_desc_create(&desc, from.desc, engine, to.desc, engine, plan->backend->attributes);
+    if (bl_cpu_dnnl(made, node, "reorder")) return BL_FAILED;
     from.argument = DNNL_ARG_FROM;
     to.argument = DNNL_ARG_TO;
     const int status = primitive_step(plan, node, desc, (bl_cpu_operand[]){from, to}, 2);

@@ -11,23 +11,49 @@ void bl_cpu_parallel(int shares, void (*body)(const void *context, int share, in
     for (int share = omp_get_thread_num(); share < shares; share += omp_get_num_threads()) body(context, share, shares);
 }
 
+// Each kernel is written once over get and put, and compiled for each dtype and each choice of operands: `half` and the other
+// booleans are constants where a kernel is called, so no loop has a choice inside.
+#define KERNEL static inline __attribute__((always_inline))
+
+// The loops work in place at most, value by value: this tells the compiler that no other overlap occurs.
+#define IN_PLACE _Pragma("GCC ivdep")
+
 typedef union word {
     uint32_t bits;
     float value;
 } word;
 
+KERNEL float widened(uint16_t half) {
+    return (word){.bits = (uint32_t)half << 16}.value;
+}
+
+KERNEL uint16_t narrowed(float value) {
+    const uint32_t bits = (word){.value = value}.bits;
+    const uint32_t nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    const uint32_t quiet = bits >> 16 | 0x40; // rounding could turn a NaN into infinity
+    return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? quiet : nearest);
+}
+
+KERNEL float get(const void *data, size_t i, bool half) {
+    return half ? widened(((const uint16_t *)data)[i]) : ((const float *)data)[i];
+}
+
+KERNEL void put(void *data, size_t i, bool half, float value) {
+    if (half)
+        ((uint16_t *)data)[i] = narrowed(value);
+    else
+        ((float *)data)[i] = value;
+}
+
 BL_CPU_WIDE void bl_cpu_widen(const uint16_t *restrict src, float *restrict dst, size_t count) {
-    for (size_t i = 0; i < count; i++) dst[i] = (word){.bits = (uint32_t)src[i] << 16}.value;
+    for (size_t i = 0; i < count; i++) dst[i] = widened(src[i]);
 }
 
 BL_CPU_WIDE void bl_cpu_narrow(const float *restrict src, uint16_t *restrict dst, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t bits = (word){.value = src[i]}.bits;
-        const uint32_t nearest = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-        const uint32_t quiet = bits >> 16 | 0x40; // rounding could turn a NaN into infinity
-        dst[i] = (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? quiet : nearest);
-    }
+    for (size_t i = 0; i < count; i++) dst[i] = narrowed(src[i]);
 }
+
+// ---- sums over rows: four at a time, so that the sums are not loaded and stored for each ----
 
 BL_CPU_WIDE void bl_cpu_fold(float *restrict part, double *restrict sum, size_t channels) {
     for (size_t c = 0; c < channels; c++) {
@@ -41,88 +67,171 @@ BL_CPU_WIDE void bl_cpu_column_sums(const float *restrict x, size_t rows, size_t
         for (size_t c = 0; c < channels; c++) sum[c] += x[c];
 }
 
-// Four rows at a time, so that the sums are not loaded and stored for each.
-BL_CPU_WIDE void bl_cpu_column_moments(const float *restrict x, const float *restrict shift, size_t rows, size_t channels, float *restrict sum,
-                                float *restrict square) {
-    for (; rows >= 4; rows -= 4, x += 4 * channels)
-        for (size_t c = 0; c < channels; c++) {
-            const float d0 = x[c] - shift[c], d1 = x[channels + c] - shift[c];
-            const float d2 = x[2 * channels + c] - shift[c], d3 = x[3 * channels + c] - shift[c];
+KERNEL void moments(const void *x, bool half, const float *restrict shift, size_t rows, size_t n, float *restrict sum,
+                    float *restrict square) {
+    size_t row = 0;
+    for (; row + 4 <= rows; row += 4) {
+        const size_t i = row * n;
+        IN_PLACE for (size_t c = 0; c < n; c++) {
+            const float d0 = get(x, i + c, half) - shift[c], d1 = get(x, i + n + c, half) - shift[c];
+            const float d2 = get(x, i + 2 * n + c, half) - shift[c], d3 = get(x, i + 3 * n + c, half) - shift[c];
             sum[c] += (d0 + d1) + (d2 + d3);
             square[c] += (d0 * d0 + d1 * d1) + (d2 * d2 + d3 * d3);
         }
-    for (; rows; rows--, x += channels)
-        for (size_t c = 0; c < channels; c++) {
-            const float d = x[c] - shift[c];
+    }
+    for (; row < rows; row++)
+        IN_PLACE for (size_t c = 0; c < n; c++) {
+            const float d = get(x, row * n + c, half) - shift[c];
             sum[c] += d;
             square[c] += d * d;
         }
 }
 
-BL_CPU_WIDE void bl_cpu_column_products(const float *restrict dz, const float *restrict x, const float *restrict mean, size_t rows, size_t channels,
-                                 float *restrict sum, float *restrict product) {
-    for (; rows >= 4; rows -= 4, x += 4 * channels, dz += 4 * channels)
-        for (size_t c = 0; c < channels; c++) {
-            const float z0 = dz[c], z1 = dz[channels + c], z2 = dz[2 * channels + c], z3 = dz[3 * channels + c];
-            const float p0 = z0 * (x[c] - mean[c]), p1 = z1 * (x[channels + c] - mean[c]);
-            const float p2 = z2 * (x[2 * channels + c] - mean[c]), p3 = z3 * (x[3 * channels + c] - mean[c]);
-            sum[c] += (z0 + z1) + (z2 + z3);
-            product[c] += (p0 + p1) + (p2 + p3);
-        }
-    for (; rows; rows--, x += channels, dz += channels)
-        for (size_t c = 0; c < channels; c++) {
-            sum[c] += dz[c];
-            product[c] += dz[c] * (x[c] - mean[c]);
-        }
-}
-
-// The loops below may work in place, value by value: IN_PLACE tells the compiler that no other overlap occurs.
-#define IN_PLACE _Pragma("GCC ivdep")
-
-// A NaN passes through a ReLU, so that it is found.
-static inline float rectified(float x) {
-    return x < 0 ? 0 : x;
-}
-
-BL_CPU_WIDE void bl_cpu_normalize(const float *x, const float *residual, float *y, size_t rows, size_t channels, const float *restrict mean,
-                           const float *restrict scale, const float *restrict beta, bool relu) {
-    for (size_t r = 0; r < rows; r++, x += channels, y += channels) {
-        if (residual && relu)
-            IN_PLACE for (size_t c = 0; c < channels; c++) y[c] = rectified((x[c] - mean[c]) * scale[c] + beta[c] + residual[c]);
-        else if (residual)
-            IN_PLACE for (size_t c = 0; c < channels; c++) y[c] = (x[c] - mean[c]) * scale[c] + beta[c] + residual[c];
-        else if (relu)
-            IN_PLACE for (size_t c = 0; c < channels; c++) y[c] = rectified((x[c] - mean[c]) * scale[c] + beta[c]);
-        else
-            IN_PLACE for (size_t c = 0; c < channels; c++) y[c] = (x[c] - mean[c]) * scale[c] + beta[c];
-        if (residual) residual += channels;
-    }
-}
-
-BL_CPU_WIDE void bl_cpu_normalize_backward(const float *dz, const float *x, float *dx, size_t rows, size_t channels, const float *restrict mean,
-                                    const float *restrict a, const float *restrict b, const float *restrict c) {
-    for (size_t r = 0; r < rows; r++, dz += channels, x += channels, dx += channels)
-        IN_PLACE for (size_t k = 0; k < channels; k++) dx[k] = a[k] * (dz[k] - b[k] - (x[k] - mean[k]) * c[k]);
-}
-
-BL_CPU_WIDE void bl_cpu_rectify(const float *x, float *y, size_t count) {
-    IN_PLACE for (size_t i = 0; i < count; i++) y[i] = rectified(x[i]);
-}
-
-BL_CPU_WIDE void bl_cpu_sum(const float *a, const float *b, float *y, size_t count) {
-    IN_PLACE for (size_t i = 0; i < count; i++) y[i] = a[i] + b[i];
+BL_CPU_WIDE void bl_cpu_moments(const void *x, bl_dtype dtype, const float *shift, size_t rows, size_t channels, float *sum,
+                                float *square) {
+    if (dtype == BL_F32)
+        moments(x, false, shift, rows, channels, sum, square);
+    else
+        moments(x, true, shift, rows, channels, sum, square);
 }
 
 // As a mask of bits: written as a choice, GCC 12 makes it a branch on AVX2, eight times slower.
-static inline float where_positive(float y, float value) {
+KERNEL float where_positive(float y, float value) {
     word chosen = {.value = value};
     chosen.bits &= y > 0 ? 0xffffffff : 0;
     return chosen.value;
 }
 
-BL_CPU_WIDE void bl_cpu_mask(const float *y, const float *a, const float *b, float *dz, size_t count) {
-    if (b)
-        IN_PLACE for (size_t i = 0; i < count; i++) dz[i] = where_positive(y[i], a[i] + b[i]);
+KERNEL float take(const bl_cpu_gradient *g, size_t i, bool half, bool masks, bool adds, bool stores) {
+    float dz = get(g->dy, i, half);
+    if (adds) dz += get(g->other, i, half);
+    if (masks) dz = where_positive(get(g->y, i, half), dz);
+    if (stores) put(g->dz, i, half, dz);
+    return dz;
+}
+
+KERNEL void products(const bl_cpu_gradient *gradient, const void *x, bool half, bool masks, bool adds, bool stores,
+                     const float *restrict mean, size_t rows, size_t n, float *restrict sum, float *restrict product) {
+    const bl_cpu_gradient g = *gradient;
+    size_t row = 0;
+    for (; row + 4 <= rows; row += 4) {
+        const size_t i = row * n;
+        IN_PLACE for (size_t c = 0; c < n; c++) {
+            const float z0 = take(&g, i + c, half, masks, adds, stores), z1 = take(&g, i + n + c, half, masks, adds, stores);
+            const float z2 = take(&g, i + 2 * n + c, half, masks, adds, stores), z3 = take(&g, i + 3 * n + c, half, masks, adds, stores);
+            const float p0 = z0 * (get(x, i + c, half) - mean[c]), p1 = z1 * (get(x, i + n + c, half) - mean[c]);
+            const float p2 = z2 * (get(x, i + 2 * n + c, half) - mean[c]), p3 = z3 * (get(x, i + 3 * n + c, half) - mean[c]);
+            sum[c] += (z0 + z1) + (z2 + z3);
+            product[c] += (p0 + p1) + (p2 + p3);
+        }
+    }
+    for (; row < rows; row++)
+        IN_PLACE for (size_t c = 0; c < n; c++) {
+            const float z = take(&g, row * n + c, half, masks, adds, stores);
+            sum[c] += z;
+            product[c] += z * (get(x, row * n + c, half) - mean[c]);
+        }
+}
+
+KERNEL void products_of(const bl_cpu_gradient *g, const void *x, bool half, const float *mean, size_t rows, size_t n, float *sum,
+                        float *product) {
+    if (!g->y)
+        products(g, x, half, false, false, false, mean, rows, n, sum, product);
+    else if (!g->dz)
+        products(g, x, half, true, false, false, mean, rows, n, sum, product);
+    else if (!g->other)
+        products(g, x, half, true, false, true, mean, rows, n, sum, product);
     else
-        IN_PLACE for (size_t i = 0; i < count; i++) dz[i] = where_positive(y[i], a[i]);
+        products(g, x, half, true, true, true, mean, rows, n, sum, product);
+}
+
+BL_CPU_WIDE void bl_cpu_products(const bl_cpu_gradient *gradient, const void *x, bl_dtype dtype, const float *mean, size_t rows,
+                                 size_t channels, float *sum, float *product) {
+    if (dtype == BL_F32)
+        products_of(gradient, x, false, mean, rows, channels, sum, product);
+    else
+        products_of(gradient, x, true, mean, rows, channels, sum, product);
+}
+
+// ---- application ----
+
+// A NaN passes through a ReLU, so that it is found.
+KERNEL float rectified(float x) {
+    return x < 0 ? 0 : x;
+}
+
+KERNEL void normalize(const void *x, const void *residual, void *y, bool half, bool adds, bool relu, size_t rows, size_t n,
+                      const float *restrict mean, const float *restrict scale, const float *restrict beta) {
+    for (size_t row = 0; row < rows; row++)
+        IN_PLACE for (size_t c = 0; c < n; c++) {
+            const size_t i = row * n + c;
+            float value = (get(x, i, half) - mean[c]) * scale[c] + beta[c];
+            if (adds) value += get(residual, i, half);
+            put(y, i, half, relu ? rectified(value) : value);
+        }
+}
+
+KERNEL void normalize_as(const void *x, const void *residual, void *y, bool half, size_t rows, size_t n, const float *mean,
+                         const float *scale, const float *beta, bool relu) {
+    if (residual && relu)
+        normalize(x, residual, y, half, true, true, rows, n, mean, scale, beta);
+    else if (residual)
+        normalize(x, residual, y, half, true, false, rows, n, mean, scale, beta);
+    else if (relu)
+        normalize(x, residual, y, half, false, true, rows, n, mean, scale, beta);
+    else
+        normalize(x, residual, y, half, false, false, rows, n, mean, scale, beta);
+}
+
+BL_CPU_WIDE void bl_cpu_normalize(const void *x, const void *residual, void *y, bl_dtype dtype, size_t rows, size_t channels,
+                                  const float *mean, const float *scale, const float *beta, bool relu) {
+    if (dtype == BL_F32)
+        normalize_as(x, residual, y, false, rows, channels, mean, scale, beta, relu);
+    else
+        normalize_as(x, residual, y, true, rows, channels, mean, scale, beta, relu);
+}
+
+KERNEL void normalize_backward(const bl_cpu_gradient *gradient, const void *x, void *dx, bool half, bool masks, size_t rows, size_t n,
+                               const float *restrict mean, const float *restrict a, const float *restrict b, const float *restrict c) {
+    const bl_cpu_gradient g = *gradient;
+    for (size_t row = 0; row < rows; row++)
+        IN_PLACE for (size_t k = 0; k < n; k++) {
+            const size_t i = row * n + k;
+            put(dx, i, half, a[k] * (take(&g, i, half, masks, false, false) - b[k] - (get(x, i, half) - mean[k]) * c[k]));
+        }
+}
+
+BL_CPU_WIDE void bl_cpu_normalize_backward(const bl_cpu_gradient *gradient, const void *x, void *dx, bl_dtype dtype, size_t rows,
+                                           size_t channels, const float *mean, const float *a, const float *b, const float *c) {
+    if (dtype == BL_F32 && gradient->y)
+        normalize_backward(gradient, x, dx, false, true, rows, channels, mean, a, b, c);
+    else if (dtype == BL_F32)
+        normalize_backward(gradient, x, dx, false, false, rows, channels, mean, a, b, c);
+    else if (gradient->y)
+        normalize_backward(gradient, x, dx, true, true, rows, channels, mean, a, b, c);
+    else
+        normalize_backward(gradient, x, dx, true, false, rows, channels, mean, a, b, c);
+}
+
+// ---- value by value ----
+
+BL_CPU_WIDE void bl_cpu_rectify(const void *x, void *y, bl_dtype dtype, size_t count) {
+    if (dtype == BL_F32)
+        IN_PLACE for (size_t i = 0; i < count; i++) put(y, i, false, rectified(get(x, i, false)));
+    else
+        IN_PLACE for (size_t i = 0; i < count; i++) put(y, i, true, rectified(get(x, i, true)));
+}
+
+BL_CPU_WIDE void bl_cpu_mask(const void *y, const void *dy, void *dx, bl_dtype dtype, size_t count) {
+    if (dtype == BL_F32)
+        IN_PLACE for (size_t i = 0; i < count; i++) put(dx, i, false, where_positive(get(y, i, false), get(dy, i, false)));
+    else
+        IN_PLACE for (size_t i = 0; i < count; i++) put(dx, i, true, where_positive(get(y, i, true), get(dy, i, true)));
+}
+
+BL_CPU_WIDE void bl_cpu_sum(const void *a, const void *b, void *y, bl_dtype dtype, size_t count) {
+    if (dtype == BL_F32)
+        IN_PLACE for (size_t i = 0; i < count; i++) put(y, i, false, get(a, i, false) + get(b, i, false));
+    else
+        IN_PLACE for (size_t i = 0; i < count; i++) put(y, i, true, get(a, i, true) + get(b, i, true));
 }

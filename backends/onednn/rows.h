@@ -1,7 +1,7 @@
 // rows.h - loops over rows of channels: what the own kernels are made of.
 //
-// All arithmetic is f32; bf16 rows are widened into a small block first and narrowed afterwards, which stays in the nearest cache.
-// Loops run over channels side by side, so that wider vectors give the same numbers.
+// All arithmetic is f32; bf16 values are widened as they are read and rounded to the nearest as they are written. Loops run over
+// channels side by side, so that wider vectors give the same numbers.
 
 #ifndef BL_BACKENDS_ONEDNN_ROWS_H
 #define BL_BACKENDS_ONEDNN_ROWS_H
@@ -34,10 +34,12 @@ static inline bl_cpu_range bl_cpu_share(size_t count, size_t grain, int share, i
     return (bl_cpu_range){begin, end < count ? end : count};
 }
 
-// Rows of one block: a block of f32 rows takes about 8 KB, and no f32 sum runs over more than 64 rows.
-static inline size_t bl_cpu_block_rows(size_t channels) {
-    const size_t rows = 2048 / channels;
-    return rows < 8 ? 8 : rows > 64 ? 64 : rows;
+static inline size_t bl_cpu_size(bl_dtype dtype) { // bytes of a value
+    return dtype == BL_F32 ? sizeof(float) : sizeof(uint16_t);
+}
+
+static inline void *bl_cpu_from(const void *data, bl_dtype dtype, size_t first) { // NULL stays NULL
+    return data ? (unsigned char *)data + first * bl_cpu_size(dtype) : NULL;
 }
 
 void bl_cpu_widen(const uint16_t *src, float *dst, size_t count);
@@ -50,7 +52,7 @@ static inline const float *bl_cpu_load(const void *data, bl_dtype dtype, size_t 
     return block;
 }
 
-// Where to write `count` values from `first` on; bl_cpu_store narrows them when they are not in place.
+// Where to write `count` values from `first` on; bl_cpu_store_rows narrows them when they are not in place.
 static inline float *bl_cpu_target(void *data, bl_dtype dtype, size_t first, float *block) {
     return dtype == BL_F32 ? (float *)data + first : block;
 }
@@ -59,22 +61,39 @@ static inline void bl_cpu_store_rows(void *data, bl_dtype dtype, size_t first, s
     if (dtype != BL_F32) bl_cpu_narrow(block, (uint16_t *)data + first, count);
 }
 
-void bl_cpu_fold(float *part, double *sum, size_t channels); // sum += part, part = 0
+// ---- sums over rows: f32 over one block of rows, f64 over the blocks ----
 
-// sum += rows of x; moments: sum += x - shift, square += (x - shift)^2; products: sum += dz, product += dz (x - mean).
+static inline size_t bl_cpu_block_rows(size_t channels) {
+    const size_t rows = 4096 / channels;
+    return rows < 8 ? 8 : rows > 64 ? 64 : rows;
+}
+
+void bl_cpu_fold(float *part, double *sum, size_t channels); // sum += part, part = 0
 void bl_cpu_column_sums(const float *x, size_t rows, size_t channels, float *sum);
-void bl_cpu_column_moments(const float *x, const float *shift, size_t rows, size_t channels, float *sum, float *square);
-void bl_cpu_column_products(const float *dz, const float *x, const float *mean, size_t rows, size_t channels, float *sum, float *product);
+
+// sum += x - shift, square += (x - shift)^2
+void bl_cpu_moments(const void *x, bl_dtype dtype, const float *shift, size_t rows, size_t channels, float *sum, float *square);
+
+// The gradient that enters a batch norm: dy alone, or where y > 0 dy [+ other]; [written to dz].
+typedef struct bl_cpu_gradient {
+    const void *dy, *other, *y;
+    void *dz;
+} bl_cpu_gradient;
+
+// sum += dz, product += dz (x - mean)
+void bl_cpu_products(const bl_cpu_gradient *gradient, const void *x, bl_dtype dtype, const float *mean, size_t rows, size_t channels,
+                     float *sum, float *product);
+
+// ---- application ----
 
 // y = (x - mean) scale + beta [+ residual], through a ReLU or not.
-void bl_cpu_normalize(const float *x, const float *residual, float *y, size_t rows, size_t channels, const float *mean, const float *scale,
-                      const float *beta, bool relu);
-// dx = a (dz - b - (x - mean) c)
-void bl_cpu_normalize_backward(const float *dz, const float *x, float *dx, size_t rows, size_t channels, const float *mean, const float *a,
-                               const float *b, const float *c);
-
-void bl_cpu_rectify(const float *x, float *y, size_t count);
-void bl_cpu_sum(const float *a, const float *b, float *y, size_t count);
-void bl_cpu_mask(const float *y, const float *a, const float *b, float *dz, size_t count); // dz = y > 0 ? a [+ b] : 0
+void bl_cpu_normalize(const void *x, const void *residual, void *y, bl_dtype dtype, size_t rows, size_t channels, const float *mean,
+                      const float *scale, const float *beta, bool relu);
+// dx = a (dz - b - (x - mean) c); of the gradient only dy and y are used.
+void bl_cpu_normalize_backward(const bl_cpu_gradient *gradient, const void *x, void *dx, bl_dtype dtype, size_t rows, size_t channels,
+                               const float *mean, const float *a, const float *b, const float *c);
+void bl_cpu_rectify(const void *x, void *y, bl_dtype dtype, size_t count);
+void bl_cpu_mask(const void *y, const void *dy, void *dx, bl_dtype dtype, size_t count);
+void bl_cpu_sum(const void *a, const void *b, void *y, bl_dtype dtype, size_t count);
 
 #endif

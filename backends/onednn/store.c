@@ -1,7 +1,5 @@
 // The store: flat f32 blocks, 64-byte aligned, one set a network.
 
-#include <string.h>
-
 #include "backends/onednn/onednn.h"
 
 int bl_cpu_store_create(bl_backend *backend, const bl_layout *layout, bl_store **store) {
