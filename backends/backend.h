@@ -23,7 +23,8 @@ typedef struct bl_backend_options {
 } bl_backend_options;
 
 typedef struct bl_compile_options {
-    int accumulate;               // micro steps before each update; 1: gradients may be written, not added
+    int accumulate;               // micro steps before each update, whose optimiser takes the mean of their gradients (0 reads as
+                                  // 1); with 1 gradients may be written, not added
     bl_tensor *const *observe;    // tensors that stay alive (not fused away, memory not reused) for bl_plan_read
     int observe_count;
     bool observe_all;             // every value: `compare` and the hunt for a first bad tensor

@@ -72,6 +72,7 @@ typedef struct update {
     const bl_node *node;
     const bl_segments *segments;
     bool clears; // the gradient, for the next micro step to add to
+    float share; // 1 / micro steps: the block holds a sum, the optimiser takes the mean
 } update;
 
 typedef struct update_context {
@@ -83,13 +84,14 @@ typedef struct update_context {
 typedef struct rates { // of one segment
     float learning_rate, decay, momentum, beta1, beta2, epsilon, root_correction2;
     float rest1, rest2; // 1 - beta, rounded once: of a rounded beta2 it would be off by 1e-5
+    float share;
     bool nesterov, clears;
 } rates;
 
 BL_CPU_WIDE static void sgd(float *restrict p, float *restrict g, float *restrict v, size_t count, const rates *rate) {
     const rates r = *rate;
     for (size_t i = 0; i < count; i++) {
-        const float gradient = g[i] + r.decay * p[i];
+        const float gradient = r.share * g[i] + r.decay * p[i];
         const float velocity = r.momentum * v[i] + gradient;
         p[i] -= r.learning_rate * (r.nesterov ? gradient + r.momentum * velocity : velocity);
         v[i] = velocity;
@@ -100,7 +102,7 @@ BL_CPU_WIDE static void sgd(float *restrict p, float *restrict g, float *restric
 BL_CPU_WIDE static void adam(float *restrict p, float *restrict g, float *restrict m, float *restrict v, size_t count, const rates *rate) {
     const rates r = *rate;
     for (size_t i = 0; i < count; i++) {
-        const float gradient = g[i] + r.decay * p[i];
+        const float gradient = r.share * g[i] + r.decay * p[i];
         const float first = r.beta1 * m[i] + r.rest1 * gradient, second = r.beta2 * v[i] + r.rest2 * (gradient * gradient);
         p[i] -= r.learning_rate * (first / (sqrtf(second) / r.root_correction2 + r.epsilon));
         m[i] = first;
@@ -127,6 +129,7 @@ static void update_share(const void *passed, int share, int shares) {
                    .decay = segment->decay ? (float)a->weight_decay : 0,
                    .momentum = (float)a->momentum,
                    .nesterov = a->nesterov,
+                   .share = c->of->share,
                    .clears = c->of->clears};
         if (!is_adam) {
             sgd(c->parameters + first, c->gradients + first, c->moment1 + first, count, &r);
@@ -166,7 +169,7 @@ static int update_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 static int add_update(bl_cpu_plan *plan, const bl_node *node) {
     const int network = node->inputs[0]->place.network;
     const bl_segments *segments = bl_network_segments(&plan->store->base.layout->networks[network], BL_PARAMETERS);
-    const update of = {node, segments, !plan->writes_gradients[network]};
+    const update of = {node, segments, !plan->writes_gradients[network], 1.0f / (float)(plan->accumulate > 1 ? plan->accumulate : 1)};
     int buffers[BL_MAX_INPUTS];
     for (int i = 0; i < node->input_count; i++)
         if (bl_cpu_value(plan, node->inputs[i], &buffers[i])) return BL_FAILED;

@@ -41,7 +41,7 @@ void bl_reference_sgd(const bl_operands *operands) {
         const double *gradients = operands->inputs[1] + segment->offset;
         double *velocities = operands->inputs[2] + segment->offset;
         for (int64_t i = 0, count = bl_shape_count(&segment->shape); i < count; i++) {
-            const double gradient = gradients[i] + (segment->decay ? a->weight_decay * parameters[i] : 0);
+            const double gradient = gradients[i] / operands->accumulate + (segment->decay ? a->weight_decay * parameters[i] : 0);
             velocities[i] = a->momentum * velocities[i] + gradient;
             const double direction = a->nesterov ? gradient + a->momentum * velocities[i] : velocities[i];
             parameters[i] -= learning_rate * segment->lr_scale * direction;
@@ -64,7 +64,7 @@ void bl_reference_adam(const bl_operands *operands) {
         const double *gradients = operands->inputs[1] + segment->offset;
         double *first = operands->inputs[2] + segment->offset, *second = operands->inputs[3] + segment->offset;
         for (int64_t i = 0, count = bl_shape_count(&segment->shape); i < count; i++) {
-            const double gradient = gradients[i] + (segment->decay ? a->weight_decay * parameters[i] : 0);
+            const double gradient = gradients[i] / operands->accumulate + (segment->decay ? a->weight_decay * parameters[i] : 0);
             first[i] = a->beta1 * first[i] + (1 - a->beta1) * gradient;
             second[i] = a->beta2 * second[i] + (1 - a->beta2) * gradient * gradient;
             const double denominator = sqrt(second[i]) / sqrt(correction2) + a->epsilon;

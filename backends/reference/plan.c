@@ -25,7 +25,7 @@ static size_t count_of(const bl_tensor *tensor) {
 }
 
 int bl_reference_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, const bl_compile_options *options, bl_plan **plan) {
-    (void)options; // every value is kept, and gradients are always added
+    // Every value is kept, and gradients are always added: observing asks for nothing more.
     reference_plan *made = bl_alloc(sizeof *made);
     if (!made) return BL_FAILED;
     made->base = (bl_plan){.backend = backend, .graph = graph, .store = store};
@@ -44,7 +44,7 @@ int bl_reference_compile(bl_backend *backend, bl_store *store, const bl_graph *g
     for (int i = 0; i < graph->node_count; i++) {
         const bl_node *node = graph->nodes[i];
         bl_operands *operands = &made->operands[i];
-        *operands = (bl_operands){.node = node, .layout = store->layout};
+        *operands = (bl_operands){.node = node, .layout = store->layout, .accumulate = options->accumulate > 1 ? options->accumulate : 1};
         for (int k = 0; k < node->input_count; k++)
             if (node->inputs[k]) operands->inputs[k] = made->values[node->inputs[k]->id];
         for (int k = 0; k < node->output_count; k++)

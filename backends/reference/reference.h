@@ -10,6 +10,7 @@
 typedef struct bl_operands { // what a kernel works on; shapes and attributes are the node's
     const bl_node *node;
     const bl_layout *layout;         // segment tables, for the operators that take whole blocks
+    int accumulate;                  // micro steps behind the gradient blocks: optimisers take the mean
     double *inputs[BL_MAX_INPUTS];   // NULL: absent. A writer changes its stored inputs in place
     double *outputs[BL_MAX_OUTPUTS]; // NULL: unwanted
 } bl_operands;
