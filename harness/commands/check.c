@@ -44,6 +44,7 @@ static int run(int argc, char **argv) {
         for (int i = 0; i < experiment->cell_count; i++)
             printf("  %-24s %d epochs, batch %d, %d evaluation rows, recipe %.12s\n", experiment->cells[i].name, experiment->cells[i].train.epochs,
                    experiment->cells[i].train.batch, experiment->cells[i].evaluation_count, experiment->cells[i].train_id);
+        for (int i = 0; i < experiment->skipped_count; i++) printf("  left out: %s\n", experiment->skipped[i]);
     }
     bl_experiment_free(experiment);
     return status;
