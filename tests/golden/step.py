@@ -264,6 +264,10 @@ def make_trained(path, sizes, image_count, steps, train_batch, seed, weight_bits
             variants["f32/" + name] = three_steps(method, images, sizes["batch"], options, torch.float32, layout)
     variants["bf16/autocast"] = three_steps(method, images, sizes["batch"], options, torch.float32, torch.channels_last,
                                             autocast=True)
+    distances = {}  # NMSE of the whole gradient; worst of the three losses
+    for name, (ours, gradients) in variants.items():
+        distances[name] = [nmse(gradients, truth), max(abs(a - b) for a, b in zip(ours, losses))]
+        print("  {}: whole gradient {:.3g}, worst of three losses {:.3g}".format(name, *distances[name]), flush=True)
     with h5py.File(path, "w", libver="v110") as file:
         for name in ("width", "hidden", "out", "batch"):
             put(file, f"sizes/{name}", sizes[name])
@@ -274,10 +278,8 @@ def make_trained(path, sizes, image_count, steps, train_batch, seed, weight_bits
             put(file, f"step/{name}", value)
         put(file, "step/losses", losses)
         put_gradients(file, "step/gradients", truth, gradient_bits)
-        for name, (ours, gradients) in variants.items():
-            gradient, loss = nmse(gradients, truth), max(abs(a - b) for a, b in zip(ours, losses))
-            put(file, f"distance/{name}", [gradient, loss])  # NMSE of the whole gradient; worst of the three losses
-            print(f"  {name}: whole gradient {gradient:.3g}, worst of three losses {loss:.3g}", flush=True)
+        for name, values in distances.items():
+            put(file, f"distance/{name}", values)
     return method, images
 
 
@@ -340,7 +342,7 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if arguments.full_width:
         full = {"width": 64, "hidden": 4096, "out": 256, "batch": 32}
-        make_trained(arguments.full_width, full, image_count=32, steps=60, train_batch=64, seed=1, weight_bits=24, gradient_bits=22)
+        make_trained(arguments.full_width, full, image_count=32, steps=30, train_batch=32, seed=1, weight_bits=24, gradient_bits=22)
     else:
         narrow = {"width": 8, "hidden": 32, "out": 16, "batch": 64}
         made, drawn = make_trained(os.path.join(FOLDER, "step_trained.h5"), narrow, image_count=16, steps=100, train_batch=64,
