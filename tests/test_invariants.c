@@ -206,8 +206,9 @@ static void forward_close(forward *f) {
     bl_layout_free(f->layout);
 }
 
+// A backend may choose another algorithm for another number of rows; through 20 layers that moved an f32 projection by 2e-6.
 static void check_groups(const char *backend, bl_dtype precision) {
-    const double allowed = is_f64(backend) ? 1e-13 : 1e-6;
+    const double allowed = is_f64(backend) ? 1e-13 : 1e-5;
     const bl_model_options model = model_for(backend, precision);
     forward stacked = forward_open(backend, &model, BL_VIEWS * BATCH, BL_VIEWS), single = forward_open(backend, &model, BATCH, 1);
     double images[BL_VIEWS * BATCH * IMAGE], together[BL_VIEWS * BATCH * OUT], apart[BL_VIEWS * BATCH * OUT];

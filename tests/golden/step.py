@@ -341,8 +341,8 @@ if __name__ == "__main__":
     parser.add_argument("--full-width", metavar="FILE")
     arguments = parser.parse_args()
     if arguments.full_width:
-        full = {"width": 64, "hidden": 4096, "out": 256, "batch": 32}
-        make_trained(arguments.full_width, full, image_count=32, steps=30, train_batch=32, seed=1, weight_bits=24, gradient_bits=22)
+        full = {"width": 64, "hidden": 4096, "out": 256, "batch": 16}
+        make_trained(arguments.full_width, full, image_count=16, steps=30, train_batch=32, seed=1, weight_bits=24, gradient_bits=22)
     else:
         narrow = {"width": 8, "hidden": 32, "out": 16, "batch": 64}
         made, drawn = make_trained(os.path.join(FOLDER, "step_trained.h5"), narrow, image_count=16, steps=100, train_batch=64,
