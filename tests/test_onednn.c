@@ -94,11 +94,15 @@ static void repeated_run_gives_the_same_bits(void **state) {
     if (rig_can_run("onednn", &bf16, BATCH)) expect_repeatable(BL_BF16);
 }
 
-static bool is_fused(const bl_plan_report *report, const char *node) {
+static const char *implementation(const bl_plan_report *report, const char *node) {
     for (int i = 0; i < report->count; i++)
-        if (!strcmp(report->rows[i].node->name, node)) return strstr(report->rows[i].implementation, "fused into") != NULL;
+        if (!strcmp(report->rows[i].node->name, node)) return report->rows[i].implementation;
     fail_msg("the report has no node '%s'", node);
-    return false;
+    return NULL;
+}
+
+static bool is_fused(const bl_plan_report *report, const char *node) {
+    return strstr(implementation(report, node), "fused into") != NULL;
 }
 
 static bl_tensor *found(const bl_rig *rig, const char *name) {
@@ -128,6 +132,19 @@ static void observed_value_is_not_fused_away(void **state) {
     for (int64_t i = 0; i < bl_shape_count(&inner->shape); i++) lowest = values[i] < lowest ? values[i] : lowest;
     assert_true(lowest < 0); // not what the ReLU made of it
     free(values);
+    rig_close(&rig);
+}
+
+static void three_by_three_convolutions_are_winograds_where_channels_and_tiles_suffice(void **state) {
+    (void)state;
+    const bool is_wide = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    bl_rig rig = opened(BL_F32);
+    bl_plan_report report;
+    rig.backend->table->report(rig.plan, &report);
+    assert_int_equal(!strcmp(implementation(&report, "online/layer1.0.conv1"), "winograd_2x2"), is_wide);
+    assert_string_not_equal(implementation(&report, "online/conv1"), "winograd_2x2");          // three channels
+    assert_string_not_equal(implementation(&report, "online/layer2.0.conv1"), "winograd_2x2"); // stride two
+    assert_string_not_equal(implementation(&report, "online/layer4.1.conv2"), "winograd_2x2"); // a tile an image
     rig_close(&rig);
 }
 
@@ -189,6 +206,7 @@ int main(void) {
         cmocka_unit_test(fused_f32_step_equals_one_node_at_a_time_bit_for_bit),
         cmocka_unit_test(repeated_run_gives_the_same_bits),
         cmocka_unit_test(observed_value_is_not_fused_away),
+        cmocka_unit_test(three_by_three_convolutions_are_winograds_where_channels_and_tiles_suffice),
         cmocka_unit_test(weights_written_by_hand_are_packed_again),
         cmocka_unit_test(unknown_instruction_set_is_refused_with_those_there_are),
         cmocka_unit_test(not_a_number_stops_every_update),

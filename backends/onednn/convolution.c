@@ -1,4 +1,5 @@
-// Convolutions. Activations are NHWC for every primitive; the weights' layout is each primitive's choice.
+// Convolutions by oneDNN, but for those that suit winograd.c. Activations are NHWC for every primitive; the weights' layout is each
+// primitive's choice.
 
 #include "backends/onednn/onednn.h"
 
@@ -83,6 +84,7 @@ int bl_cpu_convolution_supported(const bl_cpu_backend *backend, const bl_node *n
 int bl_cpu_convolution(bl_cpu_plan *plan, const bl_node *node) {
     convolution c;
     int x, w, y, status = BL_FAILED;
+    if (bl_cpu_winograd_suits(plan->backend, node)) return bl_cpu_winograd(plan, node);
     if (convolution_create(&c, plan->backend, node)) return BL_FAILED;
     const const_dnnl_memory_desc_t wanted = dnnl_primitive_desc_query_md(c.forward, dnnl_query_weights_md, 0);
     if (bl_cpu_value(plan, node->inputs[0], &x) || bl_cpu_value(plan, node->outputs[0], &y)) goto done;
@@ -97,6 +99,7 @@ done:
 int bl_cpu_convolution_backward_data(bl_cpu_plan *plan, const bl_node *node) {
     convolution c;
     int dx, w, dy, status = BL_FAILED;
+    if (bl_cpu_winograd_suits(plan->backend, node)) return bl_cpu_winograd(plan, node);
     if (convolution_create(&c, plan->backend, node)) return BL_FAILED;
     const const_dnnl_memory_desc_t wanted = dnnl_primitive_desc_query_md(c.backward, dnnl_query_weights_md, 0);
     if (bl_cpu_value(plan, node->inputs[0], &dy) || bl_cpu_value(plan, node->outputs[0], &dx)) goto done;
@@ -111,6 +114,7 @@ done:
 int bl_cpu_convolution_backward_weights(bl_cpu_plan *plan, const bl_node *node) {
     convolution c;
     int x, dw, dy, made, status = BL_FAILED;
+    if (bl_cpu_winograd_suits(plan->backend, node)) return bl_cpu_winograd(plan, node);
     if (convolution_create(&c, plan->backend, node)) return BL_FAILED;
     const const_dnnl_memory_desc_t given = dnnl_primitive_desc_query_md(c.backward, dnnl_query_diff_weights_md, 0);
     const bool is_plain = dnnl_memory_desc_equal(given, c.plain);

@@ -50,9 +50,12 @@ typedef struct bl_cpu_step {
 } bl_cpu_step;
 
 // Weights in the layout and precision that a primitive asked for, made from the master when that has changed.
+typedef void (*bl_cpu_pack_function)(const bl_cpu_plan *plan, const bl_node *node, const float *master, float *packed);
 typedef struct bl_cpu_packed {
     bl_place place;
     const bl_node *node; // the first user, whose time the packing is
+    bl_cpu_pack_function pack; // an own kernel's, with `source`; NULL: oneDNN's, with what follows
+    const float *source;
     dnnl_memory_desc_t desc;
     dnnl_primitive_t reorder;
     dnnl_memory_t master, packed;
@@ -147,6 +150,9 @@ BL_CHECK int bl_cpu_reorder_step(bl_cpu_plan *plan, const bl_node *node, bl_cpu_
 BL_CHECK int bl_cpu_pack(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, const_dnnl_memory_desc_t plain,
                          const_dnnl_memory_desc_t wanted, int *buffer);
 BL_CHECK int bl_cpu_pack_stale(bl_cpu_plan *plan); // at the beginning of a step
+// The same by an own kernel: `bytes` that `pack` makes for nodes of this operator.
+BL_CHECK int bl_cpu_pack_by(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, bl_cpu_pack_function pack, size_t bytes,
+                            int *buffer);
 dnnl_data_type_t bl_cpu_type(bl_dtype dtype);
 
 // One function an operator: appends its steps.
@@ -154,6 +160,8 @@ int bl_cpu_convolution(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_convolution_backward_data(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_convolution_backward_weights(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_convolution_supported(const bl_cpu_backend *backend, const bl_node *node);
+bool bl_cpu_winograd_suits(const bl_cpu_backend *backend, const bl_node *node);
+int bl_cpu_winograd(bl_cpu_plan *plan, const bl_node *node); // any of the three above
 int bl_cpu_linear(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_linear_backward_data(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_linear_backward_weights(bl_cpu_plan *plan, const bl_node *node);

@@ -108,6 +108,32 @@ static bool is_same_place(bl_place a, bl_place b) {
     return a.network == b.network && a.block == b.block && a.segment == b.segment;
 }
 
+// Finds weights already packed like this, or adds them, not yet made; *known tells which.
+static int packed_add(bl_cpu_plan *plan, const bl_node *node, bl_place place, const_dnnl_memory_desc_t wanted, bl_cpu_pack_function pack,
+                      size_t bytes, bl_cpu_packed **packed, bool *known) {
+    for (int i = 0; i < plan->packed_count; i++) {
+        bl_cpu_packed *other = *packed = &plan->packed[i];
+        if (!is_same_place(other->place, place) || other->pack != pack) continue;
+        *known = pack ? other->node->op == node->op : dnnl_memory_desc_equal(other->desc, wanted);
+        if (*known) return BL_OK;
+    }
+    if (bl_cpu_grow((void **)&plan->packed, plan->packed_count, &plan->packed_capacity, sizeof *plan->packed)) return BL_FAILED;
+    bl_cpu_packed *self = *packed = &plan->packed[plan->packed_count++];
+    *known = false;
+    *self = (bl_cpu_packed){.place = place, .node = node, .pack = pack, .bytes = bytes};
+    self->data = bl_alloc(bytes);
+    if (!self->data || bl_cpu_buffer_add(plan, bytes, &self->buffer)) return BL_FAILED;
+    plan->buffers[self->buffer].in_arena = false;
+    plan->buffers[self->buffer].data = self->data;
+    plan->packed_bytes += bytes;
+    return BL_OK;
+}
+
+static int master_of(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, int *master) {
+    if (tensor->role != BL_ROLE_STORED) return bl_fail("%s: its weights '%s' must live in the store", node->name, tensor->name);
+    return bl_cpu_value(plan, tensor, master);
+}
+
 // The library's own scratchpad: a reorder of weights needs little, and packing happens outside the arena's lifetimes.
 static int make_reorder(bl_cpu_plan *plan, bl_cpu_packed *self, const_dnnl_memory_desc_t plain, void *master) {
     const dnnl_engine_t engine = plan->backend->engine;
@@ -123,29 +149,37 @@ static int make_reorder(bl_cpu_plan *plan, bl_cpu_packed *self, const_dnnl_memor
 
 int bl_cpu_pack(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, const_dnnl_memory_desc_t plain,
                 const_dnnl_memory_desc_t wanted, int *buffer) {
-    if (tensor->role != BL_ROLE_STORED) return bl_fail("%s: its weights '%s' must live in the store", node->name, tensor->name);
     int master;
-    if (bl_cpu_value(plan, tensor, &master)) return BL_FAILED;
-    if (dnnl_memory_desc_equal(plain, wanted)) {
-        *buffer = master;
+    bool known;
+    bl_cpu_packed *packed;
+    if (master_of(plan, node, tensor, &master)) return BL_FAILED;
+    *buffer = master;
+    if (dnnl_memory_desc_equal(plain, wanted)) return BL_OK;
+    if (packed_add(plan, node, tensor->place, wanted, NULL, dnnl_memory_desc_get_size(wanted), &packed, &known)) return BL_FAILED;
+    *buffer = packed->buffer;
+    if (known) return BL_OK;
+    if (bl_cpu_dnnl(dnnl_memory_desc_clone(&packed->desc, wanted), node, "memory description")) return BL_FAILED;
+    return make_reorder(plan, packed, plain, plan->buffers[master].data);
+}
+
+int bl_cpu_pack_by(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, bl_cpu_pack_function pack, size_t bytes, int *buffer) {
+    int master;
+    bool known;
+    bl_cpu_packed *packed;
+    if (master_of(plan, node, tensor, &master)) return BL_FAILED;
+    if (packed_add(plan, node, tensor->place, NULL, pack, bytes, &packed, &known)) return BL_FAILED;
+    packed->source = plan->buffers[master].data;
+    *buffer = packed->buffer;
+    return BL_OK;
+}
+
+static int pack(const bl_cpu_plan *plan, const bl_cpu_packed *self) {
+    if (self->pack) {
+        self->pack(plan, self->node, self->source, self->data);
         return BL_OK;
     }
-    for (int i = 0; i < plan->packed_count; i++)
-        if (is_same_place(plan->packed[i].place, tensor->place) && dnnl_memory_desc_equal(plan->packed[i].desc, wanted)) {
-            *buffer = plan->packed[i].buffer;
-            return BL_OK;
-        }
-    if (bl_cpu_grow((void **)&plan->packed, plan->packed_count, &plan->packed_capacity, sizeof *plan->packed)) return BL_FAILED;
-    bl_cpu_packed *self = &plan->packed[plan->packed_count++];
-    *self = (bl_cpu_packed){.place = tensor->place, .node = node, .bytes = dnnl_memory_desc_get_size(wanted)};
-    if (bl_cpu_dnnl(dnnl_memory_desc_clone(&self->desc, wanted), node, "memory description")) return BL_FAILED;
-    self->data = bl_alloc(self->bytes);
-    if (!self->data || bl_cpu_buffer_add(plan, self->bytes, &self->buffer)) return BL_FAILED;
-    plan->buffers[self->buffer].in_arena = false;
-    plan->buffers[self->buffer].data = self->data;
-    plan->packed_bytes += self->bytes;
-    *buffer = self->buffer;
-    return make_reorder(plan, self, plain, plan->buffers[master].data);
+    const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, self->master}, {DNNL_ARG_TO, self->packed}};
+    return bl_cpu_dnnl(dnnl_primitive_execute(self->reorder, plan->backend->stream, 2, arguments), self->node, "packing weights");
 }
 
 int bl_cpu_pack_stale(bl_cpu_plan *plan) {
@@ -154,9 +188,7 @@ int bl_cpu_pack_stale(bl_cpu_plan *plan) {
         const uint64_t version = plan->store->versions[self->place.network];
         if (self->version == version) continue;
         const double begin = plan->is_timed ? bl_seconds() : 0;
-        const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, self->master}, {DNNL_ARG_TO, self->packed}};
-        if (bl_cpu_dnnl(dnnl_primitive_execute(self->reorder, plan->backend->stream, 2, arguments), self->node, "packing weights"))
-            return BL_FAILED;
+        if (pack(plan, self)) return BL_FAILED;
         if (plan->is_timed) plan->rows[self->node->id].seconds += bl_seconds() - begin;
         self->version = version;
     }
