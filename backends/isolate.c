@@ -17,8 +17,7 @@ int bl_isolate_results(const bl_node *node, const bl_tensor *results[BL_MAX_RESU
 
 static int run_lone(bl_store *store, const bl_graph *lone, const double *const *inputs, double *const *results) {
     const bl_node *node = lone->nodes[0];
-    // Two micro steps before an update: a gradient must be added, not written.
-    const bl_compile_options options = {.accumulate = 2, .observe_all = true};
+    const bl_compile_options options = {.accumulate = 1, .observe_all = true};
     bl_plan *plan;
     if (bl_plan_compile(store, lone, &options, &plan)) return BL_FAILED;
     int status = BL_FAILED;
