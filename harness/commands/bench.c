@@ -11,8 +11,9 @@ static void print(const bl_cell *cell, const bl_machine *machine, const bl_bench
     printf("memory: activations and workspace %.0f MiB, packed weights %.0f MiB, staging %.0f MiB\n", (double)b->arena_bytes / 1048576,
            (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576);
     if (!nodes) return;
-    printf("peak (a 2048 x 2048 x 2048 product): %.0f GFLOP/s; the step reaches %.0f %% of it\n", b->peak_gflops,
-           100 * b->gflop / b->step_seconds / b->peak_gflops);
+    printf("peak (a 2048 x 2048 x 2048 product): %.0f GFLOP/s; the step runs at %.0f %% of it, counted as direct convolutions:\n"
+           "  above 100 %% where a backend multiplies less (Winograd)\n",
+           b->peak_gflops, 100 * b->gflop / b->step_seconds / b->peak_gflops);
     printf("views: %.0f a second on one thread\n\n%-30s %6s %9s %7s %9s\n", b->views_per_second, "operator", "nodes", "ms/step", "share", "GFLOP/s");
     for (int i = 0; i < b->kind_count; i++) {
         printf("%-30s %6d %9.2f %6.1f%%", b->kinds[i].name, b->kinds[i].count, 1e3 * b->kinds[i].seconds, 100 * b->kinds[i].share);

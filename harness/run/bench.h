@@ -24,7 +24,7 @@ typedef struct bl_bench_kind { // all nodes of one operator
 typedef struct bl_bench {
     double best, median;           // images a second over the timed steps
     double step_seconds;           // of the median step
-    double gflop;                  // arithmetic of one step: convolutions and linear layers, 2 a multiply-add
+    double gflop;                  // arithmetic of one step: direct convolutions and linear layers, 2 a multiply-add
     double peak_gflops;            // of the large matrix product, in the step's precision
     double views_per_second;       // one loader thread
     size_t arena_bytes, packed_bytes, staging_bytes;
