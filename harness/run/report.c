@@ -19,13 +19,13 @@ typedef struct study_report {
     const bl_evaluation *rows[MOST_ROWS];
     int row_count;
     const char *folder;
-    bl_text paths; // a line each, of what was written
+    bl_text names; // of the files written, with commas
 } study_report;
 
 static int write_text(study_report *report, const char *name, const bl_text *text) {
     const char *path = bl_arena_format(report->study.arena, "%s/%s", report->folder, name);
     if (bl_atomic_write(path, text->chars ? text->chars : "", text->size)) return BL_FAILED;
-    bl_text_add(&report->paths, "%s\n", path);
+    bl_text_add(&report->names, "%s%s", report->names.size ? "," : "", name);
     return BL_OK;
 }
 
@@ -306,8 +306,7 @@ static int write_plot(study_report *report, const char **name, const char **note
         status = write_text(report, "curves.gp", &script);
         if (!status) status = bl_plot_draw(report->folder, "curves.gp", "curves.svg", &drawn);
         *name = "curves.svg";
-        if (drawn) bl_text_add(&report->paths, "%s/curves.svg\n", report->folder);
-        else *note = "gnuplot is not installed: curves.svg is not drawn; `gnuplot curves.gp` in that folder draws it.\n";
+        if (!drawn) *note = "gnuplot is not installed: curves.svg is not drawn; `gnuplot curves.gp` in that folder draws it.\n";
     }
     bl_text_free(&script);
     return status;
@@ -340,11 +339,14 @@ int bl_report_write(const bl_experiment *experiment, const char *results_folder,
     if (write_plot(&report, &plot, &note)) goto done;
     add_markdown(&report, &markdown, plot);
     if (write_text(&report, "report.md", &markdown)) goto done;
-    bl_text_add(summary, "%s\n%s%s", markdown.chars, report.paths.chars, note ? note : "");
+    bl_text_add(summary, "%s\n", markdown.chars);
+    if (plot && !note) bl_text_add(summary, "Plot:      %s/%s\n", report.folder, plot);
+    bl_text_add(summary, "Tables:    %s/{%s}\n", report.folder, report.names.chars);
+    bl_text_add(summary, "Run files: %s/<cell>/seed-<k>.%s.h5\n%s", report.folder, experiment->machine.backend, note ? note : "");
     status = BL_OK;
 done:
     bl_text_free(&markdown);
-    bl_text_free(&report.paths);
+    bl_text_free(&report.names);
     bl_study_free(&report.study);
     return status;
 }
