@@ -29,18 +29,18 @@ static void duration(double seconds, char out[16]) {
 }
 
 static void draw(bl_progress_bar *bar, const bl_event *event) {
-    enum { CELLS = 24 };
-    char left[16], line[256], filled[3 * CELLS + 1] = "";
-    const int64_t done = event->step * CELLS / event->steps;
-    for (int i = 0; i < CELLS; i++) strcat(filled, i < done ? "━" : "─");
+    enum { MOST = 24, LEAST = 6 };
+    char left[16], name[64], line[256];
     duration(event->seconds_left, left);
-    // Columns are counted without the bar, whose characters are three bytes each.
+    snprintf(name, sizeof name, "%.24s/%" PRIu64 " ", event->cell, event->seed);
     snprintf(line, sizeof line, " epoch %d/%d  loss %.3f  std %.2f of start  %.0f img/s  %s left", event->epoch, event->epochs,
              event->scalars->loss, event->scalars->std_ratio, event->images_per_second, left);
-    char name[64];
-    snprintf(name, sizeof name, "%.24s/%" PRIu64 " ", event->cell, event->seed);
-    const int room = terminal_width() - 1 - CELLS - (int)strlen(name);
-    fprintf(stderr, "\r%s%s%.*s\033[K", name, filled, room > 0 ? room : 0, line);
+    // The bar takes what the words leave; where even the least does not fit, the words are cut.
+    const int width = terminal_width() - 1 - (int)strlen(name), room = width - (int)strlen(line);
+    const int cells = room > MOST ? MOST : room < LEAST ? LEAST : room;
+    fprintf(stderr, "\r%s", name);
+    for (int i = 0; i < cells; i++) fputs(i < event->step * cells / event->steps ? "━" : "─", stderr);
+    fprintf(stderr, "%.*s\033[K", width > cells ? width - cells : 0, line);
     fflush(stderr);
     bar->line_open = true;
 }
