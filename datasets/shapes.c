@@ -5,8 +5,8 @@
 // colours do not tell the class, while a crop, a mirror image and a gray copy still do.
 //
 // Two things are the same everywhere, because two views of an image share them and nothing in a usual recipe changes them:
-// the figure is brighter than the ground, and it stands about upright. Left free, BYOL learns them first: in PyTorch, with
-// figures at every angle, a narrow network had not left chance after 300 steps.
+// the figure is brighter than the ground, and it stands about upright. Left free, BYOL learns them first: with either of
+// them free, a narrow network trained in PyTorch was still at chance after 200 to 300 steps.
 
 #include "datasets/dataset.h"
 

@@ -76,7 +76,8 @@ static void draw_jitter(const bl_transform *transform, bl_random *random, bl_dra
     draw->hue = bl_random_between(random, -transform->hue, transform->hue);
 }
 
-bl_draw bl_transform_draw(const bl_recipe *recipe, int index, int size, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view) {
+bl_draw bl_transform_draw(const bl_recipe *recipe, int index, int size, uint64_t seed, uint32_t sample, uint32_t epoch,
+                          uint32_t view) {
     const bl_transform *transform = &recipe->items[index];
     bl_draw draw = {.apply = true};
     if (transform->kind == BL_NORMALIZE) return draw;
@@ -141,8 +142,8 @@ int bl_recipe_size(const bl_recipe *recipe, int size) {
     return size;
 }
 
-int bl_view_make(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, const uint8_t *image, int size,
-                 float *dst, bl_view_scratch *scratch) {
+int bl_view_make(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, const uint8_t *image,
+                 int size, float *dst, bl_view_scratch *scratch) {
     int largest = size;
     for (int i = 0; i < recipe->count; ++i)
         if (recipe->items[i].kind == BL_RANDOM_RESIZED_CROP && recipe->items[i].size > largest) largest = recipe->items[i].size;

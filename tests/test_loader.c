@@ -20,7 +20,7 @@ static bl_recipe recipe_of(int kernel) {
     return (bl_recipe){
         .items =
             {
-                {.kind = BL_RANDOM_RESIZED_CROP, .p = 1, .size = 32, .scale = {0.08, 1}, .ratio = {3.0 / 4, 4.0 / 3}, .antialias = true},
+                {.kind = BL_RANDOM_RESIZED_CROP, .p = 1, .size = 32, .scale = {0.08, 1}, .ratio = {0.75, 4.0 / 3}, .antialias = true},
                 {.kind = BL_FLIP, .p = 0.5},
                 {.kind = BL_COLOR_JITTER, .p = 0.8, .brightness = 0.8, .contrast = 0.8, .saturation = 0.8, .hue = 0.2},
                 {.kind = BL_GAUSSIAN_BLUR, .p = 0.5, .kernel = kernel, .sigma = {0.1, 2}},

@@ -15,7 +15,7 @@ static bl_recipe blog_recipe(void) {
     return (bl_recipe){
         .items =
             {
-                {.kind = BL_RANDOM_RESIZED_CROP, .p = 1, .size = 32, .scale = {0.08, 1}, .ratio = {3.0 / 4, 4.0 / 3}, .antialias = true},
+                {.kind = BL_RANDOM_RESIZED_CROP, .p = 1, .size = 32, .scale = {0.08, 1}, .ratio = {0.75, 4.0 / 3}, .antialias = true},
                 {.kind = BL_FLIP, .p = 0.5},
                 {.kind = BL_COLOR_JITTER, .p = 0.8, .brightness = 0.8, .contrast = 0.8, .saturation = 0.8, .hue = 0.2},
                 {.kind = BL_GAUSSIAN_BLUR, .p = 0.5, .kernel = 3, .sigma = {0.1, 2}},
@@ -316,7 +316,8 @@ static void view_is_its_draws_applied_in_the_recipes_order(void **state) {
         for (int i = 0; i < 6; ++i) draws[i] = bl_transform_draw(&recipe, i, i ? OUT : SIZE, 9, sample, 1, 0);
         for (int i = 0; i < SIZE * SIZE; ++i)
             for (int c = 0; c < 3; ++c) src[c * SIZE * SIZE + i] = (float)image[3 * i + c] / 255.0f;
-        assert_ok(bl_resized_crop(src, SIZE, draws[0].top, draws[0].left, draws[0].height, draws[0].width, OUT, true, planes, &scratch));
+        const bl_draw *crop = &draws[0];
+        assert_ok(bl_resized_crop(src, SIZE, crop->top, crop->left, crop->height, crop->width, OUT, true, planes, &scratch));
         if (draws[1].apply) bl_flip_horizontal(planes, OUT);
         for (int i = 0; draws[2].apply && i < 4; ++i) {
             if (draws[2].order[i] == 0) bl_adjust_brightness(planes, OUT, draws[2].brightness);
