@@ -27,7 +27,7 @@ typedef struct trainer { // one run in progress
     int64_t order_epoch[2];  // which epoch each holds; -1: none
     int64_t micros_submitted, micros_done;
     int64_t steps_per_epoch, steps;
-    double session_start, speed; // images a second, smoothed
+    double speed;            // images a second, smoothed
     int64_t resumed_from;
 } trainer;
 
