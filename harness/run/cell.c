@@ -63,23 +63,23 @@ static int fill_views(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
     return BL_OK;
 }
 
-static void print_recipe(bl_arena *arena, const bl_value *map, const bl_recipe *recipe, bl_text *text) {
+static void print_recipe(bl_arena *arena, const bl_value *map, const bl_recipe *recipe, unsigned classes, bl_text *text) {
     for (int i = 0; i < recipe->count; i++) {
         const bl_entry *entry = &map->entries[i];
         const char *whole = bl_arena_format(arena, "views[].%s", entry->key);
         const char *prefix = bl_schema_find(whole) ? whole : bl_arena_format(arena, "%s.", whole);
         bl_text_add(text, "%s%s: ", i ? "    " : "  - ", entry->key);
-        bl_keys_print_flow(BL_OF_TRANSFORM, prefix, entry->value, &recipe->items[i], BL_EVERY_CLASS, text);
+        bl_keys_print_flow(BL_OF_TRANSFORM, prefix, entry->value, &recipe->items[i], classes, text);
         bl_text_add(text, "\n");
     }
     if (!recipe->count) bl_text_add(text, "  - {}\n");
 }
 
 // Two equal entries are written as one.
-static void print_views(bl_arena *arena, const bl_value *tree, const bl_cell *cell, bl_text *text) {
+static void print_views(bl_arena *arena, const bl_value *tree, const bl_cell *cell, unsigned classes, bl_text *text) {
     const bl_value *list = bl_value_get(tree, "views");
     bl_text entries[BL_VIEWS] = {{0}};
-    for (int v = 0; v < list->count; v++) print_recipe(arena, list->entries[v].value, &cell->views[v], &entries[v]);
+    for (int v = 0; v < list->count; v++) print_recipe(arena, list->entries[v].value, &cell->views[v], classes, &entries[v]);
     bl_text_add(text, "views:\n%s", entries[0].chars);
     if (list->count == 2 && strcmp(entries[0].chars, entries[1].chars)) bl_text_add(text, "%s", entries[1].chars);
     for (int v = 0; v < BL_VIEWS; v++) bl_text_free(&entries[v]);
@@ -97,7 +97,7 @@ static void name_evaluation(bl_arena *arena, const bl_value *tree, bl_evaluation
                                       splits[evaluation->split]);
     bl_text options = {0};
     char digest[65];
-    bl_keys_print_flow(BL_OF_EVALUATION, KNN, tree, evaluation, 1u << BL_KEY_EVALUATE, &options);
+    bl_keys_print_flow(BL_OF_EVALUATION, KNN, tree, evaluation, 1u << BL_KEY_EVALUATE | BL_ONLY_CHANGED, &options);
     bl_digest_hex(options.chars, options.size, digest);
     evaluation->id = bl_arena_format(arena, "%.16s", digest);
     bl_text_free(&options);
@@ -153,9 +153,9 @@ void bl_cell_identify(bl_arena *arena, const bl_value *tree, const bl_machine *m
     char digest[65];
     for (int pass = 0; pass < 2; pass++) {
         bl_text *text = pass ? &training : &all;
-        unsigned classes = pass ? 1u << BL_KEY_TRAIN : BL_EVERY_CLASS;
+        unsigned classes = pass ? 1u << BL_KEY_TRAIN | BL_ONLY_CHANGED : BL_EVERY_CLASS;
         bl_keys_print_block(BL_OF_CELL, "data", tree, cell, classes, text);
-        print_views(arena, tree, cell, text);
+        print_views(arena, tree, cell, classes, text);
         bl_keys_print_block(BL_OF_CELL, "network", tree, cell, classes, text);
         bl_keys_print_block(BL_OF_CELL, "method", tree, cell, classes, text);
         bl_keys_print_block(BL_OF_CELL, "train", tree, cell, classes, text);

@@ -175,10 +175,30 @@ int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const 
 
 // ---- canonical text ----
 
+// Says nothing that its absence would not say.
+static bool is_default(bl_arena *arena, const bl_key *key, const bl_value *value, const void *object) {
+    static const size_t sizes[] = {[BL_OF_CELL] = sizeof(bl_cell),             [BL_OF_MACHINE] = sizeof(bl_machine),
+                                   [BL_OF_STUDY] = sizeof(bl_experiment),      [BL_OF_TRANSFORM] = sizeof(bl_transform),
+                                   [BL_OF_EVALUATION] = sizeof(bl_evaluation), [BL_OF_EXPECTATION] = sizeof(bl_expectation)};
+    if (!key->default_text) return false;
+    if (!value) return true;
+    void *fresh = bl_arena_take(arena, sizes[key->owner]);
+    bl_text ours = {0}, theirs = {0};
+    if (bl_value_parse_default(arena, key, fresh)) return false;
+    bl_value_print(key, value, object, &ours);
+    bl_value_print(key, NULL, fresh, &theirs);
+    const bool equal = ours.size == theirs.size && (!ours.size || !memcmp(ours.chars, theirs.chars, ours.size));
+    bl_text_free(&ours);
+    bl_text_free(&theirs);
+    return equal;
+}
+
 static bool is_printed(bl_arena *arena, const bl_key *key, bl_key_owner owner, const char *prefix, const bl_value *tree,
-                       unsigned classes) {
-    return key->owner == owner && key->type != BL_TYPE_STRUCTURE && key->type != BL_TYPE_SEEDS && below(key, prefix) &&
-           (classes & 1u << key->key_class) && condition_of(arena, key, prefix, tree).holds;
+                       const void *object, unsigned classes) {
+    const char *relative = below(key, prefix);
+    if (key->owner != owner || key->type == BL_TYPE_STRUCTURE || key->type == BL_TYPE_SEEDS || !relative) return false;
+    if (!(classes & 1u << key->key_class) || !condition_of(arena, key, prefix, tree).holds) return false;
+    return !(classes & BL_ONLY_CHANGED) || !is_default(arena, key, bl_value_at(tree, relative), object);
 }
 
 void bl_keys_print_block(bl_key_owner owner, const char *top, const bl_value *tree, const void *object, unsigned classes,
@@ -189,7 +209,7 @@ void bl_keys_print_block(bl_key_owner owner, const char *top, const bl_value *tr
     for (int i = 0; i < bl_schema_count; i++) {
         const bl_key *key = &bl_schema[i];
         if (strncmp(key->path, top, length) || key->path[length] != '.') continue;
-        if (!is_printed(arena, key, owner, "", tree, classes)) continue;
+        if (!is_printed(arena, key, owner, "", tree, object, classes)) continue;
         int depth = 0;
         for (const char *part = key->path; *part; depth++) { // a heading for every map the line before was not in
             size_t size = strcspn(part, ".");
@@ -213,7 +233,7 @@ void bl_keys_print_flow(bl_key_owner owner, const char *prefix, const bl_value *
     bool is_map = true;
     for (int i = 0; i < bl_schema_count; i++) {
         const bl_key *key = &bl_schema[i];
-        if (!is_printed(arena, key, owner, prefix, tree, classes)) continue;
+        if (!is_printed(arena, key, owner, prefix, tree, object, classes)) continue;
         const char *relative = below(key, prefix);
         is_map = *relative != 0;
         if (is_map) bl_text_add(text, "%s%s: ", count++ ? ", " : "{", relative);

@@ -16,8 +16,10 @@ BL_CHECK int bl_keys_known(bl_arena *arena, const bl_value *tree);
 BL_CHECK int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const bl_value *tree, void *object);
 
 // Canonical text, in the schema's order, of the same keys that are of a class in `classes` (a mask of 1 << bl_key_class) and
-// have a meaning. Block: lines "key: value", nested and indented; flow: "{key: value, ...}".
-#define BL_EVERY_CLASS (~0u)
+// have a meaning. Block: lines "key: value", nested and indented; flow: "{key: value, ...}". With BL_ONLY_CHANGED in the mask,
+// keys that stand at their default are left out: what identifies a recipe must not change when the schema grows.
+#define BL_ONLY_CHANGED (1u << 31)
+#define BL_EVERY_CLASS (~BL_ONLY_CHANGED)
 void bl_keys_print_block(bl_key_owner owner, const char *top, const bl_value *tree, const void *object, unsigned classes,
                          bl_text *text);
 void bl_keys_print_flow(bl_key_owner owner, const char *prefix, const bl_value *tree, const void *object, unsigned classes,
