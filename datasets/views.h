@@ -25,8 +25,17 @@ typedef enum bl_transform_kind {
     BL_COLOR_JITTER,        // brightness, contrast, saturation, hue in random order
     BL_GRAYSCALE,           // to three equal channels, .2989 .587 .114
     BL_GAUSSIAN_BLUR,       // kernel x kernel, sigma uniform, reflected border
+    BL_SOLARIZE,            // values at or above the threshold are inverted: x -> 1 - x
+    BL_CENTER_CROP,         // resize to `resize` pixels a side (0: not), then the middle `size`: evaluation at another size
     BL_NORMALIZE,           // (x - mean) / std a channel
+    BL_TRANSFORMS
 } bl_transform_kind;
+
+typedef enum bl_interpolation { BL_BILINEAR, BL_BICUBIC } bl_interpolation; // bicubic: a = -0.5 with antialias (Pillow), -0.75 without (torch)
+
+// torchvision: brightness and contrast by factors, contrast around the mean gray. deepmind: brightness additive, uniform in
+// [-v, v]; contrast around each channel's mean; values clipped to [0, 1] after each part (the BYOL code's TensorFlow jitter).
+typedef enum bl_jitter_rule { BL_JITTER_TORCHVISION, BL_JITTER_DEEPMIND } bl_jitter_rule;
 
 typedef struct bl_transform {
     bl_transform_kind kind;
@@ -36,8 +45,12 @@ typedef struct bl_transform {
     double scale[2];         // share of the area
     double ratio[2];         // width / height
     bool antialias;
+    bl_interpolation interpolation;
+    int resize;              // center_crop
+    double threshold;        // solarize
     // color_jitter: factors uniform in [max(0, 1 - v), 1 + v]; hue in [-v, v] turns
     double brightness, contrast, saturation, hue;
+    bl_jitter_rule rule;
     // gaussian_blur
     int kernel;              // odd
     double sigma[2];

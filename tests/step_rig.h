@@ -12,7 +12,7 @@
 
 typedef struct bl_rig {
     bl_layout *layout;
-    bl_byol_graph step;
+    bl_step_graph step;
     bl_backend *backend;
     bl_store *store;
     bl_plan *plan;

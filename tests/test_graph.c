@@ -22,7 +22,7 @@ static bl_model_options options(void) {
 
 typedef struct built {
     bl_layout *layout;
-    bl_byol_graph step;
+    bl_step_graph step;
 } built;
 
 static built build(const bl_model_options *o) {

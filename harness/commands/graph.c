@@ -9,7 +9,7 @@ static int run(int argc, char **argv) {
     bl_experiment *experiment = NULL;
     const bl_cell *cell;
     bl_layout *layout = NULL;
-    bl_byol_graph step = {0};
+    bl_step_graph step = {0};
     int status = BL_FAILED;
     if (bl_arguments_parse(&arguments, argc, argv, "") || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
     if (bl_arguments_cell(&arguments, experiment, &cell) || bl_layout_create(&layout) ||

@@ -86,7 +86,7 @@ static int build_update(bl_graph *graph, const bl_model_options *options, bl_ten
     return bl_graph_node(graph, BL_OP_EMA, "ema", NULL, (bl_tensor *[]){target, online, tau, finite}, 4, NULL);
 }
 
-static int build_step(bl_byol_graph *out, const bl_model_options *options, int64_t batch) {
+static int build_step(bl_step_graph *out, const bl_model_options *options, int64_t batch) {
     bl_graph *graph = out->graph;
     const bl_method_options *method = &options->method;
     const bl_shape shape = {4, {BL_VIEWS * batch, options->image_size, options->image_size, 3}};
@@ -118,8 +118,8 @@ static int build_step(bl_byol_graph *out, const bl_model_options *options, int64
     return BL_OK;
 }
 
-int bl_byol_build(bl_byol_graph *out, bl_layout *layout, const bl_model_options *options, int64_t batch) {
-    *out = (bl_byol_graph){0};
+int bl_byol_build(bl_step_graph *out, bl_layout *layout, const bl_model_options *options, int64_t batch) {
+    *out = (bl_step_graph){0};
     if (bl_graph_create(&out->graph, layout)) return BL_FAILED;
     if (build_step(out, options, batch) == BL_OK) return BL_OK;
     bl_graph_free(out->graph);

@@ -65,6 +65,8 @@ typedef enum bl_op {
     BL_OP_LINEAR_BACKWARD_WEIGHTS,      // x, dy                                      -> dw f32
     BL_OP_LINEAR_BACKWARD_BIAS,         // dy                                         -> db f32
     BL_OP_STOP_GRADIENT,                // x                                          -> y (the same values; a backend may alias)
+    BL_OP_CROSS_ENTROPY,                // logits [N,K], labels [N] f32               -> loss [1] f32, correct [1] f32
+    BL_OP_CROSS_ENTROPY_BACKWARD,       // logits, labels                             -> dlogits
     BL_OP_BYOL_LOSS,                    // p [N,D], z [N,D]                           -> loss [1] f32
     BL_OP_BYOL_LOSS_BACKWARD,           // p, z                                       -> [dp], [dz]
     BL_OP_PROJECTION_STD,               // z [N,D]                                    -> std [1] f32, times sqrt(D)
@@ -73,7 +75,8 @@ typedef enum bl_op {
     BL_OP_CHECK_FINITE,                 // loss, FINITE, gradient blocks ...          -> nothing; FINITE = 0 unless all finite
     BL_OP_SGD,                          // parameters, gradients, moment1, LEARNING_RATE, FINITE -> nothing (whole blocks)
     BL_OP_ADAM,                         // parameters, gradients, moment1, moment2, LEARNING_RATE, STEP, FINITE -> nothing
-    BL_OP_EMA,                          // target parameters, online parameters, TAU, FINITE -> nothing
+    BL_OP_LARS,                         // parameters, gradients, moment1, LEARNING_RATE, FINITE -> nothing
+    BL_OP_EMA,                          // target block, online block, TAU, FINITE    -> nothing (parameters, or BN buffers)
     BL_OP_COUNT
 } bl_op;
 
@@ -82,21 +85,42 @@ typedef enum bl_op {
 
 typedef enum bl_pairing { BL_CROSSED, BL_SAME_VIEW } bl_pairing;
 
+// What the loss does to a row of p and of z before it takes their squared distance.
+typedef enum bl_normalization {
+    BL_NORMALIZE_L2,         // the distance is 2 - 2 cos
+    BL_NORMALIZE_NONE,
+    BL_NORMALIZE_LAYER_NORM, // minus its mean, then l2: (x - mean) / (sd sqrt(D))
+} bl_normalization;
+
+// How the two directions' mean distances l1 and l2 become one loss.
+typedef enum bl_reduction {
+    BL_REDUCE_SUM,  // l1 + l2, 0 .. 8: DeepMind's code, solo-learn
+    BL_REDUCE_MEAN, // (l1 + l2) / 2, 0 .. 4
+    BL_REDUCE_HALF, // (l1 + l2) / 4 - 1 = (-cos - cos) / 2, -1 .. 1: lightly, SimSiam
+} bl_reduction;
+
 typedef struct bl_attributes { // what an operator needs beside its inputs; the rest stays 0
     int kernel, stride, padding, dilation; // convolution (dilation 1 = dense)
     int groups;                // batch norm: groups of consecutive rows, each with statistics of its own; loss, std: views
     double epsilon;            // batch norm; Adam
     bl_pairing pairing;        // loss
+    bl_normalization normalization; // loss
+    bl_reduction reduction;    // loss
+    bool one_direction;        // loss: p of view 1 alone is compared (asymmetric); l2 is then 0 and the reductions are l1, l1 / 2, l1 / 2 - 1
     bl_shape shape;            // of the first output, where the inputs do not tell
     double momentum;           // SGD; running average (weight of the new value: torch's momentum, .1)
-    bool nesterov;             // SGD
-    double weight_decay;       // SGD, Adam (L2, added to the gradient as torch.optim does)
+    bool nesterov;             // SGD, LARS
+    double weight_decay;       // SGD, Adam, LARS (L2, added to the gradient as torch.optim does)
+    double eta;                // LARS: trust coefficient
+    bool clip;                 // LARS: trust ratio divided by the learning rate, at most 1
+    bool decay_apart;          // LARS: the denominator is |g| + weight_decay |p| + epsilon (solo-learn), not |g + weight_decay p| + epsilon
     double beta1, beta2;       // Adam
     int64_t rows;              // running average: values behind each statistic, n in n / (n - 1)
 } bl_attributes;
 
-// A training plan is a step in two phases: micro (forward, backward, accumulate) once or more, then update.
-typedef enum bl_phase { BL_PHASE_MICRO = 1, BL_PHASE_UPDATE = 2 } bl_phase;
+// A training plan is a step in phases: begin (where something moves before the forward: once, with the first micro step), micro
+// (forward, backward, accumulate) once or more, then update.
+typedef enum bl_phase { BL_PHASE_MICRO = 1, BL_PHASE_UPDATE = 2, BL_PHASE_BEGIN = 4 } bl_phase;
 
 struct bl_node {
     int id;
@@ -129,6 +153,9 @@ BL_CHECK int bl_graph_stored(bl_graph *graph, bl_place place, bl_tensor **out); 
 // `inputs` has the operator's number of slots, NULL for absent ones. Outputs are reached through (*out)->outputs.
 BL_CHECK int bl_graph_node(bl_graph *graph, bl_op op, const char *name, const bl_attributes *attributes, bl_tensor *const *inputs,
                            int input_count, bl_node **out);
+
+// Puts a writer into the begin phase: an EMA before the forward. Call it right after the node was made, before its readers.
+void bl_graph_begin(bl_node *node);
 
 bl_tensor *bl_graph_find(const bl_graph *graph, const char *tensor_name); // NULL when absent
 

@@ -30,11 +30,14 @@ typedef enum bl_init_kind {
     BL_INIT_ONE,
     BL_INIT_KAIMING_FAN_OUT,  // normal, sd = sqrt(2 / fan_out): torchvision's ResNet convolutions
     BL_INIT_UNIFORM_FAN_IN,   // uniform within +-1 / sqrt(fan_in): PyTorch's nn.Linear, weight and bias
+    BL_INIT_TRUNCATED_FAN_IN, // normal, sd 1 / sqrt(fan_in), redrawn beyond 2 sd: Haiku's default weights (DeepMind's code)
+    BL_INIT_CONSTANT,         // `value`
 } bl_init_kind;
 
 typedef struct bl_init {
     bl_init_kind kind;
     int64_t fan;
+    double value; // BL_INIT_CONSTANT
 } bl_init;
 
 typedef struct bl_segment {     // one named tensor inside a block
@@ -53,7 +56,7 @@ typedef struct bl_segments {
     size_t floats;              // length of the block, padding included; padding stays 0
 } bl_segments;
 
-// The blocks of one network. GRADIENT and the moments exist only where `trainable`.
+// The blocks of one network. GRADIENTS and the moments exist only where `trainable`.
 typedef enum bl_block_kind { BL_PARAMETERS, BL_BUFFERS, BL_GRADIENTS, BL_MOMENT1, BL_MOMENT2, BL_BLOCK_KINDS } bl_block_kind;
 
 typedef struct bl_network {

@@ -3,13 +3,37 @@
 #ifndef BL_GRAPH_SCHEDULE_H
 #define BL_GRAPH_SCHEDULE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-typedef enum bl_schedule_kind { BL_SCHEDULE_CONSTANT, BL_SCHEDULE_COSINE } bl_schedule_kind;
+typedef enum bl_schedule_kind { BL_SCHEDULE_CONSTANT, BL_SCHEDULE_COSINE, BL_SCHEDULE_STEP, BL_SCHEDULE_PLATEAU } bl_schedule_kind;
 
-// Step k of K (from 0) with W warm-up steps: base * (k + 1) / W while k < W (Goyal et al. 2017), then constant, or
-// base * (1 + cos(pi (k - W) / (K - W))) / 2 (Loshchilov & Hutter 2017).
-double bl_learning_rate(bl_schedule_kind kind, double base, int64_t step, int64_t steps, int64_t warmup_steps);
+#define BL_MAX_MILESTONES 16
+
+typedef struct bl_schedule {  // of the learning rate; all lengths in epochs, which need not be whole
+    bl_schedule_kind kind;
+    double base;              // the peak, as it is used
+    double warmup, warmup_start; // rises from warmup_start to base over the first `warmup` epochs
+    bool per_epoch;           // moves once an epoch: the value of a step is that of its epoch's first step
+    double milestones[BL_MAX_MILESTONES];
+    int milestone_count;      // STEP: after each of these epochs times `factor`
+    double factor;            // STEP, PLATEAU
+    int patience;             // PLATEAU: observations without improvement that are borne
+    double least;             // COSINE ends there, PLATEAU stops there
+} bl_schedule;
+
+// Plateau state: what ReduceLROnPlateau (torch.optim, mode max or min, threshold 1e-4 relative) remembers. Start from bl_plateau_start.
+typedef struct bl_plateau {
+    double best, scale;       // scale: product of the factors so far
+    int bad;
+} bl_plateau;
+bl_plateau bl_plateau_start(bool higher_is_better);
+void bl_plateau_observe(bl_plateau *plateau, const bl_schedule *schedule, bool higher_is_better, double value);
+
+// Of step k of K (from 0). While k < W (warm-up steps): start + (base - start) (k + 1) / W (Goyal et al. 2017; torch's and
+// solo-learn's linear rise). Then base; or least + (base - least) (1 + cos(pi (k - W) / (K - W))) / 2 (Loshchilov & Hutter 2017);
+// or base factor^(milestones passed); or base times the plateau's scale, at least `least`.
+double bl_learning_rate(const bl_schedule *schedule, int64_t step, int64_t steps, int64_t steps_per_epoch, double plateau_scale);
 
 // tau of step k of K: base, or 1 - (1 - base) (cos(pi k / K) + 1) / 2 (BYOL, section 3.3).
 double bl_tau(bl_schedule_kind kind, double base, int64_t step, int64_t steps);

@@ -20,7 +20,7 @@ typedef struct side { // one backend with its store
 typedef struct comparison {
     const bl_comparison *asked;
     bl_layout *layout;
-    bl_byol_graph byol;
+    bl_step_graph byol;
     side right, judged;
     double *images;
 } comparison;

@@ -1,4 +1,4 @@
-// evaluate.h - the rows under `evaluate:` of a cell, measured on a model's store as it stands.
+// evaluate.h - the rows under `evaluate:` of a cell, measured on a model's store as it stands. protocol.h: one file a protocol.
 
 #ifndef BL_RUN_EVALUATE_H
 #define BL_RUN_EVALUATE_H
@@ -14,7 +14,8 @@ typedef struct bl_evaluator { // borrowed by the functions below
     const bl_dataset *dataset;
     bl_pool *pool;             // for the neighbours
     int loader_threads;
-    void (*measured)(void *context, const bl_measurement *measurement); // after each row; may be NULL
+    uint64_t seed;             // the run's
+    int (*measured)(void *context, const bl_measurement *measurement); // after each row; may be NULL; failing ends the evaluation
     void *context;
 } bl_evaluator;
 
@@ -24,7 +25,7 @@ BL_CHECK int bl_evaluate(const bl_evaluator *evaluator, int epoch, bl_history *h
 // Whether the history holds every row due at `epoch`.
 bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history);
 
-// Features of the first `rows` images of a split (0: all): rows x width floats, bl_free'd by the caller.
+// Features of the first `rows` images of a split (0: all): rows x width floats, bl_free'd by the caller. Always f32.
 BL_CHECK int bl_extract_features(const bl_evaluator *evaluator, bl_split split, int64_t rows, float **values);
 
 #endif

@@ -14,7 +14,8 @@
 #include "datasets/dataset.h" // bl_dataset_options, bl_split
 #include "datasets/views.h"   // bl_recipe
 #include "graph/byol.h"       // bl_model_options
-#include "graph/schedule.h"   // bl_schedule_kind
+#include "graph/classifier.h" // bl_classifier_options
+#include "graph/schedule.h"   // bl_schedule
 
 // Which part of a run's identity a key belongs to.
 typedef enum bl_key_class {
@@ -32,39 +33,92 @@ bool bl_epochs_hit(const bl_epochs *at, int epoch, int last);
 
 typedef enum bl_knn_protocol { BL_KNN_CROSS_VALIDATION, BL_KNN_TRAIN_TO_TEST } bl_knn_protocol;
 
-// One row under `evaluate:`. Its key names its measurements: "knn/k1_cv/test", "knn/k200/test".
-typedef struct bl_evaluation {
-    const char *row;          // built from the options
-    const char *id;           // digest of the options of class evaluate, 16 hexadecimal digits
-    bl_epochs at;
+typedef struct bl_knn_options {
     int k;
     bl_knn_protocol protocol;
     double temperature;       // weights exp(cos / T); 0: one vote each
     int folds;                // cross-validation
-    bl_split split;           // cross-validation inside this split; train_to_test: the split that is queried
     int64_t rows;             // the first rows of the split; 0: all
     bool raw_pixels;          // features: pixels | encoder (default): the normalised evaluation image itself, once, at epoch 0
+} bl_knn_options;
+
+// Where an arm of a label-efficiency curve gets its encoder from.
+typedef enum bl_arm_source { BL_ARM_PRETRAINED, BL_ARM_RANDOM, BL_ARM_RUN, BL_ARM_WEIGHTS } bl_arm_source;
+typedef struct bl_arm {
+    const char *name;         // "pretrained", "random", or the file's own word
+    bl_arm_source source;     // this run's encoder; this run's initial weights; another run's file; a safetensors file
+    const char *path;         // run, weights
+    bool keep_preprocessing;  // run, weights: use the file's evaluation preprocessing although the weights say otherwise
+} bl_arm;
+
+// What linear evaluation and fine-tuning share: which labels, how choices are made, and the budget.
+#define BL_MAX_RATES 16
+typedef struct bl_fit_options {
+    double share;             // percent of the train labels, balanced over the classes, nested: 1 lies inside 10
+    int64_t label_seed;       // which labels; -1: the run's seed
+    double validation;        // part of the labelled images held out for choices, by class; 0: the split `validation` is used
+    bool refit;               // after the choice train on the held-out part too
+    bool cached;              // linear: features extracted once; false: augmented images through the frozen encoder
+    bool lbfgs;               // linear, cached: L-BFGS over l2; false: SGD over learning rates
+    double l2_low, l2_high;   // L-BFGS: weight of |W|^2 / 2 beside the mean cross-entropy, logarithmic grid
+    int l2_points;
+    double learning_rates[BL_MAX_RATES]; // candidates, chosen once an arm and share on the held-out part
+    int rate_count;
+    int steps;                // budget of SGD in optimiser steps, equal for all arms and shares; 0: `epochs` of the labelled part
+    int epochs;
+    int batch;
+    bl_optimizer_options optimizer; // SGD
+    bl_schedule_kind schedule;// constant | cosine
+    double warmup_steps;
+    int hidden;               // fine-tune: width of a hidden layer of the head; 0: none
+    bool frozen;              // fine-tune: the encoder stays
+    double head_lr_scale;
+    bl_recipe view;           // augmentation while fitting, without the normalisation, which is the evaluation's
+    bl_arm arm;
+} bl_fit_options;
+
+typedef enum bl_protocol_kind { BL_PROTOCOL_KNN, BL_PROTOCOL_LINEAR, BL_PROTOCOL_FINETUNE, BL_PROTOCOL_PROBE, BL_PROTOCOL_ACCURACY } bl_protocol_kind;
+
+// One row of measurements. An entry under `evaluate:` makes one, or one for each arm and share. Its key names its measurements:
+// "knn/k1_cv/test", "linear/test", "linear/10%/test", "finetune/pretrained/10%/test", "probe/test", "accuracy/test".
+typedef struct bl_evaluation {
+    const char *row;          // built from the options
+    const char *id;           // digest of the options of class evaluate, 16 hexadecimal digits
+    bl_protocol_kind kind;
+    bl_epochs at;             // finetune: the last epoch alone
+    bl_split split;           // that is asked about; k-NN by cross-validation: inside it
     bool monitor;             // watches test before the last epoch, as the file owns: labelled so
+    bl_knn_options knn;       // knn
+    bl_fit_options fit;       // linear, finetune
 } bl_evaluation;
 
 typedef struct bl_expectation { // a published figure
     const char *row, *source, *origin, *cell; // origin: read | digitised; cell: NULL where it speaks of every cell
     int epoch, n;
     double value;             // percent
-    bool context;             // stands beside ours to orient the reader (another width, another data set): no difference is printed
+    double low, high;         // where the source contradicts itself: both its values; equal where it does not
+    double spread;            // NaN: none is given
+    const char *spread_kind;  // sd | half_range | interval
+    const char *selection;    // last | best_on_test | unknown: which epoch of theirs it is; ours is the last
+    const char *about;        // what differs from ours ("ImageNet, ResNet-50, 300 epochs"); "" where nothing does
+    bool context;             // not `last`, another width, data set or protocol (`about` says): no difference is printed
 } bl_expectation;
 
 typedef struct bl_train_options {
     int epochs, batch, accumulate; // batch: images a micro step; the optimiser sees batch * accumulate
-    double learning_rate;
-    bl_schedule_kind schedule;
-    double warmup_epochs;
+    int64_t steps;                 // 0: as the epochs give; else training ends there, inside the last epoch
+    bl_schedule schedule;          // of the learning rate; its base is final: {value, per} is resolved by batch * accumulate / per
+    const char *plateau_row;       // PLATEAU watches it: an evaluation row of the validation split, or "loss"
     double tau;
     bl_schedule_kind tau_schedule;
     bool shuffle;                  // data.shuffle
+    bool stop_when_collapsed;      // stop_on: collapsed
+    int collapse_every;            // steps between diagnoses of collapse (machine); 0: none
     int checkpoint_every;          // steps between checkpoints (machine)
     int log_every;                 // steps between logged scalars
 } bl_train_options;
+
+typedef enum bl_task { BL_TASK_BYOL, BL_TASK_SUPERVISED } bl_task; // method.kind
 
 // One cell, resolved. Strings belong to the experiment.
 typedef struct bl_cell {
@@ -72,7 +126,11 @@ typedef struct bl_cell {
     bl_dataset_options data;
     bl_recipe views[BL_VIEWS];
     bl_recipe evaluation_view;     // normalize alone, as in `views`
-    bl_model_options model;
+    bl_task task;
+    bl_model_options model;        // encoder, optimiser, image size, precision count for either task
+    double head_lr_scale;          // supervised: method.head.lr_scale
+    int head_hidden;               // supervised: method.head.hidden
+    double label_share;            // supervised: data.labels, percent of the train labels that exist
     bl_train_options train;
     bl_evaluation *evaluations;
     int evaluation_count;

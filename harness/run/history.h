@@ -19,21 +19,54 @@ typedef struct bl_measurement { // one evaluation row
     char id[17];             // of the evaluation's options
     int epoch;
     double value;            // in percent
+    double chosen;           // the l2 or learning rate that was chosen; NaN: nothing was
+    double validation;       // percent, of that choice on the held-out part; NaN
 } bl_measurement;
+
+typedef enum bl_verdict {
+    BL_UNDETERMINED, // too little was seen
+    BL_HEALTHY,
+    BL_COLLAPSING,   // on the way: the spread has lost much of its start
+    BL_COLLAPSED,    // all projections point the same way
+    BL_DIMENSIONAL,  // they are spread, over few dimensions
+    BL_STUCK,        // spread, but the loss stays where it began: nothing is learned
+    BL_DIVERGED,     // norms or loss grow beyond all bounds
+    BL_VERDICTS
+} bl_verdict;
+const char *bl_verdict_name(bl_verdict verdict); // "collapsed"
+
+// One diagnosis of the online projection in train mode (collapse.h says how each is computed); views together unless said.
+typedef struct bl_collapse_row {
+    int64_t step;            // of the last batch seen; the first row is the untrained network
+    double epoch, loss;
+    double std;              // RMS std of the l2-normalised channels x sqrt(D), mean over views: sqrt(1 - mean_cosine), 0 .. 1
+    double std_ratio;        // to the first row
+    double mean_cosine;      // mean pairwise cosine of a view's rows: the other face of `std`
+    double rank;             // exp of the entropy of the covariance's eigenvalues (centred), 1 .. D
+    double rankme;           // exp of the entropy of the singular values (uncentred; Garrido et al. 2023), 1 .. D
+    double alignment;        // mean |x - y|^2 over pairs of views (Wang & Isola 2020), normalised rows, 0 .. 4
+    double uniformity;       // log mean exp(-2 |x - y|^2) over pairs of a view's rows (Wang & Isola 2020)
+    double norm;             // mean l2 norm of the projections
+    double prediction_norm;  // of the predictions
+    bl_verdict verdict;      // of all rows up to this one
+} bl_collapse_row;
 
 typedef struct bl_history {  // start from {0}
     bl_step_row *steps;
     int64_t step_count, step_capacity;
     bl_measurement *measurements;
     int64_t measurement_count, measurement_capacity;
+    bl_collapse_row *collapse;
+    int64_t collapse_count, collapse_capacity;
 } bl_history;
 
 BL_CHECK int bl_history_add_step(bl_history *history, const bl_step_row *row);
 BL_CHECK int bl_history_add_measurement(bl_history *history, const bl_measurement *row);
+BL_CHECK int bl_history_add_collapse(bl_history *history, const bl_collapse_row *row);
 const bl_measurement *bl_history_find(const bl_history *history, const char *row, const char *id, int epoch); // NULL when absent
 void bl_history_free(bl_history *history);
 
-BL_CHECK int bl_history_put(const bl_history *history, bl_run_writer *writer);        // /step/*, /evaluation/*
+BL_CHECK int bl_history_put(const bl_history *history, bl_run_writer *writer);        // /step/*, /evaluation/*, /collapse/*
 BL_CHECK int bl_history_get(bl_history *history, const bl_run_reader *reader);
 
 #endif

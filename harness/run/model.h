@@ -11,7 +11,7 @@
 typedef struct bl_model { // start from {0}; owns everything it points to but the backend
     bl_backend *backend;
     bl_layout *layout;
-    bl_byol_graph step;
+    bl_step_graph step;
     bl_features_graph features;
     bl_store *store;
     bl_plan *training, *extraction;

@@ -1,0 +1,54 @@
+// networks.h - the networks as graphs: torchvision's ResNet and the MLP heads.
+
+#ifndef BL_GRAPH_NETWORKS_H
+#define BL_GRAPH_NETWORKS_H
+
+#include "graph/graph.h"
+
+typedef enum bl_stem { BL_STEM_CIFAR } bl_stem; // 3x3 stride 1 without pooling
+
+typedef struct bl_initialization { // which rule draws the weights; batch norms start at 1 and 0
+    bl_init_kind convolution;      // KAIMING_FAN_OUT (torchvision), UNIFORM_FAN_IN (nn.Conv2d), TRUNCATED_FAN_IN (Haiku)
+    bl_init_kind linear;           // UNIFORM_FAN_IN (nn.Linear), TRUNCATED_FAN_IN (Haiku; biases then 0)
+} bl_initialization;
+
+typedef struct bl_encoder_options {
+    int depth;              // 18
+    bl_stem stem;
+    int stem_padding;       // pixels around the image in the first convolution: 1; solo-learn's CIFAR stem has 2
+    int width;              // channels of the first stage; torchvision: 64
+    bool zero_init_residual;// the last batch norm of each block starts at 0
+    bl_initialization init;
+    int64_t statistics_rows;// rows behind each statistic of a training batch norm, in encoder and heads; 0: a view
+} bl_encoder_options;
+
+// Where batch norm stands in a head: nowhere, after the hidden layers, after the last one too (SimSiam's projector).
+typedef enum bl_head_norm { BL_NORM_NONE, BL_NORM_HIDDEN, BL_NORM_ALL } bl_head_norm;
+
+typedef struct bl_head_options { // `depth` linear layers; [batch norm] and ReLU between them
+    int hidden, out;
+    bl_head_norm batch_norm;
+    int depth;              // 1: a linear map; 2: BYOL's
+    bool hidden_bias, out_bias;
+    bl_init_kind init;      // of the linear layers
+} bl_head_options;
+
+// Taps of an encoder, in order: the stages' outputs (strides 1, 2, 4, 8 with the CIFAR stem) and the pooled features.
+typedef struct bl_taps {
+    bl_tensor *stages[4], *pooled;
+} bl_taps;
+
+// How batch norms behave: `training` uses statistics per group (and `update_buffers` appends running averages).
+typedef struct bl_norm_mode {
+    bool training, update_buffers;
+    int groups;
+} bl_norm_mode;
+
+// Builders; `network` is an index of the layout, names start with `prefix` ("online/").
+BL_CHECK int bl_resnet_build(bl_graph *graph, int network, const char *prefix, const bl_encoder_options *options, bl_norm_mode mode,
+                             bl_tensor *images, bl_taps *out);
+// Layers are called "<head>.0", "<head>.1", ... as in torch.nn.Sequential: linear, [batch norm], ReLU, ...
+BL_CHECK int bl_mlp_build(bl_graph *graph, int network, const char *prefix, const char *head, const bl_head_options *options,
+                          double lr_scale, bl_norm_mode mode, bl_tensor *x, bl_tensor **out);
+
+#endif

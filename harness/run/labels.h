@@ -1,0 +1,26 @@
+// labels.h - which images are labelled: balanced, nested fractions of a split.
+//
+// Every class has an order of its own, drawn from (seed, "labels", class); a share of s percent takes the first
+// round(s n_c / 100) images of each class with n_c images. So 1 % lies inside 10 %, and both are balanced.
+
+#ifndef BL_RUN_LABELS_H
+#define BL_RUN_LABELS_H
+
+#include <stdint.h>
+
+#include "base/error.h" // BL_CHECK
+
+typedef struct bl_labelled {  // indices into the split, ascending; free with bl_labelled_free
+    uint32_t *fitted;         // that are trained on
+    uint32_t *held_out;       // that choices are made on
+    uint32_t *all;            // both
+    int64_t fitted_count, held_out_count, count;
+} bl_labelled;
+
+// `held_out` is a part (0 .. 1) of each class's labelled images, at least one where the part is above 0. One clear line where a
+// class is empty, a share gives a class less than one image, or a class has none left to fit.
+BL_CHECK int bl_labels_choose(bl_labelled *chosen, const uint8_t *labels, int64_t count, int classes, double share, double held_out,
+                              uint64_t seed);
+void bl_labelled_free(bl_labelled *chosen);
+
+#endif
