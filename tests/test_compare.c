@@ -26,8 +26,8 @@ static bl_model_options small_model(bl_dtype precision) {
 }
 
 static void compare(const char *judged, bl_dtype precision, bl_compare_mode mode, bl_text *table, bool *pass) {
-    const bl_model_options model = small_model(precision);
-    const bl_comparison comparison = {.model = &model, .batch = 4, .seed = 3, .right = "reference", .judged = judged,
+    const bl_cell cell = {.model = small_model(precision), .train = {.batch = 4}};
+    const bl_comparison comparison = {.cell = &cell, .seed = 3, .right = "reference", .judged = judged,
                                       .machine = {.threads = 2, .isa = ""}, .mode = mode};
     assert_ok(bl_compare(&comparison, table, pass));
 }

@@ -24,8 +24,10 @@ static int run(int argc, char **argv) {
     }
     *judged++ = '\0';
     if (bl_arguments_cell(&arguments, experiment, &cell)) goto done;
+    bl_cell small = *cell;
+    small.train.batch = batch;
     const bl_comparison comparison = {
-            .model = &cell->model, .batch = batch, .seed = experiment->seeds[0], .right = names, .judged = judged,
+            .cell = &small, .seed = experiment->seeds[0], .right = names, .judged = judged,
             .machine = {.threads = experiment->machine.threads, .isa = experiment->machine.isa},
             .mode = bl_arguments_option(&arguments, "chained", NULL) ? BL_COMPARE_CHAINED : BL_COMPARE_ISOLATED};
     if (bl_compare(&comparison, &table, &pass)) goto done;

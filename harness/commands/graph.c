@@ -1,4 +1,4 @@
-#include "graph/graph.h"
+#include "run/model.h"
 
 #include <stdio.h>
 
@@ -13,7 +13,7 @@ static int run(int argc, char **argv) {
     int status = BL_FAILED;
     if (bl_arguments_parse(&arguments, argc, argv, "") || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
     if (bl_arguments_cell(&arguments, experiment, &cell) || bl_layout_create(&layout) ||
-        bl_byol_build(&step, layout, &cell->model, cell->train.batch))
+        bl_model_build_step(&step, layout, cell))
         goto done;
     bl_text text = {0};
     bl_graph_print(step.graph, &text);

@@ -10,6 +10,10 @@ int bl_cell_image_side(const bl_cell *cell) {
     return 32; // cifar10 and shapes
 }
 
+int bl_cell_classes(const bl_cell *cell) {
+    return !strcmp(cell->data.name, "cifar100") ? 100 : !strcmp(cell->data.name, "shapes") ? 8 : 10;
+}
+
 int64_t bl_cell_images(const bl_cell *cell, bl_split split) {
     bool is_cifar = !strcmp(cell->data.name, "cifar10");
     if (split == BL_TEST) return is_cifar ? 10000 : cell->data.test;

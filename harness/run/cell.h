@@ -28,5 +28,6 @@ void bl_cell_identify(bl_arena *arena, const bl_value *tree, const bl_machine *m
 // Images of a split, as far as the file tells; -1 where it does not.
 int64_t bl_cell_images(const bl_cell *cell, bl_split split);
 int bl_cell_image_side(const bl_cell *cell); // pixels a side of the data set's images
+int bl_cell_classes(const bl_cell *cell);    // of the data set
 
 #endif

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h" // bl_file_exists
+#include "base/file.h"   // bl_file_exists
+#include "run/weights.h" // bl_preprocessing_of
 
 // Which blocks of a network outlive a step. Gradients are spent when a step ends.
 static bool is_kept(const bl_cell *cell, const bl_network *network, bl_block_kind kind) {
@@ -60,26 +61,77 @@ static int get_place(bl_model *model, bl_place place, const char *path, const ch
 }
 
 static int put_progress(const bl_progress *progress, bl_run_writer *writer) {
-    const int64_t mixed = progress->mixed;
-    if (bl_run_put_i64(writer, "/trainer/step", &progress->step, (int64_t[]){1}, 1)) return BL_FAILED;
-    if (bl_run_put_i64(writer, "/trainer/mixed", &mixed, (int64_t[]){1}, 1)) return BL_FAILED;
-    return bl_run_put_f64(writer, "/timing/seconds", &progress->seconds, (int64_t[]){1}, 1);
+    const int64_t one = 1, mixed = progress->mixed, epoch = progress->epoch, bad = progress->plateau.bad;
+    const double plateau[] = {progress->plateau.best, progress->plateau.scale, progress->epoch_loss};
+    const int64_t three = 3;
+    if (bl_run_put_i64(writer, "/trainer/step", &progress->step, &one, 1) || bl_run_put_i64(writer, "/trainer/mixed", &mixed, &one, 1) ||
+        bl_run_put_i64(writer, "/trainer/epoch", &epoch, &one, 1) || bl_run_put_i64(writer, "/trainer/plateau_bad", &bad, &one, 1) ||
+        bl_run_put_f64(writer, "/trainer/plateau", plateau, &three, 1))
+        return BL_FAILED;
+    return bl_run_put_f64(writer, "/timing/seconds", &progress->seconds, &one, 1);
 }
 
 static int get_progress(bl_progress *progress, const bl_run_reader *reader) {
-    int64_t *step = NULL, *mixed = NULL, count;
-    double *seconds = NULL;
+    int64_t *step = NULL, *mixed = NULL, *epoch = NULL, *bad = NULL, count;
+    double *seconds = NULL, *plateau = NULL;
     int status = BL_FAILED;
+    *progress = (bl_progress){0};
     if (bl_run_get_i64(reader, "/trainer/step", &step, &count) || bl_run_get_i64(reader, "/trainer/mixed", &mixed, &count) ||
         bl_run_get_f64(reader, "/timing/seconds", &seconds, &count))
         goto done;
-    *progress = (bl_progress){*step, *seconds, *mixed != 0};
+    progress->step = *step;
+    progress->mixed = *mixed != 0;
+    progress->seconds = *seconds;
+    if (bl_run_has(reader, "/trainer/plateau")) { // files of earlier versions end here
+        if (bl_run_get_i64(reader, "/trainer/epoch", &epoch, &count) || bl_run_get_i64(reader, "/trainer/plateau_bad", &bad, &count) ||
+            bl_run_get_f64(reader, "/trainer/plateau", &plateau, &count))
+            goto done;
+        progress->epoch = (int)*epoch;
+        progress->plateau = (bl_plateau){.best = plateau[0], .scale = plateau[1], .bad = (int)*bad};
+        progress->epoch_loss = plateau[2];
+    }
     status = BL_OK;
 done:
     bl_free(step);
     bl_free(mixed);
+    bl_free(epoch);
+    bl_free(bad);
     bl_free(seconds);
+    bl_free(plateau);
     return status;
+}
+
+int bl_run_file_epoch(const bl_run_reader *reader, const bl_cell *cell, int *epoch) {
+    int64_t *values = NULL, count;
+    *epoch = cell->train.epochs;
+    if (!bl_run_has(reader, "/trainer/epoch")) return BL_OK; // files of earlier versions never stop before their time
+    if (bl_run_get_i64(reader, "/trainer/epoch", &values, &count)) return BL_FAILED;
+    *epoch = (int)*values;
+    bl_free(values);
+    return BL_OK;
+}
+
+// What images must look like to these weights: they travel with it.
+static int put_preprocessing(const bl_cell *cell, bl_run_writer *writer) {
+    const bl_preprocessing p = bl_preprocessing_of(&cell->evaluation_view, cell->model.image_size);
+    const int64_t one = 1, three = 3, size = p.image_size;
+    if (bl_run_put_i64(writer, "/preprocessing/image_size", &size, &one, 1)) return BL_FAILED;
+    if (!p.known) return BL_OK;
+    return bl_run_put_f64(writer, "/preprocessing/mean", p.mean, &three, 1) || bl_run_put_f64(writer, "/preprocessing/std", p.std, &three, 1)
+                   ? BL_FAILED
+                   : BL_OK;
+}
+
+// A program that builds another graph from the same recipe must not go on with the old one's state.
+static int check_graph(const bl_model *model, const bl_run_reader *reader, const char *path) {
+    char *digest = NULL;
+    if (bl_run_get_text(reader, "/manifest/graph_digest", &digest)) return BL_FAILED;
+    const bool same = !strcmp(digest, model->step.graph->digest);
+    bl_free(digest);
+    return same ? BL_OK
+                : bl_fail("%s: it was made by another version of byolab, whose graph differs; finish it with that version, or move the "
+                          "file away to start again",
+                          path);
 }
 
 // One block a network and kind: /store/<network>/<block>.
@@ -113,11 +165,11 @@ static int get_block(void *context, bl_place place, const char *path) {
 }
 
 int bl_checkpoint_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_model *model,
-                        const bl_progress *progress, const bl_history *history) {
+                        const bl_progress *progress, const bl_collapse *collapse, const bl_history *history) {
     transfer t = {.source = model};
     int status = BL_FAILED;
     if (bl_run_writer_create(&t.writer) || bl_identity_put(identity, request, model, "incomplete", t.writer) ||
-        put_progress(progress, t.writer) || bl_history_put(history, t.writer) ||
+        put_progress(progress, t.writer) || (collapse && bl_collapse_put(collapse, t.writer)) || bl_history_put(history, t.writer) ||
         each_block(request->cell, model, put_block, &t) || bl_run_writer_save(t.writer, path))
         goto done;
     status = BL_OK;
@@ -127,7 +179,7 @@ done:
 }
 
 int bl_checkpoint_read(const char *path, const bl_identity *identity, const bl_run_request *request, bl_model *model,
-                       bl_progress *progress, bl_history *history, bool *found) {
+                       bl_progress *progress, bl_collapse *collapse, bl_history *history, bool *found) {
     bl_run_reader *reader = NULL;
     bool same_machine;
     int status = BL_FAILED;
@@ -135,8 +187,8 @@ int bl_checkpoint_read(const char *path, const bl_identity *identity, const bl_r
     if (!*found) return BL_OK;
     if (bl_run_reader_open(&reader, path)) return BL_FAILED;
     transfer t = {.model = model, .reader = reader, .file = path};
-    if (bl_identity_check(request, reader, path) || get_progress(progress, reader) || bl_history_get(history, reader) ||
-        bl_identity_same_machine(identity, reader, &same_machine) || each_block(request->cell, model, get_block, &t))
+    if (bl_identity_check(request, reader, path) || check_graph(model, reader, path) || get_progress(progress, reader) ||
+        (collapse && bl_collapse_get(collapse, reader)) || bl_history_get(history, reader) || bl_identity_same_machine(identity, reader, &same_machine) || each_block(request->cell, model, get_block, &t))
         goto done;
     progress->mixed = progress->mixed || !same_machine;
     status = BL_OK;
@@ -198,8 +250,9 @@ int bl_run_file_write(const char *path, const bl_identity *identity, const bl_ru
     const bl_model *model = evaluator->model;
     transfer t = {.source = model};
     int status = BL_FAILED;
-    if (bl_run_writer_create(&t.writer) || bl_identity_put(identity, request, model, "complete", t.writer) ||
-        put_progress(progress, t.writer) || bl_history_put(history, t.writer) ||
+    const char *ended = progress->stopped ? "stopped: collapsed" : "complete";
+    if (bl_run_writer_create(&t.writer) || bl_identity_put(identity, request, model, ended, t.writer) ||
+        put_progress(progress, t.writer) || bl_history_put(history, t.writer) || put_preprocessing(request->cell, t.writer) ||
         (request->cell->save_weights && each_segment(model, put_segment, &t)) ||
         (request->cell->save_features && put_features(evaluator, t.writer)) || bl_run_writer_save(t.writer, path))
         goto done;
@@ -212,6 +265,9 @@ done:
 int bl_run_file_restore(const char *path, const bl_run_reader *reader, bl_model *model, bl_progress *progress) {
     transfer t = {.model = model, .reader = reader, .file = path};
     if (!bl_run_has(reader, "/weights")) return bl_fail("%s holds no weights (save: {weights: none}); nothing can be evaluated from it", path);
-    if (get_progress(progress, reader)) return BL_FAILED;
+    char *status = NULL;
+    if (get_progress(progress, reader) || bl_run_get_text(reader, "/manifest/status", &status)) return BL_FAILED;
+    progress->stopped = strcmp(status, "complete") != 0;
+    bl_free(status);
     return each_segment(model, get_segment, &t);
 }

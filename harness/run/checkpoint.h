@@ -6,6 +6,7 @@
 #ifndef BL_RUN_CHECKPOINT_H
 #define BL_RUN_CHECKPOINT_H
 
+#include "run/collapse.h" // bl_collapse
 #include "run/evaluate.h" // bl_evaluator
 #include "run/history.h"  // bl_history
 #include "run/identity.h" // bl_identity
@@ -14,14 +15,21 @@ typedef struct bl_progress { // where a run stands
     int64_t step;            // finished updates
     double seconds;          // spent training so far, over all sessions
     bool mixed;              // parts of the run were made by different machines or thread counts
+    bool stopped;            // training ended before its time: collapsed
+    int epoch;               // epochs that are finished: trained and evaluated
+    double epoch_loss;       // sum of the losses of the epoch in progress: what a plateau on "loss" looks at
+    bl_plateau plateau;
 } bl_progress;
 
 BL_CHECK int bl_checkpoint_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_model *model,
-                                 const bl_progress *progress, const bl_history *history);
+                                 const bl_progress *progress, const bl_collapse *collapse, const bl_history *history);
 
-// *found is false where there is none. A damaged checkpoint is an error: it says so and what to do.
+// `collapse` (NULL: nothing is diagnosed) keeps its open window there. *found is false where there is none. A damaged checkpoint is an error: it says so and what to do.
 BL_CHECK int bl_checkpoint_read(const char *path, const bl_identity *identity, const bl_run_request *request, bl_model *model,
-                                bl_progress *progress, bl_history *history, bool *found);
+                                bl_progress *progress, bl_collapse *collapse, bl_history *history, bool *found);
+
+// The end of training that a run file tells of, from its file alone.
+BL_CHECK int bl_run_file_epoch(const bl_run_reader *reader, const bl_cell *cell, int *epoch);
 
 // The final run file: manifest, history, weights by torchvision's names, features where the cell saves them, timing.
 BL_CHECK int bl_run_file_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_evaluator *evaluator,

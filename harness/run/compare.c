@@ -5,6 +5,7 @@
 #include "backends/isolate.h" // bl_isolate_compare
 #include "base/random.h"      // bl_random_stream
 #include "graph/op.h"         // bl_op_rules
+#include "run/model.h"        // bl_model_build_step
 
 // What the host writes before a step: an ordinary moment of training.
 static const struct {
@@ -20,15 +21,15 @@ typedef struct side { // one backend with its store
 typedef struct comparison {
     const bl_comparison *asked;
     bl_layout *layout;
-    bl_step_graph byol;
+    bl_step_graph step;
     side right, judged;
-    double *images;
+    double *images, *labels; // labels: NULL where the step has none
 } comparison;
 
 static int open_side(side *s, const comparison *c, const char *name) {
     if (bl_backend_open(&s->backend, name, &c->asked->machine)) return BL_FAILED;
     if (bl_store_create(s->backend, c->layout, &s->store)) return BL_FAILED;
-    if (bl_store_initialize(s->store, c->asked->seed, c->asked->model->method.target_init == BL_TARGET_COPY)) return BL_FAILED;
+    if (bl_store_initialize(s->store, c->asked->seed, c->asked->cell->model.method.target_init == BL_TARGET_COPY)) return BL_FAILED;
     for (size_t i = 0; i < sizeof scalars / sizeof *scalars; i++)
         if (bl_store_scalar(s->store, scalars[i].scalar, scalars[i].value)) return BL_FAILED;
     return BL_OK;
@@ -43,21 +44,31 @@ static double *draw_images(const bl_tensor *images, uint64_t seed) {
     return values;
 }
 
+// Class numbers in turn; every fourth row has none.
+static double *draw_labels(const bl_step_graph *step) {
+    const int64_t count = bl_shape_count(&step->labels->shape), classes = step->logits->shape.dims[1];
+    double *values = bl_alloc((size_t)count * sizeof *values);
+    for (int64_t i = 0; values && i < count; i++) values[i] = i % 4 == 3 ? -1 : (double)(i % classes);
+    return values;
+}
+
 static int begin(comparison *c) {
     if (bl_layout_create(&c->layout)) return BL_FAILED;
-    if (bl_byol_build(&c->byol, c->layout, c->asked->model, c->asked->batch)) return BL_FAILED;
+    if (bl_model_build_step(&c->step, c->layout, c->asked->cell)) return BL_FAILED;
     if (open_side(&c->right, c, c->asked->right) || open_side(&c->judged, c, c->asked->judged)) return BL_FAILED;
-    c->images = draw_images(c->byol.images, c->asked->seed);
-    return c->images ? BL_OK : BL_FAILED;
+    c->images = draw_images(c->step.images, c->asked->seed);
+    if (c->step.labels) c->labels = draw_labels(&c->step);
+    return c->images && (c->labels || !c->step.labels) ? BL_OK : BL_FAILED;
 }
 
 static void end(comparison *c) {
     bl_free(c->images);
+    bl_free(c->labels);
     bl_store_free(c->right.store);
     bl_store_free(c->judged.store);
     bl_backend_close(c->right.backend);
     bl_backend_close(c->judged.backend);
-    bl_graph_free(c->byol.graph);
+    bl_graph_free(c->step.graph);
     bl_layout_free(c->layout);
 }
 
@@ -106,17 +117,18 @@ static void print_isolated(const isolated *all, bl_text *table) {
 }
 
 static int compare_isolated(comparison *c, bl_text *table, bool *pass) {
-    const bl_graph *graph = c->byol.graph;
+    const bl_graph *graph = c->step.graph;
     double **values = bl_alloc((size_t)graph->tensor_count * sizeof *values);
     if (!values) return BL_FAILED;
-    values[c->byol.images->id] = c->images;
+    values[c->step.images->id] = c->images;
+    if (c->step.labels) values[c->step.labels->id] = c->labels;
     isolated all = {.pass = true};
     const int status = bl_isolate_compare(c->right.backend, c->judged.backend, c->right.store, graph, values, note, &all);
     if (!status) print_isolated(&all, table);
     *pass = all.pass;
     bl_text_free(&all.failures);
     for (int i = 0; i < graph->tensor_count; i++)
-        if (values[i] != c->images) bl_free(values[i]);
+        if (values[i] != c->images && values[i] != c->labels) bl_free(values[i]);
     bl_free(values);
     return status;
 }
@@ -150,9 +162,10 @@ static int print_chained(const bl_graph *graph, const bl_plan *right, const bl_p
 
 static int run_freely(const comparison *c, const side *s, bl_plan **plan) {
     const bl_compile_options options = {.accumulate = 1, .observe_all = true};
-    if (bl_plan_compile(s->store, c->byol.graph, &options, plan)) return BL_FAILED;
-    if (bl_plan_write(*plan, c->byol.images, c->images)) return BL_FAILED;
-    return bl_plan_step(*plan, 0, BL_PHASE_MICRO | BL_PHASE_UPDATE);
+    if (bl_plan_compile(s->store, c->step.graph, &options, plan)) return BL_FAILED;
+    if (bl_plan_write(*plan, c->step.images, c->images)) return BL_FAILED;
+    if (c->labels && bl_plan_write(*plan, c->step.labels, c->labels)) return BL_FAILED;
+    return bl_plan_step(*plan, 0, BL_PHASE_BEGIN | BL_PHASE_MICRO | BL_PHASE_UPDATE);
 }
 
 static int compare_chained(comparison *c, bl_text *table, bool *pass) {
@@ -160,7 +173,7 @@ static int compare_chained(comparison *c, bl_text *table, bool *pass) {
     *pass = true;
     int status = BL_FAILED;
     if (!run_freely(c, &c->right, &right) && !run_freely(c, &c->judged, &judged))
-        status = print_chained(c->byol.graph, right, judged, table, pass);
+        status = print_chained(c->step.graph, right, judged, table, pass);
     bl_plan_free(right);
     bl_plan_free(judged);
     return status;

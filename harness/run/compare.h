@@ -16,8 +16,7 @@ typedef enum bl_compare_mode {
 } bl_compare_mode;
 
 typedef struct bl_comparison {
-    const bl_model_options *model;
-    int64_t batch;             // images; small is enough
+    const bl_cell *cell;       // whose training step is compared; its batch counts: small is enough
     uint64_t seed;             // of weights and images
     const char *right, *judged; // names of backends; `reference` is the natural `right`
     bl_backend_options machine;

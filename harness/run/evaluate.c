@@ -1,11 +1,17 @@
 #include "run/evaluate.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "datasets/loader.h" // bl_loader
-#include "run/knn.h"         // bl_knn_accuracy
+#include "run/protocol.h"    // bl_protocol
+
+static const bl_protocol *const protocols[] = {
+        [BL_PROTOCOL_KNN] = &bl_protocol_knn,     [BL_PROTOCOL_LINEAR] = &bl_protocol_linear,     [BL_PROTOCOL_FINETUNE] = &bl_protocol_finetune,
+        [BL_PROTOCOL_PROBE] = &bl_protocol_probe, [BL_PROTOCOL_ACCURACY] = &bl_protocol_accuracy,
+};
 
 static int64_t rows_of(const bl_evaluator *e, bl_split split, int64_t rows) {
     const int64_t count = bl_dataset_count(e->dataset, split);
@@ -76,75 +82,81 @@ done:
     return status;
 }
 
-// Pixel rows are measured once, before training: nothing that trains can change them.
-static bool is_due(const bl_evaluation *row, int epoch, int last) {
-    return row->raw_pixels ? epoch == 0 : bl_epochs_hit(&row->at, epoch, last);
-}
+// ---- what protocols share ----
 
-bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history) {
-    for (int i = 0; i < cell->evaluation_count; i++) {
-        const bl_evaluation *row = &cell->evaluations[i];
-        if (is_due(row, epoch, cell->train.epochs) && !bl_history_find(history, row->row, row->id, epoch)) return false;
-    }
-    return true;
-}
-
-// Features of the splits, extracted at most once an epoch.
-typedef struct cache {
+struct bl_feature_cache { // made at most once an evaluation
+    const bl_evaluator *evaluator;
     float *values[2][BL_SPLITS]; // encoder, pixels
     uint8_t *labels[BL_SPLITS];
-} cache;
+};
 
-static int features_of(const bl_evaluator *e, cache *held, bl_split split, bool pixels, int64_t rows, bl_features *out) {
-    const int64_t count = bl_dataset_count(e->dataset, split);
+int bl_cached_labels(bl_feature_cache *cache, bl_split split, const uint8_t **labels, int64_t *count) {
+    const bl_dataset *dataset = cache->evaluator->dataset;
+    *count = bl_dataset_count(dataset, split);
+    if (!cache->labels[split]) {
+        if (!(cache->labels[split] = bl_alloc((size_t)*count))) return BL_FAILED;
+        for (int64_t i = 0; i < *count; i++) cache->labels[split][i] = (uint8_t)bl_dataset_label(dataset, split, i);
+    }
+    *labels = cache->labels[split];
+    return BL_OK;
+}
+
+int bl_cached_features(bl_feature_cache *cache, bl_split split, bool pixels, int64_t rows, bl_features *out) {
+    const bl_evaluator *e = cache->evaluator;
     const int side = bl_recipe_size(&e->cell->evaluation_view, bl_dataset_size(e->dataset));
     const int width = pixels ? side * side * 3 : (int)e->model->features.features->shape.dims[1];
-    if (!held->labels[split]) {
-        if (!(held->labels[split] = bl_alloc((size_t)count))) return BL_FAILED;
-        for (int64_t i = 0; i < count; i++) held->labels[split][i] = (uint8_t)bl_dataset_label(e->dataset, split, i);
-    }
-    float **values = &held->values[pixels][split];
+    const uint8_t *labels;
+    int64_t count;
+    if (bl_cached_labels(cache, split, &labels, &count)) return BL_FAILED;
+    float **values = &cache->values[pixels][split];
     if (!*values && pixels) {
         if (!(*values = bl_alloc((size_t)(count * width) * sizeof **values)) || extract_pixels(e, split, count, *values)) return BL_FAILED;
     } else if (!*values && bl_extract_features(e, split, 0, values)) {
         return BL_FAILED;
     }
-    *out = (bl_features){*values, held->labels[split], rows_of(e, split, rows), width, bl_dataset_classes(e->dataset)};
+    *out = (bl_features){*values, labels, rows_of(e, split, rows), width, bl_dataset_classes(e->dataset)};
     return BL_OK;
 }
 
-static int measure(const bl_evaluator *e, const bl_evaluation *row, cache *held, double *value) {
-    bl_features queries, bank;
-    double accuracy;
-    if (features_of(e, held, row->split, row->raw_pixels, row->rows, &queries)) return BL_FAILED;
-    if (row->protocol == BL_KNN_CROSS_VALIDATION) {
-        if (bl_knn_cross_validation(&queries, row->k, row->temperature, row->folds, e->pool, &accuracy)) return BL_FAILED;
-    } else if (features_of(e, held, BL_TRAIN, row->raw_pixels, 0, &bank) ||
-               bl_knn_accuracy(&bank, &queries, row->k, row->temperature, e->pool, &accuracy)) {
-        return BL_FAILED;
+static void free_cache(bl_feature_cache *cache) {
+    for (int split = 0; split < BL_SPLITS; split++) {
+        bl_free(cache->values[0][split]);
+        bl_free(cache->values[1][split]);
+        bl_free(cache->labels[split]);
     }
-    *value = 100 * accuracy;
-    return BL_OK;
 }
 
-int bl_evaluate(const bl_evaluator *e, int epoch, bl_history *history) {
-    cache held = {0};
+// ---- the rows ----
+
+// Pixel rows are measured once, before training: nothing that trains can change them. Fine-tuning follows training.
+static bool is_due(const bl_evaluation *row, int epoch, int last) {
+    if (row->kind == BL_PROTOCOL_KNN && row->knn.raw_pixels) return epoch == 0;
+    if (row->kind == BL_PROTOCOL_FINETUNE) return epoch == last;
+    return bl_epochs_hit(&row->at, epoch, last);
+}
+
+bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history) {
+    for (int i = 0; i < cell->evaluation_count; i++) {
+        const bl_evaluation *row = &cell->evaluations[i];
+        if (is_due(row, epoch, epoch) && !bl_history_find(history, row->row, row->id, epoch)) return false;
+    }
+    return true;
+}
+
+int bl_evaluate(const bl_evaluator *e, int epoch, bool is_last, bl_history *history) {
+    bl_feature_cache cache = {.evaluator = e};
     int status = BL_FAILED;
     for (int i = 0; i < e->cell->evaluation_count; i++) {
         const bl_evaluation *row = &e->cell->evaluations[i];
-        if (!is_due(row, epoch, e->cell->train.epochs) || bl_history_find(history, row->row, row->id, epoch)) continue;
-        bl_measurement measurement = {.epoch = epoch};
+        if (!is_due(row, epoch, is_last ? epoch : INT_MAX) || bl_history_find(history, row->row, row->id, epoch)) continue;
+        bl_measurement measurement = {.epoch = epoch, .chosen = NAN, .validation = NAN};
         snprintf(measurement.row, sizeof measurement.row, "%s", row->row);
         snprintf(measurement.id, sizeof measurement.id, "%s", row->id);
-        if (measure(e, row, &held, &measurement.value) || bl_history_add_measurement(history, &measurement)) goto done;
-        if (e->measured) e->measured(e->context, &measurement);
+        if (protocols[row->kind]->measure(e, &cache, row, &measurement) || bl_history_add_measurement(history, &measurement)) goto done;
+        if (e->measured && e->measured(e->context, row, &measurement)) goto done;
     }
     status = BL_OK;
 done:
-    for (int split = 0; split < BL_SPLITS; split++) {
-        bl_free(held.values[0][split]);
-        bl_free(held.values[1][split]);
-        bl_free(held.labels[split]);
-    }
+    free_cache(&cache);
     return status;
 }

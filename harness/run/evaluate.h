@@ -15,14 +15,15 @@ typedef struct bl_evaluator { // borrowed by the functions below
     bl_pool *pool;             // for the neighbours
     int loader_threads;
     uint64_t seed;             // the run's
-    int (*measured)(void *context, const bl_measurement *measurement); // after each row; may be NULL; failing ends the evaluation
+    // After each row; may be NULL; where it fails the evaluation ends.
+    int (*measured)(void *context, const bl_evaluation *row, const bl_measurement *measurement);
     void *context;
 } bl_evaluator;
 
-// Every row due after `epoch` finished epochs that the history lacks is measured and added to it.
-BL_CHECK int bl_evaluate(const bl_evaluator *evaluator, int epoch, bl_history *history);
+// Every row due after `epoch` finished epochs that the history lacks is measured and added to it. Every row is due at the last.
+BL_CHECK int bl_evaluate(const bl_evaluator *evaluator, int epoch, bool is_last, bl_history *history);
 
-// Whether the history holds every row due at `epoch`.
+// Whether the history holds every row due at `epoch`, where training ended.
 bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history);
 
 // Features of the first `rows` images of a split (0: all): rows x width floats, bl_free'd by the caller. Always f32.

@@ -3,17 +3,44 @@
 #include <math.h>
 #include <string.h>
 
+#include "run/cell.h" // bl_cell_classes
+
+bl_classifier_options bl_model_classifier(const bl_cell *cell) {
+    const bl_model_options *model = &cell->model;
+    return (bl_classifier_options){.encoder = model->encoder,
+                                   .optimizer = model->optimizer,
+                                   .image_size = model->image_size,
+                                   .precision = model->precision,
+                                   .classes = bl_cell_classes(cell),
+                                   .hidden = cell->head_hidden,
+                                   .head_lr_scale = cell->head_lr_scale};
+}
+
+int bl_model_build_step(bl_step_graph *step, bl_layout *layout, const bl_cell *cell) {
+    const bl_classifier_options classifier = bl_model_classifier(cell);
+    if (cell->task == BL_TASK_SUPERVISED) return bl_classifier_build(step, layout, &classifier, cell->train.batch);
+    return bl_byol_build(step, layout, &cell->model, cell->train.batch);
+}
+
+static int compile_training(bl_model *model, const bl_cell *cell) {
+    const bl_step_graph *step = &model->step;
+    bl_tensor *const read[] = {step->loss, step->std, step->projection, step->prediction};
+    bl_tensor *observe[4];
+    int count = 0;
+    for (int i = 0; i < (cell->train.collapse_every ? 4 : 2); i++)
+        if (read[i]) observe[count++] = read[i];
+    const bl_compile_options options = {.accumulate = cell->train.accumulate, .observe = observe, .observe_count = count};
+    return bl_plan_compile(model->store, step->graph, &options, &model->training);
+}
+
 int bl_model_create(bl_model *model, bl_backend *backend, const bl_cell *cell, uint64_t seed) {
     *model = (bl_model){.backend = backend};
     const bl_compile_options extraction = {.accumulate = 1, .observe = &model->features.features, .observe_count = 1};
-    if (bl_layout_create(&model->layout) || bl_byol_build(&model->step, model->layout, &cell->model, cell->train.batch) ||
-        bl_features_build(&model->features, model->layout, &cell->model, BL_FEATURE_ROWS) ||
+    if (bl_layout_create(&model->layout) || bl_model_build_step(&model->step, model->layout, cell) ||
+        bl_features_build(&model->features, model->layout, &cell->model.encoder, cell->model.image_size, BL_FEATURE_ROWS) ||
         bl_store_create(backend, model->layout, &model->store) ||
-        bl_store_initialize(model->store, seed, cell->model.method.target_init == BL_TARGET_COPY))
+        bl_store_initialize(model->store, seed, cell->model.method.target_init == BL_TARGET_COPY) || compile_training(model, cell))
         goto failed;
-    bl_tensor *observe[] = {model->step.loss, model->step.std};
-    const bl_compile_options training = {.accumulate = cell->train.accumulate, .observe = observe, .observe_count = 2};
-    if (bl_plan_compile(model->store, model->step.graph, &training, &model->training)) goto failed;
     if (cell->evaluation_count && bl_plan_compile(model->store, model->features.graph, &extraction, &model->extraction)) goto failed;
     return BL_OK;
 failed:
@@ -37,22 +64,28 @@ static bool is_finite(const double *values, int64_t count) {
     return true;
 }
 
-int bl_model_first_bad(bl_model *model, const float *images, const char **name) {
+static int copy_slot(const bl_model *model, int slot, bl_plan *plan, const bl_tensor *input) {
+    float *from, *to;
+    if (!input) return BL_OK;
+    if (bl_plan_slot(model->training, slot, input, &from) || bl_plan_slot(plan, 0, input, &to)) return BL_FAILED;
+    memcpy(to, from, (size_t)bl_shape_count(&input->shape) * sizeof *to);
+    return BL_OK;
+}
+
+int bl_model_first_bad(bl_model *model, int slot, const char **name) {
     const bl_graph *graph = model->step.graph;
     const bl_compile_options options = {.accumulate = 1, .observe_all = true};
     bl_plan *plan = NULL;
     double *values = NULL;
-    float *host;
     int64_t largest = 0;
     int status = BL_FAILED;
     *name = NULL;
     for (int i = 0; i < graph->tensor_count; i++)
         if (bl_shape_count(&graph->tensors[i]->shape) > largest) largest = bl_shape_count(&graph->tensors[i]->shape);
     if (!(values = bl_alloc((size_t)largest * sizeof *values)) || bl_plan_compile(model->store, graph, &options, &plan) ||
-        bl_plan_slot(plan, 0, model->step.images, &host))
+        copy_slot(model, slot, plan, model->step.images) || copy_slot(model, slot, plan, model->step.labels) ||
+        bl_plan_step(plan, 0, BL_PHASE_MICRO))
         goto done;
-    memcpy(host, images, (size_t)bl_shape_count(&model->step.images->shape) * sizeof *host);
-    if (bl_plan_step(plan, 0, BL_PHASE_MICRO)) goto done;
     for (int i = 0; i < graph->node_count && !*name; i++)
         for (int k = 0; k < graph->nodes[i]->output_count && !*name; k++) {
             const bl_tensor *tensor = graph->nodes[i]->outputs[k];

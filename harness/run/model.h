@@ -17,13 +17,18 @@ typedef struct bl_model { // start from {0}; owns everything it points to but th
     bl_plan *training, *extraction;
 } bl_model;
 
+// The cell's training step: BYOL's, or a classifier's where the cell is supervised.
+BL_CHECK int bl_model_build_step(bl_step_graph *step, bl_layout *layout, const bl_cell *cell);
+// The classifier that a supervised cell trains.
+bl_classifier_options bl_model_classifier(const bl_cell *cell);
+
 // Builds the graphs, makes the store, fills it with the initial weights of `seed`, compiles. The extraction plan is compiled only
 // where the cell evaluates.
 BL_CHECK int bl_model_create(bl_model *model, bl_backend *backend, const bl_cell *cell, uint64_t seed);
 void bl_model_free(bl_model *model);
 
-// Names the first tensor, in the order of the graph, with a value that is not finite when the micro phase of `images` (what the
-// slot of the failing step held) runs again with everything observed.
-BL_CHECK int bl_model_first_bad(bl_model *model, const float *images, const char **name);
+// Names the first tensor, in the order of the graph, with a value that is not finite when the micro phase of what the training
+// plan's `slot` held runs again with everything observed.
+BL_CHECK int bl_model_first_bad(bl_model *model, int slot, const char **name);
 
 #endif

@@ -5,10 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"        // bl_lock_try, bl_seconds
-#include "datasets/loader.h"  // bl_loader
-#include "run/checkpoint.h"   // bl_checkpoint_write
-#include "run/evaluate.h"     // bl_evaluate
+#include "base/file.h"      // bl_lock_try, bl_seconds
+#include "run/checkpoint.h" // bl_checkpoint_write
+#include "run/evaluate.h"   // bl_evaluate
+#include "run/labels.h"     // bl_labels_choose
+#include "run/loop.h"       // bl_loop
 
 typedef struct trainer { // one run in progress
     const bl_run_request *request;
@@ -22,12 +23,14 @@ typedef struct trainer { // one run in progress
     bl_identity identity;
     bl_history history;
     bl_progress progress;
-    bl_loader *loader;
-    uint32_t *order[2];      // of an even and an odd epoch: the prefetch may stand in the next one
-    int64_t order_epoch[2];  // which epoch each holds; -1: none
-    int64_t micros_submitted, micros_done;
+    bl_labelled labelled;      // what a supervised run learns from; empty: all of train
+    bl_view_feed *feed;
+    bl_loop *loop;
+    bl_collapse *collapse;     // NULL: nothing is diagnosed
+    double *projection, *prediction;
+    bool is_trained;           // the run file holds it already: evaluations are added
     int64_t steps_per_epoch, steps;
-    double speed;            // images a second, smoothed
+    double speed;              // images a second, smoothed
     int64_t resumed_from;
 } trainer;
 
@@ -51,113 +54,72 @@ static void emit(trainer *t, bl_event event) {
     if (t->request->sink.event) t->request->sink.event(t->request->sink.context, &event);
 }
 
-static void on_measured(void *context, const bl_measurement *measurement) {
-    emit(context, (bl_event){.kind = BL_EVENT_EVALUATION, .epoch = measurement->epoch, .measurement = measurement});
+static bl_verdict verdict_of(const trainer *t) {
+    return t->history.collapse_count ? t->history.collapse[t->history.collapse_count - 1].verdict : BL_UNDETERMINED;
 }
 
-// ---- batches ----
-
-static const uint32_t *epoch_order(trainer *t, int64_t epoch) {
-    const int parity = (int)(epoch % 2);
-    if (t->order_epoch[parity] != epoch) {
-        bl_epoch_order(t->request->seed, (uint32_t)epoch, t->cell->train.shuffle, t->order[parity],
-                       (uint32_t)bl_dataset_count(t->dataset, BL_TRAIN));
-        t->order_epoch[parity] = epoch;
-    }
-    return t->order[parity];
+static int write_checkpoint(trainer *t, const char *path) {
+    return bl_checkpoint_write(path, &t->identity, t->request, &t->model, &t->progress, t->collapse, &t->history);
 }
 
-// Lends the next free slot to the loader. Batches count on over epochs; what is left of an epoch after its last whole step is dropped.
-static int submit_micro(trainer *t) {
-    const bl_train_options *train = &t->cell->train;
-    const int64_t micro = t->micros_submitted, a_epoch = t->steps_per_epoch * train->accumulate;
-    const int64_t epoch = micro / a_epoch, first = micro % a_epoch * train->batch;
-    const int slot = (int)(micro % BL_STAGING_SLOTS);
-    float *host;
-    if (bl_plan_slot(t->model.training, slot, t->model.step.images, &host) ||
-        bl_loader_submit(t->loader, slot, epoch_order(t, epoch) + first, train->batch, (uint32_t)epoch, host))
-        return BL_FAILED;
-    t->micros_submitted++;
-    return BL_OK;
-}
-
-static int keep_ahead(trainer *t) {
-    const int64_t end = t->steps * t->cell->train.accumulate;
-    while (t->micros_submitted < end && t->micros_submitted < t->micros_done + BL_STAGING_SLOTS)
-        if (submit_micro(t)) return BL_FAILED;
-    return BL_OK;
+// A row that took minutes is kept as soon as it is there.
+static int on_measured(void *context, const bl_evaluation *row, const bl_measurement *measurement) {
+    trainer *t = context;
+    emit(t, (bl_event){.kind = BL_EVENT_EVALUATION, .epoch = measurement->epoch, .measurement = measurement, .verdict = verdict_of(t)});
+    if (row->kind != BL_PROTOCOL_LINEAR && row->kind != BL_PROTOCOL_FINETUNE) return BL_OK;
+    if (t->is_trained) return bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history);
+    return write_checkpoint(t, t->checkpoint_path);
 }
 
 // ---- one step ----
 
 static int refuse_not_finite(trainer *t, int slot) {
-    float *host;
     const char *name;
-    if (bl_plan_slot(t->model.training, slot, t->model.step.images, &host) || bl_model_first_bad(&t->model, host, &name)) return BL_FAILED;
+    if (bl_model_first_bad(&t->model, slot, &name)) return BL_FAILED;
     return bl_fail("%s: step %" PRId64 " is not finite, first in '%s'; no update was made. A lower learning rate or a warm-up is the "
                    "usual remedy",
                    t->path, t->progress.step, name ? name : "the gradients");
 }
 
-static int read_scalar(const bl_plan *plan, const bl_tensor *tensor, double *value) {
-    return bl_plan_read(plan, tensor, value);
-}
-
-static int set_scalars(trainer *t, bl_step_row *row) {
-    const bl_train_options *train = &t->cell->train;
-    const int64_t warmup = (int64_t)llround(train->warmup_epochs * (double)t->steps_per_epoch);
-    row->learning_rate = bl_learning_rate(train->schedule, train->learning_rate, t->progress.step, t->steps, warmup);
-    row->tau = bl_tau(train->tau_schedule, train->tau, t->progress.step, t->steps);
-    if (bl_store_scalar(t->model.store, BL_SCALAR_STEP, (double)(t->progress.step + 1)) ||
-        bl_store_scalar(t->model.store, BL_SCALAR_LEARNING_RATE, row->learning_rate))
-        return BL_FAILED;
-    return bl_store_scalar(t->model.store, BL_SCALAR_TAU, row->tau);
-}
-
 static int log_step(trainer *t, bl_step_row *row) {
-    row->step = t->progress.step;
-    row->epoch = (double)t->progress.step / (double)t->steps_per_epoch;
     const double first = t->history.step_count ? t->history.steps[0].std : row->std;
     row->std_ratio = first > 0 ? row->std / first : 0;
     if (row->step % t->cell->train.log_every && row->step != t->steps - 1) return BL_OK;
     return bl_history_add_step(&t->history, row);
 }
 
+// The projections of the step that was just made.
+static int diagnose(trainer *t, const bl_step_row *row) {
+    bl_collapse_row seen;
+    bool complete;
+    if (!t->collapse || !bl_collapse_wants(t->collapse, row->step)) return BL_OK;
+    if (bl_plan_read(t->model.training, t->model.step.projection, t->projection) ||
+        bl_plan_read(t->model.training, t->model.step.prediction, t->prediction) ||
+        bl_collapse_observe(t->collapse, row->step, t->projection, t->prediction, &complete, &seen))
+        return BL_FAILED;
+    if (!complete) return BL_OK;
+    const double first = t->history.collapse_count ? t->history.collapse[0].std : seen.std;
+    seen.epoch = row->epoch;
+    seen.loss = row->loss;
+    seen.std_ratio = first > 0 ? seen.std / first : 0;
+    if (bl_history_add_collapse(&t->history, &seen)) return BL_FAILED;
+    t->history.collapse[t->history.collapse_count - 1].verdict = bl_collapse_judge(t->history.collapse, t->history.collapse_count);
+    return BL_OK;
+}
+
 // `row` describes the network before the update: its first one is the untrained network.
 static int step(trainer *t, bl_step_row *row) {
-    const int accumulate = t->cell->train.accumulate;
-    double finite, loss = 0, std = 0;
-    int slot = 0;
-    if (set_scalars(t, row)) return BL_FAILED;
-    for (int micro = 0; micro < accumulate; micro++) {
-        double part_loss, part_std;
-        slot = (int)(t->micros_done % BL_STAGING_SLOTS);
-        const unsigned phases = BL_PHASE_MICRO | (micro == accumulate - 1 ? BL_PHASE_UPDATE : 0);
-        if (keep_ahead(t) || bl_loader_wait(t->loader, slot) || bl_plan_step(t->model.training, slot, phases) ||
-            read_scalar(t->model.training, t->model.step.loss, &part_loss) || read_scalar(t->model.training, t->model.step.std, &part_std))
-            return BL_FAILED;
-        loss += part_loss / accumulate;
-        std += part_std / accumulate;
-        t->micros_done++;
-    }
-    if (bl_store_read(t->model.store, (bl_place){BL_SCALAR_NETWORK, BL_PARAMETERS, BL_SCALAR_FINITE}, &finite)) return BL_FAILED;
-    if (finite != 1 || !isfinite(loss)) return refuse_not_finite(t, slot);
-    row->loss = loss;
-    row->std = std;
-    if (log_step(t, row)) return BL_FAILED;
+    int bad_slot;
+    if (bl_loop_step(t->loop, row, &bad_slot)) return bad_slot < 0 ? BL_FAILED : refuse_not_finite(t, bad_slot);
+    if (log_step(t, row) || diagnose(t, row)) return BL_FAILED;
+    t->progress.epoch_loss += row->loss;
     t->progress.step++;
     return BL_OK;
 }
 
 // ---- the run ----
 
-static int write_checkpoint(trainer *t, const char *path) {
-    return bl_checkpoint_write(path, &t->identity, t->request, &t->model, &t->progress, &t->history);
-}
-
-static int finish_epoch(trainer *t) {
-    const int epoch = (int)(t->progress.step / t->steps_per_epoch);
-    if (bl_evaluate(&t->evaluator, epoch, &t->history)) return BL_FAILED;
+static int keep_epoch(trainer *t, int epoch) {
     for (int i = 0; i < t->cell->save_checkpoint_count; i++)
         if (t->cell->save_checkpoints[i] == epoch) {
             bl_text path = {0};
@@ -166,82 +128,172 @@ static int finish_epoch(trainer *t) {
             bl_text_free(&path);
             if (status) return BL_FAILED;
         }
-    emit(t, (bl_event){.kind = BL_EVENT_EPOCH, .epoch = epoch});
     return BL_OK;
+}
+
+// Shows the plateau what it watches: an evaluation row of this epoch, or the epoch's mean loss.
+static void watch_plateau(trainer *t, int epoch) {
+    const bl_train_options *train = &t->cell->train;
+    const bool higher = strcmp(train->plateau_row, "loss") != 0;
+    double value = t->progress.epoch_loss / (double)t->steps_per_epoch;
+    t->progress.epoch_loss = 0;
+    if (train->schedule.kind != BL_SCHEDULE_PLATEAU) return;
+    if (higher) {
+        const bl_measurement *measured = NULL;
+        for (int i = 0; i < t->cell->evaluation_count; i++)
+            if (!strcmp(t->cell->evaluations[i].row, train->plateau_row))
+                measured = bl_history_find(&t->history, train->plateau_row, t->cell->evaluations[i].id, epoch);
+        if (!measured) return; // not every epoch is evaluated
+        value = measured->value;
+    }
+    bl_plateau_observe(&t->progress.plateau, &train->schedule, higher, value);
+    bl_loop_scale(t->loop, t->progress.plateau.scale);
+}
+
+static int finish_epoch(trainer *t) {
+    const int epoch = (int)(t->progress.step / t->steps_per_epoch);
+    if (bl_evaluate(&t->evaluator, epoch, false, &t->history)) return BL_FAILED;
+    watch_plateau(t, epoch);
+    t->progress.epoch = epoch;
+    if (keep_epoch(t, epoch)) return BL_FAILED;
+    emit(t, (bl_event){.kind = BL_EVENT_EPOCH, .epoch = epoch, .verdict = verdict_of(t)});
+    return BL_OK;
+}
+
+// Where a run begins or continues: the untrained network is evaluated, or an epoch whose evaluation was interrupted ends.
+static int begin(trainer *t) {
+    if (t->progress.step == t->steps || t->progress.step % t->steps_per_epoch) return BL_OK;
+    const int epoch = (int)(t->progress.step / t->steps_per_epoch);
+    if (epoch > t->progress.epoch) return finish_epoch(t);
+    return bl_evaluate(&t->evaluator, epoch, false, &t->history);
 }
 
 static int train(trainer *t) {
     const int64_t stop = t->request->stop_after && t->request->stop_after < t->steps ? t->request->stop_after : t->steps;
     const int images = t->cell->train.batch * t->cell->train.accumulate;
-    if (t->progress.step % t->steps_per_epoch == 0 && bl_evaluate(&t->evaluator, (int)(t->progress.step / t->steps_per_epoch), &t->history))
-        return BL_FAILED;
-    while (t->progress.step < stop) {
+    if (begin(t)) return BL_FAILED;
+    while (t->progress.step < stop && !t->progress.stopped) {
         bl_step_row row = {0};
         const double start = bl_seconds();
         if (step(t, &row)) return BL_FAILED;
         const double seconds = bl_seconds() - start, speed = images / seconds;
         t->progress.seconds += seconds;
         t->speed = t->speed > 0 ? 0.95 * t->speed + 0.05 * speed : speed;
-        emit(t, (bl_event){.kind = BL_EVENT_STEP, .epoch = (int)((t->progress.step - 1) / t->steps_per_epoch) + 1, .scalars = &row});
-        if (t->progress.step % t->steps_per_epoch == 0 && finish_epoch(t)) return BL_FAILED;
+        emit(t, (bl_event){.kind = BL_EVENT_STEP, .epoch = (int)((t->progress.step - 1) / t->steps_per_epoch) + 1, .scalars = &row,
+                           .verdict = verdict_of(t)});
+        t->progress.stopped = t->cell->train.stop_when_collapsed && verdict_of(t) == BL_COLLAPSED;
+        if (t->progress.step < t->steps && t->progress.step % t->steps_per_epoch == 0 && finish_epoch(t)) return BL_FAILED;
         if (t->progress.step % t->cell->train.checkpoint_every == 0 && t->progress.step < t->steps && write_checkpoint(t, t->checkpoint_path))
             return BL_FAILED;
     }
     return BL_OK;
 }
 
+// Training is over, at its end or before its time: what is measured last.
+static int finish(trainer *t) {
+    if (t->progress.stopped) emit(t, (bl_event){.kind = BL_EVENT_COLLAPSED, .verdict = verdict_of(t)});
+    t->progress.epoch = t->progress.stopped ? (int)(t->progress.step / t->steps_per_epoch) : t->cell->train.epochs;
+    if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history) || keep_epoch(t, t->progress.epoch)) return BL_FAILED;
+    emit(t, (bl_event){.kind = BL_EVENT_EPOCH, .epoch = t->progress.epoch, .verdict = verdict_of(t)});
+    if (bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history)) return BL_FAILED;
+    unlink(t->checkpoint_path); // the run file holds all that is worth keeping
+    emit(t, (bl_event){.kind = BL_EVENT_END, .epoch = t->progress.epoch, .verdict = verdict_of(t)});
+    return BL_OK;
+}
+
 static int prepare_batches(trainer *t) {
-    const int64_t count = bl_dataset_count(t->dataset, BL_TRAIN);
-    for (int i = 0; i < 2; i++) {
-        t->order_epoch[i] = -1;
-        if (!(t->order[i] = bl_alloc((size_t)count * sizeof **t->order))) return BL_FAILED;
-    }
-    t->micros_submitted = t->micros_done = t->progress.step * t->cell->train.accumulate;
-    return bl_loader_create(&t->loader, t->dataset, BL_TRAIN, t->cell->views, BL_VIEWS, t->request->seed,
-                            t->request->experiment->machine.loader_threads, BL_STAGING_SLOTS);
+    const bl_train_options *train = &t->cell->train;
+    const int views = t->cell->task == BL_TASK_BYOL ? BL_VIEWS : 1;
+    bl_loop_options options = {.graph = &t->model.step, .plan = t->model.training, .store = t->model.store,
+                               .samples = t->labelled.all, .sample_count = t->labelled.all ? t->labelled.count : bl_dataset_count(t->dataset, BL_TRAIN),
+                               .seed = t->request->seed, .shuffle = train->shuffle, .batch = train->batch, .accumulate = train->accumulate,
+                               .steps = t->steps, .schedule = train->schedule, .tau = train->tau, .tau_schedule = train->tau_schedule};
+    if (bl_view_feed_create(&t->feed, t->dataset, BL_TRAIN, t->cell->views, views, t->request->seed,
+                            t->request->experiment->machine.loader_threads, &options.feed) ||
+        bl_loop_create(&t->loop, &options, t->progress.step))
+        return BL_FAILED;
+    bl_loop_scale(t->loop, t->progress.plateau.scale);
+    return BL_OK;
+}
+
+static int prepare_diagnosis(trainer *t) {
+    const bl_tensor *projection = t->model.step.projection;
+    if (!projection || !t->cell->train.collapse_every) return BL_OK;
+    const size_t values = (size_t)bl_shape_count(&projection->shape);
+    if (!(t->projection = bl_alloc(values * sizeof *t->projection)) || !(t->prediction = bl_alloc(values * sizeof *t->prediction)))
+        return BL_FAILED;
+    return bl_collapse_create(&t->collapse, projection->shape.dims[0], (int)projection->shape.dims[1], t->cell->train.collapse_every);
 }
 
 static int train_and_save(trainer *t) {
     bool found = false;
-    if (bl_checkpoint_read(t->checkpoint_path, &t->identity, t->request, &t->model, &t->progress, &t->history, &found)) return BL_FAILED;
+    t->progress.plateau = bl_plateau_start(strcmp(t->cell->train.plateau_row, "loss") != 0);
+    if (prepare_diagnosis(t) || bl_checkpoint_read(t->checkpoint_path, &t->identity, t->request, &t->model, &t->progress, t->collapse,
+                                                   &t->history, &found))
+        return BL_FAILED;
     t->resumed_from = t->progress.step;
-    emit(t, (bl_event){.kind = BL_EVENT_BEGIN});
+    emit(t, (bl_event){.kind = BL_EVENT_BEGIN, .verdict = verdict_of(t)});
     if (prepare_batches(t) || train(t)) return BL_FAILED;
-    if (t->progress.step < t->steps) return BL_OK; // stopped early, as asked
-    if (bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history)) return BL_FAILED;
-    unlink(t->checkpoint_path); // the run file holds all that is worth keeping
-    emit(t, (bl_event){.kind = BL_EVENT_END, .epoch = t->cell->train.epochs});
-    return BL_OK;
+    if (t->progress.step < t->steps && !t->progress.stopped) return BL_OK; // stopped early, as asked
+    return finish(t);
 }
 
-// A finished run: measure what its file lacks at the last epoch, from its own weights.
+// A finished run: measure what its file lacks where its training ended, from its own weights.
 static int evaluate_finished(trainer *t, bl_run_reader *reader) {
-    if (bl_run_file_restore(t->path, reader, &t->model, &t->progress)) return BL_FAILED;
-    if (bl_evaluate(&t->evaluator, t->cell->train.epochs, &t->history)) return BL_FAILED;
+    t->is_trained = true;
+    if (bl_run_file_restore(t->path, reader, &t->model, &t->progress) || bl_run_file_epoch(reader, t->cell, &t->progress.epoch))
+        return BL_FAILED;
+    if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history)) return BL_FAILED;
     return bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history);
+}
+
+// The share of the train labels that a supervised run learns from.
+static int choose_labels(trainer *t) {
+    const int64_t count = bl_dataset_count(t->dataset, BL_TRAIN);
+    if (t->cell->task != BL_TASK_SUPERVISED || t->cell->label_share >= 100) return BL_OK;
+    uint8_t *labels = bl_alloc((size_t)count);
+    if (!labels) return BL_FAILED;
+    for (int64_t i = 0; i < count; i++) labels[i] = (uint8_t)bl_dataset_label(t->dataset, BL_TRAIN, i);
+    const int status = bl_labels_choose(&t->labelled, labels, count, bl_dataset_classes(t->dataset), t->cell->label_share, 0, t->request->seed);
+    bl_free(labels);
+    return status;
+}
+
+static int count_steps(trainer *t) {
+    const bl_train_options *train = &t->cell->train;
+    const int64_t images = t->labelled.all ? t->labelled.count : bl_dataset_count(t->dataset, BL_TRAIN);
+    const int64_t update = (int64_t)train->batch * train->accumulate;
+    if (images < update)
+        return bl_fail("cell %s: a step takes %" PRId64 " images, the train split has %" PRId64 "; lower train.batch", t->cell->name, update,
+                       images);
+    t->steps_per_epoch = images / update;
+    t->steps = train->steps ? train->steps : t->steps_per_epoch * train->epochs;
+    if (t->steps > t->steps_per_epoch * train->epochs)
+        return bl_fail("cell %s: %" PRId64 " steps are more than the %" PRId64 " of %d epochs; write more epochs", t->cell->name, t->steps,
+                       t->steps_per_epoch * train->epochs, train->epochs);
+    return BL_OK;
 }
 
 static int open_run(trainer *t, bl_arena *arena) {
     const bl_machine *machine = &t->request->experiment->machine;
     const bl_backend_options options = {.threads = machine->threads, .isa = machine->isa};
-    if (bl_dataset_open(&t->dataset, &t->cell->data)) return BL_FAILED;
-    t->steps_per_epoch = bl_dataset_count(t->dataset, BL_TRAIN) / ((int64_t)t->cell->train.batch * t->cell->train.accumulate);
-    t->steps = t->steps_per_epoch * t->cell->train.epochs;
-    if (!t->steps_per_epoch)
-        return bl_fail("cell %s: a step takes %d images, the train split has %" PRId64 "; lower train.batch", t->cell->name,
-                       t->cell->train.batch * t->cell->train.accumulate, bl_dataset_count(t->dataset, BL_TRAIN));
-    if (bl_backend_open(&t->backend, machine->backend, &options) || bl_pool_create(&t->pool, machine->threads) ||
+    if (bl_dataset_open(&t->dataset, &t->cell->data) || choose_labels(t) || count_steps(t) ||
+        bl_backend_open(&t->backend, machine->backend, &options) || bl_pool_create(&t->pool, machine->threads) ||
         bl_model_create(&t->model, t->backend, t->cell, t->request->seed))
         return BL_FAILED;
     bl_identity_of(&t->identity, arena, t->request, t->backend, t->dataset);
-    t->evaluator = (bl_evaluator){&t->model, t->cell, t->dataset, t->pool, machine->loader_threads, on_measured, t};
+    t->evaluator = (bl_evaluator){.model = &t->model, .cell = t->cell, .dataset = t->dataset, .pool = t->pool,
+                                  .loader_threads = machine->loader_threads, .seed = t->request->seed, .measured = on_measured, .context = t};
     return BL_OK;
 }
 
 static void close_run(trainer *t) {
-    bl_loader_free(t->loader);
-    bl_free(t->order[0]);
-    bl_free(t->order[1]);
+    bl_loop_free(t->loop); // before what it lent from
+    bl_view_feed_free(t->feed);
+    bl_labelled_free(&t->labelled);
+    bl_collapse_free(t->collapse);
+    bl_free(t->projection);
+    bl_free(t->prediction);
     bl_model_free(&t->model);
     bl_pool_free(t->pool);
     bl_backend_close(t->backend);
@@ -254,10 +306,12 @@ static int run_locked(trainer *t, bl_arena *arena) {
     bl_run_reader *reader = NULL;
     int status = BL_FAILED;
     if (bl_file_exists(t->path)) {
-        if (bl_run_reader_open(&reader, t->path) || bl_identity_check(t->request, reader, t->path) || bl_history_get(&t->history, reader))
+        int epoch;
+        if (bl_run_reader_open(&reader, t->path) || bl_identity_check(t->request, reader, t->path) ||
+            bl_history_get(&t->history, reader) || bl_run_file_epoch(reader, t->cell, &epoch))
             goto done;
-        if (bl_is_evaluated(t->cell, t->cell->train.epochs, &t->history)) {
-            emit(t, (bl_event){.kind = BL_EVENT_SKIPPED});
+        if (bl_is_evaluated(t->cell, epoch, &t->history)) {
+            emit(t, (bl_event){.kind = BL_EVENT_SKIPPED, .verdict = verdict_of(t)});
             status = BL_OK;
             goto done;
         }

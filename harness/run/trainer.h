@@ -18,6 +18,7 @@ typedef enum bl_event_kind {
     BL_EVENT_EPOCH,
     BL_EVENT_SKIPPED,    // the run file is complete
     BL_EVENT_BUSY,       // another process holds the run's lock
+    BL_EVENT_COLLAPSED,  // training stops here, as `stop_on` asks
     BL_EVENT_END,
 } bl_event_kind;
 
@@ -29,6 +30,7 @@ typedef struct bl_event {
     int64_t step, steps, resumed_from;
     double images_per_second, seconds, seconds_left;
     const bl_step_row *scalars;     // STEP
+    bl_verdict verdict;             // STEP, END: the last one
     const bl_measurement *measurement;
     const char *path;               // of the run file
 } bl_event;
