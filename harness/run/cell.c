@@ -11,7 +11,7 @@ int bl_cell_image_side(const bl_cell *cell) {
 }
 
 int bl_cell_classes(const bl_cell *cell) {
-    return !strcmp(cell->data.name, "cifar100") ? 100 : !strcmp(cell->data.name, "shapes") ? 8 : 10;
+    return !strcmp(cell->data.name, "cifar100") ? 100 : 10;
 }
 
 int64_t bl_cell_images(const bl_cell *cell, bl_split split) {
