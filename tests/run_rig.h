@@ -1,0 +1,145 @@
+// run_rig.h - whole runs through the real entry points, as tests drive them: an experiment file in, a run file out. Every run is a
+// child process, so that a kill is a kill and each backend starts fresh.
+
+#ifndef BL_TESTS_RUN_RIG_H
+#define BL_TESTS_RUN_RIG_H
+
+#include <hdf5.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backends/backend.h"
+#include "base/file.h"
+#include "run/trainer.h"
+#include "support.h"
+
+// Holds recipe.yaml, and the results of each test in a folder of its own.
+static char *folder;
+
+static inline void write_text(const char *path, const char *text) {
+    assert_ok(bl_atomic_write(path, text, strlen(text)));
+}
+
+static inline char *joined(const char *a, const char *b) {
+    char *path;
+    assert_true(asprintf(&path, "%s/%s", a, b) > 0);
+    return path;
+}
+
+typedef struct killer {
+    int64_t at; // SIGKILL after this many finished steps; 0: never
+    int at_row; // or after this many measurements
+    int rows;
+} killer;
+
+static inline void kill_at(void *context, const bl_event *event) {
+    killer *k = context;
+    if (k->at && event->kind == BL_EVENT_STEP && event->step == k->at) raise(SIGKILL);
+    k->rows += event->kind == BL_EVENT_EVALUATION;
+    if (k->at_row && k->rows == k->at_row) raise(SIGKILL);
+}
+
+typedef struct plan_of_run {
+    const char *backend, *results;
+    const char *set_key, *set_value; // one more override, or NULL
+    bl_override more[6];             // and others; a NULL key ends them
+    int64_t kill_at, stop_after;
+    int kill_at_row;                 // while the measurement is handed out: before anything after it is kept
+    bool evaluate_only;
+} plan_of_run;
+
+static inline int run_here(const plan_of_run *plan) {
+    char *path = joined(folder, "recipe.yaml");
+    bl_override overrides[8] = {{"machine.backend", plan->backend}};
+    int count = 1;
+    if (plan->set_key) overrides[count++] = (bl_override){plan->set_key, plan->set_value};
+    for (int i = 0; i < 6 && plan->more[i].key; i++) overrides[count++] = plan->more[i];
+    bl_experiment *experiment;
+    killer k = {.at = plan->kill_at, .at_row = plan->kill_at_row};
+    if (bl_experiment_read(&experiment, path, overrides, count)) return BL_FAILED;
+    const bl_run_request request = {.experiment = experiment, .cell = &experiment->cells[0], .seed = 7, .results_folder = plan->results,
+            .stop_after = plan->stop_after, .evaluate_only = plan->evaluate_only, .sink = {kill_at, &k}};
+    const int status = bl_run(&request);
+    bl_experiment_free(experiment);
+    free(path);
+    return status;
+}
+
+// Runs in a child: 0 success, 1 failure (its message on `says`), 9 killed.
+static inline int run_child(plan_of_run plan, char says[512]) {
+    int channel[2];
+    assert_int_equal(pipe(channel), 0);
+    fflush(NULL);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        close(channel[0]);
+        const int status = run_here(&plan);
+        if (status && write(channel[1], bl_error(), strlen(bl_error())) < 0) _exit(2);
+        _exit(status ? 1 : 0); // past the leak check: a killed run cannot free, and cmocka's memory is the parent's
+    }
+    close(channel[1]);
+    int how, size = 0;
+    for (int got; says && size < 511 && (got = (int)read(channel[0], says + size, (size_t)(511 - size))) > 0;) size += got;
+    if (says) says[size] = '\0';
+    assert_true(waitpid(child, &how, 0) == child);
+    close(channel[0]);
+    return WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how);
+}
+
+static inline char *run_file(const char *results, const char *backend) {
+    char *path;
+    assert_true(asprintf(&path, "%s/recipe/main/seed-7.%s.h5", results, backend) > 0);
+    return path;
+}
+
+// ---- two run files are equal outside /timing and /host ----
+
+typedef struct comparison {
+    hid_t other;
+    int sets;
+} comparison;
+
+static inline herr_t compare_object(hid_t object, const char *name, const H5O_info_t *info, void *context) {
+    comparison *c = context;
+    if (info->type != H5O_TYPE_DATASET || !strncmp(name, "timing", 6) || !strncmp(name, "host", 4)) return 0;
+    void *bytes[2];
+    size_t sizes[2];
+    const hid_t files[2] = {object, c->other};
+    for (int i = 0; i < 2; i++) {
+        const hid_t set = H5Dopen2(files[i], name, H5P_DEFAULT);
+        if (set < 0) fail_msg("%s is missing in one file", name);
+        const hid_t type = H5Dget_type(set), space = H5Dget_space(set);
+        sizes[i] = (size_t)H5Sget_simple_extent_npoints(space) * H5Tget_size(type);
+        bytes[i] = calloc(sizes[i] + 1, 1);
+        assert_true(H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes[i]) >= 0);
+        H5Tclose(type);
+        H5Sclose(space);
+        H5Dclose(set);
+    }
+    if (sizes[0] != sizes[1] || memcmp(bytes[0], bytes[1], sizes[0]) != 0) fail_msg("%s differs", name);
+    free(bytes[0]);
+    free(bytes[1]);
+    c->sets++;
+    return 0;
+}
+
+static inline void assert_same_run(const char *a, const char *b) {
+    const hid_t first = H5Fopen(a, H5F_ACC_RDONLY, H5P_DEFAULT);
+    comparison c = {H5Fopen(b, H5F_ACC_RDONLY, H5P_DEFAULT), 0};
+    assert_true(first >= 0 && c.other >= 0);
+    assert_true(H5Ovisit2(first, H5_INDEX_NAME, H5_ITER_INC, compare_object, &c, H5O_INFO_BASIC) >= 0);
+    assert_true(c.sets > 100); // weights, buffers, scalars, rows, manifest
+    H5Fclose(first);
+    H5Fclose(c.other);
+}
+
+static inline const char *best_backend(void) {
+    return bl_backend_present("onednn") ? "onednn" : "reference";
+}
+
+#endif

@@ -1,0 +1,124 @@
+// Whatever a run is made of, it is the same run after a kill: every optimiser, schedule and way of averaging, the diagnosis of
+// collapse in the middle of its window, a supervised run, and an evaluation that was interrupted.
+
+#include "run_rig.h"
+
+static const char recipe[] =
+        "data: {dataset: shapes, train: 48, test: 40}\n"
+        "views:\n"
+        "  - {random_resized_crop: {size: 32}, flip: 0.5, grayscale: 0.2, normalize: imagenet}\n"
+        "network: {encoder: resnet18, stem: cifar, width: 2, projector: {hidden: 8, out: 4}}\n"
+        "method:\n"
+        "  predictor: {kind: mlp, hidden: 8}\n"
+        "  target: {source: ema, tau: 0.9}\n"
+        "train: {epochs: 3, batch: 8, optimizer: {kind: adam, lr: 1.0e-3}, precision: f32, log_every: 1, checkpoint_every: 4, collapse_every: 3}\n"
+        "evaluate:\n"
+        "  - knn: {at: {first: 0, every: 1}, k: 3, protocol: train_to_test, split: test, monitor: test}\n";
+
+#define SUPERVISED_ROWS "[{accuracy: {at: [1, 2], split: test, monitor: test}}]"
+#define LABELLED_ROWS \
+    "[{linear: {split: test, points: 3, l2: [1.0e-4, 1.0e-2], shares: [50, 100]}}, " \
+    "{finetune: {arms: [pretrained, random], shares: [50, 100], steps: 3, batch: 8, lr: [0.01, 0.1], split: test}}]"
+
+static const struct {
+    const char *what;
+    bl_override set[6];
+    int64_t kills[3]; // finished steps; 0 ends
+    int row_kills[3]; // measurements
+} cases[] = {
+        {"sgd", {{"train.optimizer", "{kind: sgd, lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 1.0e-4}"}}, {5, 17}, {0}},
+        {"lars", {{"train.optimizer", "{kind: lars, lr: 0.5, weight_decay: 1.0e-4, eta: 0.02, clip: true}"}, {"train.schedule", "cosine"}, {"train.warmup", "1"}}, {6}, {0}},
+        {"accumulation", {{"train.batch", "4"}, {"train.accumulate", "3"}, {"train.epochs", "4"}}, {3, 7}, {0}},
+        {"step schedule, once an epoch", {{"train.schedule", "step"}, {"train.milestones", "[1, 2]"}, {"train.stepping", "epoch"}}, {7, 13}, {0}},
+        {"plateau on the loss", {{"train.schedule", "plateau"}, {"train.factor", "0.5"}, {"train.patience", "0"}, {"train.optimizer.lr", "0.5"}}, {5, 14}, {0}},
+        {"target before the forward, buffers averaged", {{"method.target", "{source: ema, tau: 0.9, schedule: cosine, update: before_forward, buffers: average, batch_norm: running}"}}, {5, 11}, {0}},
+        {"probe", {{"method.probe", "{kind: linear, lr_scale: 10}"}}, {5}, {0}},
+        {"a window of the diagnosis", {{"train.collapse_every", "4"}}, {1, 2, 9}, {0}},
+        {"a fixed number of steps", {{"train.steps", "15"}}, {13}, {0}},
+        {"supervised", {{"method", "{kind: supervised}"}, {"data.labels", "50"}, {"evaluate", SUPERVISED_ROWS}}, {4, 7}, {1}},
+        {"linear evaluation and fine-tuning", {{"train.epochs", "1"}, {"evaluate", LABELLED_ROWS}}, {3}, {1, 2, 2}},
+};
+
+static void every_kind_of_run_continues_bit_for_bit(void **state) {
+    (void)state;
+    char says[512];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        plan_of_run plan = {.backend = best_backend()};
+        char name[32];
+        memcpy(plan.more, cases[i].set, sizeof plan.more);
+        snprintf(name, sizeof name, "whole_%zu", i);
+        char *whole = joined(folder, name), *broken = joined(folder, name + 1);
+        plan.results = whole;
+        if (run_child(plan, says)) fail_msg("%s: %s", cases[i].what, says);
+        plan.results = broken;
+        for (int k = 0; k < 3 && cases[i].kills[k]; k++) {
+            plan.kill_at = cases[i].kills[k];
+            if (run_child(plan, says) != SIGKILL) fail_msg("%s: not killed at step %d", cases[i].what, (int)plan.kill_at);
+        }
+        plan.kill_at = 0;
+        for (int k = 0; k < 3 && cases[i].row_kills[k]; k++) {
+            plan.kill_at_row = cases[i].row_kills[k];
+            if (run_child(plan, says) != SIGKILL) fail_msg("%s: not killed at row %d", cases[i].what, plan.kill_at_row);
+        }
+        plan.kill_at_row = 0;
+        if (run_child(plan, says)) fail_msg("%s: %s", cases[i].what, says);
+        char *a = run_file(whole, plan.backend), *b = run_file(broken, plan.backend);
+        print_message("%s\n", cases[i].what);
+        assert_same_run(a, b);
+        free(a);
+        free(b);
+        free(whole);
+        free(broken);
+    }
+}
+
+static void a_collapse_stops_the_run_where_the_file_asks_for_it(void **state) {
+    (void)state;
+    plan_of_run plan = {.backend = best_backend(),
+                        .more = {{"method", "{predictor: {kind: none}, target: {source: online}, stop_gradient: false}"},
+                                 {"train.stop_on", "collapsed"}, {"train.epochs", "60"}, {"train.optimizer.lr", "1.0e-2"},
+                                 {"train.collapse_every", "5"}}};
+    char *results = joined(folder, "collapsed"), says[512];
+    plan.results = results;
+    if (run_child(plan, says)) fail_msg("%s", says);
+    char *path = run_file(results, plan.backend), *status;
+    bl_run_reader *reader;
+    bl_history history = {0};
+    assert_ok(bl_run_reader_open(&reader, path));
+    assert_ok(bl_run_get_text(reader, "/manifest/status", &status));
+    assert_ok(bl_history_get(&history, reader));
+    assert_string_equal(status, "stopped: collapsed");
+    assert_int_equal(history.collapse[history.collapse_count - 1].verdict, BL_COLLAPSED);
+    assert_true(history.collapse[history.collapse_count - 2].verdict != BL_COLLAPSED);
+    assert_true(history.steps[history.step_count - 1].step < 359); // of 360
+    assert_int_equal(history.measurements[history.measurement_count - 1].epoch, history.steps[history.step_count - 1].step / 6);
+    bl_free(status);
+    bl_history_free(&history);
+    bl_run_reader_close(reader);
+    if (run_child(plan, says)) fail_msg("%s", says); // a stopped run is finished: nothing is done again
+    free(path);
+    free(results);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    folder = bl_test_folder();
+    char *path = joined(folder, "recipe.yaml");
+    write_text(path, recipe);
+    free(path);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    bl_test_folder_remove(folder);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+            cmocka_unit_test(every_kind_of_run_continues_bit_for_bit),
+            cmocka_unit_test(a_collapse_stops_the_run_where_the_file_asks_for_it),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
