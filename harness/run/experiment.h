@@ -118,7 +118,7 @@ typedef struct bl_train_options {
     int log_every;                 // steps between logged scalars
 } bl_train_options;
 
-typedef enum bl_task { BL_TASK_BYOL, BL_TASK_SUPERVISED } bl_task; // method.kind
+typedef enum bl_task_kind { BL_TASK_BYOL, BL_TASK_SUPERVISED } bl_task_kind; // method.kind
 
 // One cell, resolved. Strings belong to the experiment.
 typedef struct bl_cell {
@@ -126,7 +126,7 @@ typedef struct bl_cell {
     bl_dataset_options data;
     bl_recipe views[BL_VIEWS];
     bl_recipe evaluation_view;     // normalize alone, as in `views`
-    bl_task task;
+    bl_task_kind task;
     bl_model_options model;        // encoder, optimiser, image size, precision count for either task
     double head_lr_scale;          // supervised: method.head.lr_scale
     int head_hidden;               // supervised: method.head.hidden
