@@ -6,6 +6,8 @@
 #ifndef BL_RUN_LOGISTIC_H
 #define BL_RUN_LOGISTIC_H
 
+#include <stdbool.h>
+
 #include "base/threads.h" // bl_pool
 #include "run/knn.h"      // bl_features
 

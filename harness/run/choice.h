@@ -1,0 +1,23 @@
+// choice.h - how a protocol that learns from labels measures: choose on held-out labels, fit again, and only then ask the split
+// that the row is about, once. Linear evaluation and fine-tuning differ in what fits, never in this order.
+
+#ifndef BL_RUN_CHOICE_H
+#define BL_RUN_CHOICE_H
+
+#include "run/protocol.h" // bl_evaluator, bl_evaluation, bl_measurement
+
+typedef struct bl_fitter { // what learns; each fit begins where the first one began
+    void *context;
+    // Fits with one candidate (a learning rate, an l2) to images of the train split. *is_finite false: it diverged, the candidate is out.
+    int (*fit)(void *context, double candidate, const uint32_t *samples, int64_t count, bool *is_finite);
+    // Of what was fitted last, on images of a split (NULL: all of them), in [0, 1].
+    int (*accuracy)(void *context, bl_split split, const uint32_t *samples, int64_t count, double *accuracy);
+} bl_fitter;
+
+// Labels are a balanced share of the train split. The best accuracy on the held-out part decides (fit.validation 0: on the split
+// `validation`, which is never fitted); at a tie the first candidate does, so the caller puts the careful one first. A single
+// candidate is not tried: measurement->validation is then NaN.
+BL_CHECK int bl_choose_and_measure(const bl_fitter *fitter, const double *candidates, int candidate_count, const bl_evaluator *evaluator,
+                                   bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement);
+
+#endif
