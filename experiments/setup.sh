@@ -53,6 +53,7 @@ install_needed_packages() {
         "libcsv-dev: tables" \
         "libfyaml-dev: experiment files" \
         "libspng-dev: PNG sheets of views" \
+        "liblapacke-dev: spectra" \
         "gnuplot-nox: plots" \
         "python3-venv: fetches oneDNN where the system has none" \
         "$@"

@@ -37,11 +37,11 @@ const char *bl_verdict_name(bl_verdict verdict); // "collapsed"
 
 // One diagnosis of the online projection in train mode (collapse.h says how each is computed); views together unless said.
 typedef struct bl_collapse_row {
-    int64_t step;            // of the last batch seen; the first row is the untrained network
+    int64_t step;            // that opened the window; the first row is the untrained network
     double epoch, loss;
-    double std;              // RMS std of the l2-normalised channels x sqrt(D), mean over views: sqrt(1 - mean_cosine), 0 .. 1
+    double std;              // RMS std of the l2-normalised channels x sqrt(D): sqrt(1 - mean_cosine), 0 .. 1
     double std_ratio;        // to the first row
-    double mean_cosine;      // mean pairwise cosine of a view's rows: the other face of `std`
+    double mean_cosine;      // mean cosine of a view's rows, each with each and itself: the other face of `std`
     double rank;             // exp of the entropy of the covariance's eigenvalues (centred), 1 .. D
     double rankme;           // exp of the entropy of the singular values (uncentred; Garrido et al. 2023), 1 .. D
     double alignment;        // mean |x - y|^2 over pairs of views (Wang & Isola 2020), normalised rows, 0 .. 4
