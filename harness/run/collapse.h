@@ -25,6 +25,7 @@
 #define BL_STUCK_LOSS 0.90       // no loss, counted from the least it can be, below this share of the first after BL_STUCK_STEPS: stuck
 #define BL_STUCK_STEPS 100
 #define BL_DIVERGED_NORM 1e4     // projection norm / first norm above, or anything not finite: diverged
+#define BL_NO_SPREAD 1e-7        // spread below this share of the norm is rounding of f32: collapsed, whatever the start; rank 1
 #define BL_JUDGED_STEPS 20       // fewer steps than this behind the last row: undetermined
 
 // All pairs of a view are many: uniformity takes them among the first rows of each view, at most this many.

@@ -2,6 +2,7 @@
 
 #include "run/history.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,14 @@ int bl_history_add_measurement(bl_history *history, const bl_measurement *row) {
     return BL_OK;
 }
 
+int bl_history_add_collapse(bl_history *history, const bl_collapse_row *row) {
+    bl_collapse_row *rows = grown(history->collapse, history->collapse_count, &history->collapse_capacity, sizeof *rows);
+    if (!rows) return BL_FAILED;
+    history->collapse = rows;
+    rows[history->collapse_count++] = *row;
+    return BL_OK;
+}
+
 const bl_measurement *bl_history_find(const bl_history *history, const char *row, const char *id, int epoch) {
     for (int64_t i = 0; i < history->measurement_count; i++) {
         const bl_measurement *measurement = &history->measurements[i];
@@ -46,14 +55,23 @@ const bl_measurement *bl_history_find(const bl_history *history, const char *row
 void bl_history_free(bl_history *history) {
     bl_free(history->steps);
     bl_free(history->measurements);
+    bl_free(history->collapse);
     *history = (bl_history){0};
 }
 
-// The columns of /step that are real numbers.
-static const struct {
+static const char *const verdict_names[BL_VERDICTS] = {"undetermined", "healthy", "collapsing", "collapsed",
+                                                       "dimensional", "stuck", "diverged"};
+
+const char *bl_verdict_name(bl_verdict verdict) { return verdict_names[verdict]; }
+
+// ---- columns of numbers ----
+
+typedef struct column { // a double of each row
     const char *path;
     size_t offset;
-} step_columns[] = {
+} column;
+
+static const column step_columns[] = {
     {"/step/epoch", offsetof(bl_step_row, epoch)},
     {"/step/loss", offsetof(bl_step_row, loss)},
     {"/step/std", offsetof(bl_step_row, std)},
@@ -61,26 +79,95 @@ static const struct {
     {"/step/learning_rate", offsetof(bl_step_row, learning_rate)},
     {"/step/tau", offsetof(bl_step_row, tau)},
 };
-enum { STEP_COLUMNS = sizeof step_columns / sizeof step_columns[0] };
 
-static double *step_value(bl_step_row *row, int column) { return (double *)(void *)((char *)row + step_columns[column].offset); }
+static const column collapse_columns[] = {
+    {"/collapse/epoch", offsetof(bl_collapse_row, epoch)},
+    {"/collapse/loss", offsetof(bl_collapse_row, loss)},
+    {"/collapse/std", offsetof(bl_collapse_row, std)},
+    {"/collapse/std_ratio", offsetof(bl_collapse_row, std_ratio)},
+    {"/collapse/mean_cosine", offsetof(bl_collapse_row, mean_cosine)},
+    {"/collapse/rank", offsetof(bl_collapse_row, rank)},
+    {"/collapse/rankme", offsetof(bl_collapse_row, rankme)},
+    {"/collapse/alignment", offsetof(bl_collapse_row, alignment)},
+    {"/collapse/uniformity", offsetof(bl_collapse_row, uniformity)},
+    {"/collapse/norm", offsetof(bl_collapse_row, norm)},
+    {"/collapse/prediction_norm", offsetof(bl_collapse_row, prediction_norm)},
+};
 
-static int put_steps(const bl_history *history, bl_run_writer *writer) {
-    const int64_t count = history->step_count;
+static const column measurement_columns[] = {
+    {"/evaluation/value", offsetof(bl_measurement, value)},
+    {"/evaluation/chosen", offsetof(bl_measurement, chosen)},
+    {"/evaluation/validation", offsetof(bl_measurement, validation)},
+};
+
+#define COUNT(columns) ((int)(sizeof(columns) / sizeof *(columns)))
+
+static int put_columns(bl_run_writer *writer, const column *columns, int column_count, const void *rows, size_t row_bytes, int64_t count) {
     int status = BL_FAILED;
-    int64_t *steps = bl_alloc((size_t)count * sizeof *steps);
     double *values = bl_alloc((size_t)count * sizeof *values);
-    if (!steps || !values) goto done;
-    for (int64_t i = 0; i < count; i++) steps[i] = history->steps[i].step;
-    if (bl_run_put_i64(writer, "/step/step", steps, &count, 1)) goto done;
-    for (int column = 0; column < STEP_COLUMNS; column++) {
-        for (int64_t i = 0; i < count; i++) values[i] = *step_value(&history->steps[i], column);
-        if (bl_run_put_f64(writer, step_columns[column].path, values, &count, 1)) goto done;
+    if (!values) return BL_FAILED;
+    for (int c = 0; c < column_count; c++) {
+        for (int64_t i = 0; i < count; i++)
+            memcpy(&values[i], (const char *)rows + (size_t)i * row_bytes + columns[c].offset, sizeof *values);
+        if (bl_run_put_f64(writer, columns[c].path, values, &count, 1)) goto done;
     }
     status = BL_OK;
 done:
-    bl_free(steps);
     bl_free(values);
+    return status;
+}
+
+// Fills the column of `count` rows that are there; `what` names them where the numbers do not match.
+static int get_column(const bl_run_reader *reader, const column *into, void *rows, size_t row_bytes, int64_t count, const char *what) {
+    double *values = NULL;
+    int64_t there = 0;
+    int status = BL_FAILED;
+    if (bl_run_get_f64(reader, into->path, &values, &there)) return BL_FAILED;
+    if (there != count) {
+        bl_fail("%s holds %lld values, %s %lld", into->path, (long long)there, what, (long long)count);
+        goto done;
+    }
+    for (int64_t i = 0; i < count; i++) memcpy((char *)rows + (size_t)i * row_bytes + into->offset, &values[i], sizeof *values);
+    status = BL_OK;
+done:
+    bl_free(values);
+    return status;
+}
+
+// ---- writing ----
+
+static int put_steps(const bl_history *history, bl_run_writer *writer) {
+    const int64_t count = history->step_count;
+    int64_t *steps = bl_alloc((size_t)count * sizeof *steps);
+    if (!steps) return BL_FAILED;
+    for (int64_t i = 0; i < count; i++) steps[i] = history->steps[i].step;
+    int status = bl_run_put_i64(writer, "/step/step", steps, &count, 1);
+    if (!status) status = put_columns(writer, step_columns, COUNT(step_columns), history->steps, sizeof *history->steps, count);
+    bl_free(steps);
+    return status;
+}
+
+// A verdict is a number; /collapse/verdicts names them, a line each, from 0 on.
+static int put_collapse(const bl_history *history, bl_run_writer *writer) {
+    const int64_t count = history->collapse_count;
+    int status = BL_FAILED;
+    bl_text names = {0};
+    int64_t *steps = bl_alloc((size_t)count * sizeof *steps), *verdicts = bl_alloc((size_t)count * sizeof *verdicts);
+    if (!steps || !verdicts) goto done;
+    for (int64_t i = 0; i < count; i++) {
+        steps[i] = history->collapse[i].step;
+        verdicts[i] = history->collapse[i].verdict;
+    }
+    for (int i = 0; i < BL_VERDICTS; i++) bl_text_add(&names, "%s\n", verdict_names[i]);
+    if (bl_run_put_i64(writer, "/collapse/step", steps, &count, 1) || bl_run_put_i64(writer, "/collapse/verdict", verdicts, &count, 1) ||
+        bl_run_put_text(writer, "/collapse/verdicts", names.chars) ||
+        put_columns(writer, collapse_columns, COUNT(collapse_columns), history->collapse, sizeof *history->collapse, count))
+        goto done;
+    status = BL_OK;
+done:
+    bl_text_free(&names);
+    bl_free(steps);
+    bl_free(verdicts);
     return status;
 }
 
@@ -89,55 +176,73 @@ static int put_measurements(const bl_history *history, bl_run_writer *writer) {
     int status = BL_FAILED;
     bl_text rows = {0}, ids = {0};
     int64_t *epochs = bl_alloc((size_t)count * sizeof *epochs);
-    double *values = bl_alloc((size_t)count * sizeof *values);
-    if (!epochs || !values) goto done;
+    if (!epochs) goto done;
     for (int64_t i = 0; i < count; i++) {
         const bl_measurement *measurement = &history->measurements[i];
         bl_text_add(&rows, "%s\n", measurement->row);
         bl_text_add(&ids, "%s\n", measurement->id);
         epochs[i] = measurement->epoch;
-        values[i] = measurement->value;
     }
     if (bl_run_put_text(writer, "/evaluation/row", rows.chars ? rows.chars : "") ||
         bl_run_put_text(writer, "/evaluation/id", ids.chars ? ids.chars : "") ||
-        bl_run_put_i64(writer, "/evaluation/epoch", epochs, &count, 1) || bl_run_put_f64(writer, "/evaluation/value", values, &count, 1))
+        bl_run_put_i64(writer, "/evaluation/epoch", epochs, &count, 1) ||
+        put_columns(writer, measurement_columns, COUNT(measurement_columns), history->measurements, sizeof *history->measurements, count))
         goto done;
     status = BL_OK;
 done:
     bl_text_free(&rows);
     bl_text_free(&ids);
     bl_free(epochs);
-    bl_free(values);
     return status;
 }
 
 int bl_history_put(const bl_history *history, bl_run_writer *writer) {
-    if (put_steps(history, writer)) return BL_FAILED;
+    if (put_steps(history, writer) || put_collapse(history, writer)) return BL_FAILED;
     return put_measurements(history, writer);
 }
 
+// ---- reading ----
+
 static int get_steps(bl_history *history, const bl_run_reader *reader) {
-    int status = BL_FAILED;
     int64_t *steps = NULL, count = 0;
-    double *columns[STEP_COLUMNS] = {0};
-    if (bl_run_get_i64(reader, "/step/step", &steps, &count)) goto done;
-    for (int column = 0; column < STEP_COLUMNS; column++) {
-        int64_t values = 0;
-        if (bl_run_get_f64(reader, step_columns[column].path, &columns[column], &values)) goto done;
-        if (values != count) {
-            bl_fail("%s holds %lld values, /step/step %lld", step_columns[column].path, (long long)values, (long long)count);
-            goto done;
-        }
-    }
-    for (int64_t i = 0; i < count; i++) {
-        bl_step_row row = {.step = steps[i]};
-        for (int column = 0; column < STEP_COLUMNS; column++) *step_value(&row, column) = columns[column][i];
-        if (bl_history_add_step(history, &row)) goto done;
-    }
+    int status = BL_FAILED;
+    if (bl_run_get_i64(reader, "/step/step", &steps, &count)) return BL_FAILED;
+    for (int64_t i = 0; i < count; i++)
+        if (bl_history_add_step(history, &(bl_step_row){.step = steps[i]})) goto done;
+    bl_step_row *rows = count ? history->steps + history->step_count - count : NULL;
+    for (int c = 0; c < COUNT(step_columns); c++)
+        if (get_column(reader, &step_columns[c], rows, sizeof *rows, count, "/step/step")) goto done;
     status = BL_OK;
 done:
     bl_free(steps);
-    for (int column = 0; column < STEP_COLUMNS; column++) bl_free(columns[column]);
+    return status;
+}
+
+// A file from before there was a diagnosis has none.
+static int get_collapse(bl_history *history, const bl_run_reader *reader) {
+    int64_t *steps = NULL, *verdicts = NULL, count = 0, verdict_count = 0;
+    int status = BL_FAILED;
+    if (!bl_run_has(reader, "/collapse/step")) return BL_OK;
+    if (bl_run_get_i64(reader, "/collapse/step", &steps, &count) || bl_run_get_i64(reader, "/collapse/verdict", &verdicts, &verdict_count))
+        goto done;
+    if (verdict_count != count) {
+        bl_fail("/collapse/verdict holds %lld values, /collapse/step %lld", (long long)verdict_count, (long long)count);
+        goto done;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (verdicts[i] < 0 || verdicts[i] >= BL_VERDICTS) {
+            bl_fail("/collapse/verdict holds %lld, which is no verdict", (long long)verdicts[i]);
+            goto done;
+        }
+        if (bl_history_add_collapse(history, &(bl_collapse_row){.step = steps[i], .verdict = (bl_verdict)verdicts[i]})) goto done;
+    }
+    bl_collapse_row *rows = count ? history->collapse + history->collapse_count - count : NULL;
+    for (int c = 0; c < COUNT(collapse_columns); c++)
+        if (get_column(reader, &collapse_columns[c], rows, sizeof *rows, count, "/collapse/step")) goto done;
+    status = BL_OK;
+done:
+    bl_free(steps);
+    bl_free(verdicts);
     return status;
 }
 
@@ -151,35 +256,35 @@ static int take_line(const char **cursor, char *dst, size_t room) {
     return BL_OK;
 }
 
+// Older files know no choices: NaN.
 static int get_measurements(bl_history *history, const bl_run_reader *reader) {
     int status = BL_FAILED;
-    char *rows = NULL, *ids = NULL;
-    int64_t *epochs = NULL, count = 0, values_there = 0;
-    double *values = NULL;
-    if (bl_run_get_text(reader, "/evaluation/row", &rows) || bl_run_get_text(reader, "/evaluation/id", &ids) ||
-        bl_run_get_i64(reader, "/evaluation/epoch", &epochs, &count) || bl_run_get_f64(reader, "/evaluation/value", &values, &values_there))
+    char *row_lines = NULL, *id_lines = NULL;
+    int64_t *epochs = NULL, count = 0;
+    if (bl_run_get_text(reader, "/evaluation/row", &row_lines) || bl_run_get_text(reader, "/evaluation/id", &id_lines) ||
+        bl_run_get_i64(reader, "/evaluation/epoch", &epochs, &count))
         goto done;
-    if (values_there != count) {
-        bl_fail("/evaluation/value holds %lld values, /evaluation/epoch %lld", (long long)values_there, (long long)count);
-        goto done;
-    }
-    const char *row = rows, *id = ids;
+    const char *row = row_lines, *id = id_lines;
     for (int64_t i = 0; i < count; i++) {
-        bl_measurement measurement = {.epoch = (int)epochs[i], .value = values[i]};
+        bl_measurement measurement = {.epoch = (int)epochs[i], .value = NAN, .chosen = NAN, .validation = NAN};
         if (take_line(&row, measurement.row, sizeof measurement.row) || take_line(&id, measurement.id, sizeof measurement.id) ||
             bl_history_add_measurement(history, &measurement))
             goto done;
     }
+    bl_measurement *rows = count ? history->measurements + history->measurement_count - count : NULL;
+    for (int c = 0; c < COUNT(measurement_columns); c++)
+        if ((c == 0 || bl_run_has(reader, measurement_columns[c].path)) &&
+            get_column(reader, &measurement_columns[c], rows, sizeof *rows, count, "/evaluation/epoch"))
+            goto done;
     status = BL_OK;
 done:
-    bl_free(rows);
-    bl_free(ids);
+    bl_free(row_lines);
+    bl_free(id_lines);
     bl_free(epochs);
-    bl_free(values);
     return status;
 }
 
 int bl_history_get(bl_history *history, const bl_run_reader *reader) {
-    if (get_steps(history, reader)) return BL_FAILED;
+    if (get_steps(history, reader) || get_collapse(history, reader)) return BL_FAILED;
     return get_measurements(history, reader);
 }
