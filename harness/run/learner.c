@@ -1,0 +1,273 @@
+#include "run/learner.h"
+
+#include <math.h>
+
+#include "base/memory.h"
+#include "run/choice.h"
+
+static const bl_block_kind kept_blocks[2] = {BL_PARAMETERS, BL_BUFFERS};
+
+// ---- making one ----
+
+// fit.view, then what the evaluation does: its normalisation, and its crop where fit.view has none.
+static int make_view(bl_recipe *view, const bl_evaluator *evaluator, const bl_fit_options *fit, int image_size) {
+    const bl_recipe *evaluation = &evaluator->cell->evaluation_view;
+    bool is_sized = false;
+    *view = fit->view;
+    for (int i = 0; i < view->count; i++)
+        is_sized = is_sized || view->items[i].kind == BL_RANDOM_RESIZED_CROP || view->items[i].kind == BL_CENTER_CROP;
+    for (int i = 0; i < evaluation->count; i++) {
+        if (is_sized && evaluation->items[i].kind == BL_CENTER_CROP) continue;
+        if (view->count == BL_MAX_TRANSFORMS) return bl_fail("a view of more than %d transforms; write fewer", BL_MAX_TRANSFORMS);
+        view->items[view->count++] = evaluation->items[i];
+    }
+    const int size = bl_recipe_size(view, bl_dataset_size(evaluator->dataset));
+    if (size != image_size)
+        return bl_fail("views of %d pixels a side for an encoder that is evaluated at %d; write random_resized_crop: {size: %d}", size,
+                       image_size, image_size);
+    return BL_OK;
+}
+
+static int compile(bl_learner *learner) {
+    bl_backend *backend = learner->evaluator->model->backend;
+    const bl_compile_options training = {.accumulate = 1, .observe = &learner->step.loss, .observe_count = 1};
+    const bl_compile_options inferring = {.accumulate = 1, .observe = &learner->inference.correct, .observe_count = 1};
+    // A target network does not exist here, so nothing is copied. The head starts as (seed, name) says, whatever the encoder is.
+    if (bl_store_create(backend, learner->layout, &learner->store) ||
+        bl_store_initialize(learner->store, learner->evaluator->seed, true) ||
+        bl_plan_compile(learner->store, learner->step.graph, &training, &learner->training))
+        return BL_FAILED;
+    if (!learner->inference.graph) return BL_OK;
+    return bl_plan_compile(learner->store, learner->inference.graph, &inferring, &learner->inferring);
+}
+
+int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit, const bl_classifier_options *options) {
+    *learner = (bl_learner){.evaluator = evaluator, .fit = fit};
+    if (make_view(&learner->view, evaluator, fit, options->image_size) || bl_layout_create(&learner->layout) ||
+        bl_classifier_build(&learner->step, learner->layout, options, fit->batch) ||
+        bl_classifier_inference_build(&learner->inference, learner->layout, options, BL_FEATURE_ROWS) || compile(learner)) {
+        bl_learner_free(learner);
+        return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+int bl_learner_create_head(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
+                           const bl_classifier_options *options, int width) {
+    *learner = (bl_learner){.evaluator = evaluator, .fit = fit};
+    if (bl_layout_create(&learner->layout) ||
+        bl_classifier_head_build(&learner->step, learner->layout, options, width, fit->batch) || compile(learner) ||
+        bl_learner_keep_start(learner)) {
+        bl_learner_free(learner);
+        return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+void bl_learner_free(bl_learner *learner) {
+    for (int n = 0; n < BL_MAX_NETWORKS; n++)
+        for (int b = 0; b < 2; b++) bl_free(learner->start[n][b]);
+    bl_plan_free(learner->training);
+    bl_plan_free(learner->inferring);
+    bl_store_free(learner->store);
+    bl_graph_free(learner->step.graph);
+    bl_graph_free(learner->inference.graph);
+    bl_layout_free(learner->layout);
+    *learner = (bl_learner){0};
+}
+
+// ---- the start ----
+
+// By name: the model's network may hold more (a projector).
+static int take_block(bl_learner *learner, int to, const bl_store *model, int from, bl_block_kind block) {
+    const bl_segments *ours = bl_network_segments(&learner->layout->networks[to], block);
+    const bl_segments *theirs = bl_network_segments(&model->layout->networks[from], block);
+    for (int i = 0; i < ours->count; i++) {
+        const int j = bl_segments_find(theirs, ours->items[i].name);
+        if (j < 0) return bl_fail("the model's encoder has no '%s'", ours->items[i].name);
+        double *values = bl_alloc((size_t)bl_shape_count(&ours->items[i].shape) * sizeof *values);
+        const int status = !values || bl_store_read(model, (bl_place){from, block, j}, values) ||
+                                           bl_store_write(learner->store, (bl_place){to, block, i}, values)
+                                   ? BL_FAILED
+                                   : BL_OK;
+        bl_free(values);
+        if (status) return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+int bl_learner_take_encoder(bl_learner *learner) {
+    const bl_store *model = learner->evaluator->model->store;
+    const int to = bl_layout_find_network(learner->layout, "online"), from = bl_layout_find_network(model->layout, "online");
+    if (take_block(learner, to, model, from, BL_PARAMETERS)) return BL_FAILED;
+    return take_block(learner, to, model, from, BL_BUFFERS);
+}
+
+static size_t block_floats(const bl_learner *learner, int network, bl_block_kind block) {
+    return bl_network_segments(&learner->layout->networks[network], block)->floats;
+}
+
+int bl_learner_keep_start(bl_learner *learner) {
+    for (int n = 0; n < learner->layout->network_count; n++)
+        for (int b = 0; b < 2; b++) {
+            const size_t floats = block_floats(learner, n, kept_blocks[b]);
+            double **kept = &learner->start[n][b];
+            if (!floats) continue;
+            if (!*kept && !(*kept = bl_alloc(floats * sizeof **kept))) return BL_FAILED;
+            if (bl_store_read(learner->store, (bl_place){n, kept_blocks[b], BL_WHOLE_BLOCK}, *kept)) return BL_FAILED;
+        }
+    return BL_OK;
+}
+
+static int clear(bl_learner *learner, int network) {
+    static const bl_block_kind trained[] = {BL_GRADIENTS, BL_MOMENT1, BL_MOMENT2};
+    if (!learner->layout->networks[network].trainable) return BL_OK;
+    double *zeros = bl_alloc(block_floats(learner, network, BL_PARAMETERS) * sizeof *zeros);
+    int status = zeros ? BL_OK : BL_FAILED;
+    for (int b = 0; b < 3 && status == BL_OK; b++)
+        status = bl_store_write(learner->store, (bl_place){network, trained[b], BL_WHOLE_BLOCK}, zeros);
+    bl_free(zeros);
+    return status;
+}
+
+static int restart(bl_learner *learner) {
+    for (int n = 0; n < learner->layout->network_count; n++) {
+        for (int b = 0; b < 2; b++)
+            if (learner->start[n][b] &&
+                bl_store_write(learner->store, (bl_place){n, kept_blocks[b], BL_WHOLE_BLOCK}, learner->start[n][b]))
+                return BL_FAILED;
+        if (clear(learner, n)) return BL_FAILED;
+    }
+    return bl_store_scalar(learner->store, BL_SCALAR_FINITE, 1);
+}
+
+// ---- fitting ----
+
+int bl_learner_fit(bl_learner *learner, bl_feed feed, const uint32_t *samples, int64_t count, double rate, bool *is_finite) {
+    const bl_fit_options *fit = learner->fit;
+    const int64_t steps_per_epoch = count > fit->batch ? count / fit->batch : 1;
+    const bl_loop_options options = {
+        .graph = &learner->step, .plan = learner->training, .store = learner->store, .feed = feed, .samples = samples,
+        .sample_count = count, .seed = learner->evaluator->seed, .shuffle = true, .batch = fit->batch, .accumulate = 1,
+        .steps = fit->steps ? fit->steps : fit->epochs * steps_per_epoch,
+        .schedule = {.kind = fit->schedule, .base = rate, .warmup = fit->warmup_steps / (double)steps_per_epoch},
+        .tau_schedule = BL_SCHEDULE_CONSTANT};
+    bl_loop *loop = NULL;
+    int status = BL_FAILED;
+    *is_finite = true;
+    if (restart(learner) || bl_loop_create(&loop, &options, 0)) goto done;
+    for (int64_t step = 0; step < options.steps && *is_finite; step++) {
+        bl_step_row row;
+        int bad_slot;
+        if (bl_loop_step(loop, &row, &bad_slot) == BL_OK) continue;
+        if (bad_slot < 0) goto done;
+        *is_finite = false;
+    }
+    status = BL_OK;
+done:
+    bl_loop_free(loop);
+    return status;
+}
+
+static int fit_views(void *context, double rate, const uint32_t *samples, int64_t count, bool *is_finite) {
+    bl_learner *learner = context;
+    const bl_evaluator *e = learner->evaluator;
+    bl_view_feed *views;
+    bl_feed feed;
+    if (bl_view_feed_create(&views, e->dataset, BL_TRAIN, &learner->view, 1, e->seed, e->loader_threads, &feed)) return BL_FAILED;
+    const int status = bl_learner_fit(learner, feed, samples, count, rate, is_finite);
+    bl_view_feed_free(views);
+    return status;
+}
+
+// ---- asking ----
+
+typedef struct question {
+    bl_plan *plan;
+    const bl_step_graph *inference;
+    bl_feed feed;
+    const uint32_t *samples;
+    int64_t count;
+} question;
+
+static int rows_of_block(const question *q, int64_t block) {
+    const int64_t left = q->count - block * BL_FEATURE_ROWS;
+    return (int)(left < BL_FEATURE_ROWS ? left : BL_FEATURE_ROWS);
+}
+
+// The tail repeats the last image, without a label.
+static int submit_block(const question *q, int64_t block) {
+    const int slot = (int)(block % BL_STAGING_SLOTS), rows = rows_of_block(q, block);
+    uint32_t samples[BL_FEATURE_ROWS];
+    float *images, *labels;
+    for (int i = 0; i < BL_FEATURE_ROWS; i++) {
+        const int64_t row = block * BL_FEATURE_ROWS + (i < rows ? i : rows - 1);
+        samples[i] = q->samples ? q->samples[row] : (uint32_t)row;
+    }
+    if (bl_plan_slot(q->plan, slot, q->inference->images, &images) || bl_plan_slot(q->plan, slot, q->inference->labels, &labels) ||
+        q->feed.submit(q->feed.context, slot, samples, BL_FEATURE_ROWS, 0, images, labels))
+        return BL_FAILED;
+    for (int i = rows; i < BL_FEATURE_ROWS; i++) labels[i] = -1;
+    return BL_OK;
+}
+
+static int count_correct(const question *q, int64_t *correct) {
+    const int64_t blocks = (q->count + BL_FEATURE_ROWS - 1) / BL_FEATURE_ROWS;
+    int64_t submitted = 0;
+    *correct = 0;
+    for (int64_t block = 0; block < blocks; block++) {
+        double share;
+        for (; submitted < blocks && submitted < block + BL_STAGING_SLOTS; submitted++)
+            if (submit_block(q, submitted)) return BL_FAILED;
+        const int slot = (int)(block % BL_STAGING_SLOTS);
+        if (q->feed.wait(q->feed.context, slot) || bl_plan_step(q->plan, slot, BL_PHASE_MICRO) ||
+            bl_plan_read(q->plan, q->inference->correct, &share))
+            return BL_FAILED;
+        *correct += llround(share * rows_of_block(q, block));
+    }
+    return BL_OK;
+}
+
+int bl_inference_accuracy(const bl_evaluator *evaluator, bl_plan *plan, const bl_step_graph *inference, bl_split split,
+                          const uint32_t *samples, int64_t count, double *accuracy) {
+    question q = {plan, inference, {0}, samples, samples ? count : bl_dataset_count(evaluator->dataset, split)};
+    bl_view_feed *views;
+    int64_t correct;
+    if (!q.count) return bl_fail("there is no %s image to evaluate on", bl_split_name(split));
+    if (bl_view_feed_create(&views, evaluator->dataset, split, &evaluator->cell->evaluation_view, 1, evaluator->seed,
+                            evaluator->loader_threads, &q.feed))
+        return BL_FAILED;
+    const int status = count_correct(&q, &correct);
+    bl_view_feed_free(views);
+    if (status == BL_OK) *accuracy = (double)correct / (double)q.count;
+    return status;
+}
+
+static int accuracy_of(void *context, bl_split split, const uint32_t *samples, int64_t count, double *accuracy) {
+    const bl_learner *learner = context;
+    return bl_inference_accuracy(learner->evaluator, learner->inferring, &learner->inference, split, samples, count, accuracy);
+}
+
+int bl_learner_measure(bl_learner *learner, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
+    const bl_fitter fitter = {learner, fit_views, accuracy_of};
+    return bl_choose_and_measure(&fitter, learner->fit->learning_rates, learner->fit->rate_count, learner->evaluator, cache, row,
+                                 measurement);
+}
+
+int bl_read_head(const bl_store *store, const char *network, bl_logistic *head) {
+    const int index = bl_layout_find_network(store->layout, network);
+    if (index < 0) return bl_fail("this run trains no network '%s'", network);
+    const bl_segments *segments = &store->layout->networks[index].parameters;
+    const int weight = bl_segments_find(segments, "fc.weight"), bias = bl_segments_find(segments, "fc.bias");
+    if (weight < 0 || bias < 0) return bl_fail("network '%s' has no linear head", network);
+    const bl_shape *shape = &segments->items[weight].shape;
+    *head = (bl_logistic){.classes = (int)shape->dims[0], .width = (int)shape->dims[1]};
+    head->weights = bl_alloc((size_t)bl_shape_count(shape) * sizeof *head->weights);
+    head->intercepts = bl_alloc((size_t)head->classes * sizeof *head->intercepts);
+    if (!head->weights || !head->intercepts || bl_store_read(store, (bl_place){index, BL_PARAMETERS, weight}, head->weights) ||
+        bl_store_read(store, (bl_place){index, BL_PARAMETERS, bias}, head->intercepts)) {
+        bl_logistic_free(head);
+        return BL_FAILED;
+    }
+    return BL_OK;
+}

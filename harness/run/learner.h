@@ -1,0 +1,50 @@
+// learner.h - a classifier that learns from labels, beside a model and on its backend: fine-tuning, linear evaluation by SGD.
+//
+// A learner has a layout and a store of its own, so the model it starts from stays as it is. Every fit begins at the same start:
+// candidates, and the fit after the choice, differ in nothing but the learning rate and the images.
+
+#ifndef BL_RUN_LEARNER_H
+#define BL_RUN_LEARNER_H
+
+#include "run/logistic.h" // bl_logistic
+#include "run/loop.h"     // bl_feed
+#include "run/protocol.h" // bl_evaluator, bl_feature_cache
+
+typedef struct bl_learner { // start from {0}
+    const bl_evaluator *evaluator; // borrowed, as is `fit`
+    const bl_fit_options *fit;
+    bl_recipe view;                // what is trained on
+    bl_layout *layout;
+    bl_step_graph step, inference;
+    bl_store *store;
+    bl_plan *training, *inferring;
+    double *start[BL_MAX_NETWORKS][2]; // parameters and buffers at the start
+} bl_learner;
+
+// Encoder and head, trained on views (fit.view, then the evaluation's normalisation) and asked by the inference graph.
+BL_CHECK int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
+                               const bl_classifier_options *options);
+// The head alone, on features of `width` that lie ready. The initial weights are its start.
+BL_CHECK int bl_learner_create_head(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
+                                    const bl_classifier_options *options, int width);
+void bl_learner_free(bl_learner *learner);
+
+// The encoder of the evaluator's model as it stands; the head keeps its initial weights.
+BL_CHECK int bl_learner_take_encoder(bl_learner *learner);
+// What the store holds now is the start of every fit.
+BL_CHECK int bl_learner_keep_start(bl_learner *learner);
+
+// From the start, for the budget of `fit`. *is_finite false: a step was not, and the rest was left out.
+BL_CHECK int bl_learner_fit(bl_learner *learner, bl_feed feed, const uint32_t *samples, int64_t count, double rate, bool *is_finite);
+
+// A whole row (choice.h) over fit.learning_rates, from views of the train split.
+BL_CHECK int bl_learner_measure(bl_learner *learner, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement);
+
+// Share of a split's images (NULL: all) that the inference graph puts into their class. `plan` observes inference->correct.
+BL_CHECK int bl_inference_accuracy(const bl_evaluator *evaluator, bl_plan *plan, const bl_step_graph *inference, bl_split split,
+                                   const uint32_t *samples, int64_t count, double *accuracy);
+
+// The linear head "fc" of a network as a model that bl_logistic_accuracy can ask.
+BL_CHECK int bl_read_head(const bl_store *store, const char *network, bl_logistic *head);
+
+#endif
