@@ -8,7 +8,7 @@
 
 #include "backends/backend.h" // bl_backend_options
 #include "base/memory.h"      // bl_text
-#include "graph/byol.h"       // bl_model_options
+#include "run/experiment.h"   // bl_cell
 
 typedef enum bl_compare_mode {
     BL_COMPARE_ISOLATED, // each node of both gets the inputs that `right` computed: pass or fail

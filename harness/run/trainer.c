@@ -95,15 +95,15 @@ static int diagnose(trainer *t, const bl_step_row *row) {
     if (!t->collapse || !bl_collapse_wants(t->collapse, row->step)) return BL_OK;
     if (bl_plan_read(t->model.training, t->model.step.projection, t->projection) ||
         bl_plan_read(t->model.training, t->model.step.prediction, t->prediction) ||
-        bl_collapse_observe(t->collapse, row->step, t->projection, t->prediction, &complete, &seen))
+        bl_collapse_observe(t->collapse, row, t->projection, t->prediction, &complete, &seen))
         return BL_FAILED;
     if (!complete) return BL_OK;
     const double first = t->history.collapse_count ? t->history.collapse[0].std : seen.std;
-    seen.epoch = row->epoch;
-    seen.loss = row->loss;
     seen.std_ratio = first > 0 ? seen.std / first : 0;
     if (bl_history_add_collapse(&t->history, &seen)) return BL_FAILED;
-    t->history.collapse[t->history.collapse_count - 1].verdict = bl_collapse_judge(t->history.collapse, t->history.collapse_count);
+    const double least_loss = t->cell->model.method.reduction == BL_REDUCE_HALF ? -1 : 0;
+    t->history.collapse[t->history.collapse_count - 1].verdict =
+            bl_collapse_judge(t->history.collapse, t->history.collapse_count, least_loss);
     return BL_OK;
 }
 
