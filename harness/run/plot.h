@@ -1,16 +1,27 @@
-// plot.h - the figure of a study: a gnuplot script that draws from the report's CSV files, and running it.
+// plot.h - the figures of a study: gnuplot scripts that draw from the report's CSV files, and running them.
+//
+// A script stays empty where there is nothing to draw.
 
 #ifndef BL_RUN_PLOT_H
 #define BL_RUN_PLOT_H
 
 #include <stdbool.h>
 
+#include "run/label_efficiency.h"
 #include "run/study.h"
 
-// A panel for each evaluation row (accuracy by finished epochs, a curve a cell, published figures as open markers, raw pixels
-// dashed) above one for the std ratio. Reads aggregate.csv, published.csv and steps.csv beside it; writes curves.svg. `script`
-// stays empty where there is nothing to draw.
-void bl_plot_curves(const bl_study *study, bl_text *script);
+// A panel for each evaluation row that was measured at several epochs (accuracy by finished epochs, a curve a cell, published
+// figures as open markers, raw pixels dashed), above one for the std ratio and one for the effective rank. Reads aggregate.csv,
+// published.csv, steps.csv and collapse.csv beside it; writes curves.svg.
+void bl_plot_curves(const bl_study *study, const bl_label_curve *labels, int label_count, bl_text *script);
+
+// Where a study has more than three cells: a panel for each evaluation row, a bar a cell at its last epoch with its interval,
+// its verdict and the published figure. Reads aggregate.csv and published.csv; writes bars.svg.
+void bl_plot_bars(const bl_study *study, const bl_label_curve *labels, int label_count, bl_text *script);
+
+// Accuracy by the share of the labels, a panel for each protocol, a curve an arm. Reads labels.csv and published.csv; writes
+// labels.svg.
+void bl_plot_labels(const bl_study *study, const bl_label_curve *labels, int label_count, bl_text *script);
 
 // Runs gnuplot on folder/script and writes what it draws to folder/svg, whole or not at all. *drawn is false, without
 // failure, where gnuplot is not installed.

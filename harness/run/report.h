@@ -1,8 +1,10 @@
 // report.h - from the run files of a study to tables and plots. Everything is rebuilt from run files alone, the same bytes each time.
 //
-// results/<study>/: measurements.csv (tidy: a row a measurement), steps.csv (loss, std), aggregate.csv (n, mean, sd, 95 % Student
-// interval over seeds), differences.csv (between cells, paired by seed), published.csv, manifest.yaml (every run's), report.md
-// ("published | ours | difference"), curves.gp and curves.svg (gnuplot, from those CSV files).
+// results/<study>/: measurements.csv (tidy: a row a measurement; `counted` says whether it is part of any mean), steps.csv (loss,
+// std), collapse.csv (a row a diagnosis), verdicts.csv (each run's last one), aggregate.csv (n, mean, sd, 95 % Student interval over
+// seeds), differences.csv (between cells, paired by seed), published.csv, manifest.yaml (every run's), report.md ("published | ours |
+// difference"), curves.gp and curves.svg (gnuplot, from those CSV files). More than three cells: bars.gp, bars.svg. Several shares
+// of the labels: labels.csv, labels_needed.csv, labels.gp, labels.svg.
 
 #ifndef BL_RUN_REPORT_H
 #define BL_RUN_REPORT_H

@@ -57,16 +57,20 @@ static int read_manifest(const bl_run_reader *reader, bl_text *yaml) {
     return bl_run_has(reader, walk.group) ? bl_run_list(reader, walk.group, add_manifest_entry, &walk) : BL_OK;
 }
 
-// Takes the run in, or fails with the reason why it cannot count.
+// Takes the run in, or fails with the reason why there is nothing to read.
 static int read_run(bl_study *study, bl_finished_run *run, const bl_cell *cell, const char *path) {
+    static const char early[] = "stopped: ";
     int status = BL_FAILED;
     bl_run_reader *reader = NULL;
-    char *run_status = NULL, *train_id = NULL, *run_id = NULL;
+    char *run_status = NULL, *train_id = NULL, *run_id = NULL, *digest = NULL;
+    int64_t *mixed = NULL, count;
     bl_text manifest = {0};
     if (bl_run_reader_open(&reader, path) || bl_run_get_text(reader, "/manifest/status", &run_status) ||
-        bl_run_get_text(reader, "/manifest/train_id", &train_id) || bl_run_get_text(reader, "/manifest/run_id", &run_id))
+        bl_run_get_text(reader, "/manifest/train_id", &train_id) || bl_run_get_text(reader, "/manifest/run_id", &run_id) ||
+        bl_run_get_text(reader, "/manifest/graph_digest", &digest))
         goto done;
-    if (strcmp(run_status, "complete") != 0) {
+    const bool is_stopped = strncmp(run_status, early, sizeof early - 1) == 0;
+    if (!is_stopped && strcmp(run_status, "complete") != 0) {
         bl_fail("%s, not complete", run_status);
         goto done;
     }
@@ -74,17 +78,67 @@ static int read_run(bl_study *study, bl_finished_run *run, const bl_cell *cell, 
         bl_fail("trained by another recipe than the file now holds (train id %.12s, not %.12s)", train_id, cell->train_id);
         goto done;
     }
-    if (bl_history_get(&run->history, reader) || read_manifest(reader, &manifest)) goto done;
+    if (bl_run_get_i64(reader, "/trainer/mixed", &mixed, &count) || bl_history_get(&run->history, reader) || read_manifest(reader, &manifest))
+        goto done;
     run->run_id = bl_arena_copy(study->arena, run_id);
+    run->digest = bl_arena_copy(study->arena, digest);
     run->manifest = bl_arena_copy(study->arena, manifest.chars ? manifest.chars : "");
+    run->mixed = count && mixed[0];
+    if (is_stopped) run->stopped = bl_arena_copy(study->arena, run_status + sizeof early - 1);
     status = BL_OK;
 done:
     bl_text_free(&manifest);
     bl_free(run_status);
     bl_free(train_id);
     bl_free(run_id);
+    bl_free(digest);
+    bl_free(mixed);
     bl_run_reader_close(reader);
     return status;
+}
+
+// Why there is no run file.
+static const char *reason_of_absence(const bl_study *study, const char *path) {
+    const int stem = (int)strlen(path) - 3; // without ".h5"
+    const char *marker = bl_arena_format(study->arena, "%.*s.failed", stem, path);
+    void *message;
+    size_t bytes;
+    if (bl_file_exists(marker) && bl_read_file(marker, &message, &bytes) == BL_OK) {
+        const char *why = bl_arena_format(study->arena, "failed: %.*s", (int)strcspn(message, "\n"), (char *)message);
+        bl_free(message);
+        return why;
+    }
+    if (bl_file_exists(bl_arena_format(study->arena, "%.*s.ckpt", stem, path))) return "not finished; a checkpoint is there";
+    return "not run yet";
+}
+
+static int runs_with(const bl_study *study, int cell, const char *digest) {
+    int count = 0;
+    for (int r = 0; r < study->run_count; r++)
+        count += study->runs[r].cell == cell && strcmp(study->runs[r].digest, digest) == 0;
+    return count;
+}
+
+static void leave_out(bl_study *study, bl_finished_run *run, const char *why) {
+    run->left_out = why;
+    add_absent(study, &study->experiment->cells[run->cell], run->seed, why);
+}
+
+static void leave_out_what_cannot_be_averaged(bl_study *study) {
+    for (int r = 0; r < study->run_count; r++) {
+        bl_finished_run *run = &study->runs[r];
+        const char *usual = NULL;
+        for (int other = 0; other < study->run_count; other++)
+            if (study->runs[other].cell == run->cell &&
+                (!usual || runs_with(study, run->cell, study->runs[other].digest) > runs_with(study, run->cell, usual)))
+                usual = study->runs[other].digest;
+        const bl_collapse_row *last = bl_run_diagnosis(run);
+        if (strcmp(run->digest, usual) != 0)
+            leave_out(study, run, bl_arena_format(study->arena, "of another graph than the cell's other runs (digest %.12s, not %.12s)",
+                                                  run->digest, usual));
+        else if ((last && last->verdict == BL_DIVERGED) || (run->stopped && strcmp(run->stopped, bl_verdict_name(BL_DIVERGED)) == 0))
+            leave_out(study, run, last ? bl_arena_format(study->arena, "diverged (step %" PRId64 ")", last->step) : "diverged");
+    }
 }
 
 int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *results_folder) {
@@ -104,14 +158,14 @@ int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *
             bl_finished_run *run = &study->runs[study->run_count];
             *run = (bl_finished_run){.cell = c, .seed = seed};
             if (!bl_file_exists(path)) {
-                const char *checkpoint = bl_arena_format(study->arena, "%.*s.ckpt", (int)strlen(path) - 3, path); // without ".h5"
-                add_absent(study, cell, seed, bl_file_exists(checkpoint) ? "not finished; a checkpoint is there" : "not run yet");
+                add_absent(study, cell, seed, reason_of_absence(study, path));
             } else if (read_run(study, run, cell, path)) {
                 add_absent(study, cell, seed, bl_error());
                 bl_history_free(&run->history);
             } else
                 study->run_count++;
         }
+    leave_out_what_cannot_be_averaged(study);
     return BL_OK;
 }
 
@@ -125,23 +179,39 @@ void bl_study_free(bl_study *study) {
 
 // ---- what they say together ----
 
-int bl_study_rows(const bl_study *study, const bl_evaluation **rows, int room) {
-    int count = 0;
+const bl_evaluation **bl_study_rows(const bl_study *study, int *count) {
+    size_t most = 0;
+    for (int c = 0; c < study->experiment->cell_count; c++) most += (size_t)study->experiment->cells[c].evaluation_count;
+    const bl_evaluation **rows = bl_arena_take(study->arena, most * sizeof *rows);
+    *count = 0;
     for (int c = 0; c < study->experiment->cell_count; c++) {
         const bl_cell *cell = &study->experiment->cells[c];
         for (int e = 0; e < cell->evaluation_count; e++) {
             int known = 0;
-            while (known < count && strcmp(rows[known]->row, cell->evaluations[e].row) != 0) known++;
-            if (known == count && count < room) rows[count++] = &cell->evaluations[e];
+            while (known < *count && strcmp(rows[known]->row, cell->evaluations[e].row) != 0) known++;
+            if (known == *count) rows[(*count)++] = &cell->evaluations[e];
         }
     }
-    return count;
+    return rows;
 }
 
 const bl_evaluation *bl_cell_row(const bl_cell *cell, const char *row) {
     for (int e = 0; e < cell->evaluation_count; e++)
         if (strcmp(cell->evaluations[e].row, row) == 0) return &cell->evaluations[e];
     return NULL;
+}
+
+static bool counts_for(const bl_finished_run *run, int cell) { return run->cell == cell && !run->left_out; }
+
+int bl_study_runs(const bl_study *study, int cell, int *mixed) {
+    int count = 0, mixed_count = 0;
+    for (int r = 0; r < study->run_count; r++) {
+        if (!counts_for(&study->runs[r], cell)) continue;
+        count++;
+        mixed_count += study->runs[r].mixed;
+    }
+    if (mixed) *mixed = mixed_count;
+    return count;
 }
 
 static int by_value(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
@@ -151,26 +221,36 @@ const int *bl_study_epochs(const bl_study *study, int cell, const char *row, int
     const bl_evaluation *own = bl_cell_row(&study->experiment->cells[cell], row);
     size_t most = 0;
     for (int r = 0; r < study->run_count; r++) most += (size_t)study->runs[r].history.measurement_count;
-    int *epochs = bl_arena_take(study->arena, most * sizeof *epochs), found = 0;
+    int *epochs = bl_alloc(most * sizeof *epochs), found = 0;
+    if (!epochs) abort(); // as the arena does
     for (int r = 0; own && r < study->run_count; r++) {
         const bl_history *history = &study->runs[r].history;
-        for (int64_t m = 0; study->runs[r].cell == cell && m < history->measurement_count; m++)
+        for (int64_t m = 0; counts_for(&study->runs[r], cell) && m < history->measurement_count; m++)
             if (strcmp(history->measurements[m].row, row) == 0 && strcmp(history->measurements[m].id, own->id) == 0)
                 epochs[found++] = history->measurements[m].epoch;
     }
     qsort(epochs, (size_t)found, sizeof *epochs, by_value);
     for (int i = 0; i < found; i++)
         if (!i || epochs[i] != epochs[i - 1]) epochs[(*count)++] = epochs[i];
-    return epochs;
+    int *kept = bl_arena_take(study->arena, (size_t)*count * sizeof *kept);
+    if (*count) memcpy(kept, epochs, (size_t)*count * sizeof *kept);
+    bl_free(epochs);
+    return kept;
+}
+
+int bl_study_last_epoch(const bl_study *study, int cell, const char *row) {
+    int count;
+    const int *epochs = bl_study_epochs(study, cell, row, &count);
+    return count ? epochs[count - 1] : -1;
 }
 
 static const bl_finished_run *find_run(const bl_study *study, int cell, uint64_t seed) {
     for (int r = 0; r < study->run_count; r++)
-        if (study->runs[r].cell == cell && study->runs[r].seed == seed) return &study->runs[r];
+        if (counts_for(&study->runs[r], cell) && study->runs[r].seed == seed) return &study->runs[r];
     return NULL;
 }
 
-static const bl_measurement *find_value(const bl_study *study, int cell, uint64_t seed, const char *row, int epoch) {
+const bl_measurement *bl_study_find(const bl_study *study, int cell, uint64_t seed, const char *row, int epoch) {
     const bl_finished_run *run = find_run(study, cell, seed);
     const bl_evaluation *own = bl_cell_row(&study->experiment->cells[cell], row);
     return run && own ? bl_history_find(&run->history, row, own->id, epoch) : NULL;
@@ -178,25 +258,49 @@ static const bl_measurement *find_value(const bl_study *study, int cell, uint64_
 
 enum { MOST_SEEDS = sizeof((bl_experiment *)0)->seeds / sizeof(uint64_t) };
 
+static bl_estimate estimate_of_any(const double *values, int n) { return n ? bl_estimate_of(values, n) : (bl_estimate){0}; }
+
 bl_estimate bl_study_value(const bl_study *study, int cell, const char *row, int epoch) {
     double values[MOST_SEEDS];
     int n = 0;
     for (int s = 0; s < study->experiment->seed_count; s++) {
-        const bl_measurement *measurement = find_value(study, cell, study->experiment->seeds[s], row, epoch);
+        const bl_measurement *measurement = bl_study_find(study, cell, study->experiment->seeds[s], row, epoch);
         if (measurement) values[n++] = measurement->value;
     }
-    return n ? bl_estimate_of(values, n) : (bl_estimate){0};
+    return estimate_of_any(values, n);
+}
+
+static bool measured_later(const bl_finished_run *run, const char *row, const char *id, int epoch) {
+    for (int64_t m = 0; m < run->history.measurement_count; m++) {
+        const bl_measurement *measurement = &run->history.measurements[m];
+        if (measurement->epoch > epoch && strcmp(measurement->row, row) == 0 && strcmp(measurement->id, id) == 0) return true;
+    }
+    return false;
+}
+
+bl_estimate bl_study_end(const bl_study *study, int cell, const char *row, int epoch, const char **stopped) {
+    double values[MOST_SEEDS];
+    int n = 0;
+    *stopped = NULL;
+    for (int s = 0; s < study->experiment->seed_count; s++) {
+        const bl_finished_run *run = find_run(study, cell, study->experiment->seeds[s]);
+        const bl_measurement *measurement = bl_study_find(study, cell, study->experiment->seeds[s], row, epoch);
+        if (!measurement || measured_later(run, row, measurement->id, epoch)) continue;
+        values[n++] = measurement->value;
+        if (run->stopped) *stopped = run->stopped;
+    }
+    return estimate_of_any(values, n);
 }
 
 bl_estimate bl_study_difference(const bl_study *study, int cell, int minus, const char *row, int epoch) {
     double values[MOST_SEEDS];
     int n = 0;
     for (int s = 0; s < study->experiment->seed_count; s++) {
-        const bl_measurement *one = find_value(study, cell, study->experiment->seeds[s], row, epoch);
-        const bl_measurement *other = find_value(study, minus, study->experiment->seeds[s], row, epoch);
+        const bl_measurement *one = bl_study_find(study, cell, study->experiment->seeds[s], row, epoch);
+        const bl_measurement *other = bl_study_find(study, minus, study->experiment->seeds[s], row, epoch);
         if (one && other) values[n++] = one->value - other->value;
     }
-    return n ? bl_estimate_of(values, n) : (bl_estimate){0};
+    return estimate_of_any(values, n);
 }
 
 bl_estimate bl_study_std_ratio(const bl_study *study, int cell) {
@@ -204,7 +308,27 @@ bl_estimate bl_study_std_ratio(const bl_study *study, int cell) {
     int n = 0;
     for (int s = 0; s < study->experiment->seed_count; s++) {
         const bl_finished_run *run = find_run(study, cell, study->experiment->seeds[s]);
-        if (run && run->history.step_count) values[n++] = run->history.steps[run->history.step_count - 1].std_ratio;
+        if (!run) continue;
+        const bl_collapse_row *last = bl_run_diagnosis(run);
+        if (last) values[n++] = last->std_ratio;
+        else if (run->history.step_count) values[n++] = run->history.steps[run->history.step_count - 1].std_ratio;
     }
-    return n ? bl_estimate_of(values, n) : (bl_estimate){0};
+    return estimate_of_any(values, n);
+}
+
+const bl_collapse_row *bl_run_diagnosis(const bl_finished_run *run) {
+    return run->history.collapse_count ? &run->history.collapse[run->history.collapse_count - 1] : NULL;
+}
+
+int bl_study_verdicts(const bl_study *study, int cell, int counts[BL_VERDICTS]) {
+    int sum = 0;
+    memset(counts, 0, BL_VERDICTS * sizeof *counts);
+    for (int r = 0; r < study->run_count; r++) {
+        const bl_finished_run *run = &study->runs[r];
+        const bl_collapse_row *last = bl_run_diagnosis(run);
+        if (run->cell != cell || !last || (run->left_out && last->verdict != BL_DIVERGED)) continue;
+        counts[last->verdict]++;
+        sum++;
+    }
+    return sum;
 }

@@ -13,6 +13,10 @@ typedef struct bl_finished_run {
     uint64_t seed;
     const char *run_id;
     const char *manifest;  // YAML: all of /manifest and /host
+    const char *digest;    // of its graph
+    const char *stopped;   // "collapsed" where train.stop_on ended it early; NULL
+    const char *left_out;  // why it enters no average: it diverged, or another graph made it; NULL: it counts
+    bool mixed;            // continued on another kind of machine, another backend version or other threads
     bl_history history;
 } bl_finished_run;
 
@@ -21,28 +25,45 @@ typedef struct bl_study {
     bl_arena *arena;
     bl_finished_run *runs;           // by cell, then by seed, as in the experiment
     int run_count;
-    const char **absent;             // "crossed, seed 1: not run yet"
+    const char **absent;             // "crossed, seed 1: not run yet"; those left out stand here too
     int absent_count;
 } bl_study;
 
-// Runs that are missing, unfinished, damaged or of another recipe are named in `absent`; they are no failure.
+// Runs that are missing, unfinished, failed, damaged or of another recipe are named in `absent`; they are no failure. Of one
+// cell's runs those count whose graph is the most frequent one, of equals the first run's.
 BL_CHECK int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *results_folder);
 void bl_study_free(bl_study *study);
 
-// Evaluation rows of any cell in order of first appearance, one for each name; borrowed from the experiment. Returns the
-// count, at most `room`.
-int bl_study_rows(const bl_study *study, const bl_evaluation **rows, int room);
+// Evaluation rows of any cell in order of first appearance, one for each name; the array is the arena's, the rows are borrowed
+// from the experiment.
+const bl_evaluation **bl_study_rows(const bl_study *study, int *count);
 // The cell's own row of that name, or NULL: only measurements with its id count.
 const bl_evaluation *bl_cell_row(const bl_cell *cell, const char *row);
 
+// What follows speaks of runs that count alone.
+
+// Runs of a cell, and how many of them are mixed (NULL: not asked).
+int bl_study_runs(const bl_study *study, int cell, int *mixed);
+
 // Finished epochs at which any run of the cell measured `row`, ascending, in the arena's memory.
 const int *bl_study_epochs(const bl_study *study, int cell, const char *row, int *count);
+int bl_study_last_epoch(const bl_study *study, int cell, const char *row); // -1: never measured
+
+// NULL where this seed's run does not count or has not measured that.
+const bl_measurement *bl_study_find(const bl_study *study, int cell, uint64_t seed, const char *row, int epoch);
 
 // Over the seeds of a cell; n = 0 where nothing was measured.
 bl_estimate bl_study_value(const bl_study *study, int cell, const char *row, int epoch);
+// The same over the runs that measured nothing later: runs that were stopped end at epochs of their own. *stopped: why one was.
+bl_estimate bl_study_end(const bl_study *study, int cell, const char *row, int epoch, const char **stopped);
 // cell - minus, over the seeds that both have.
 bl_estimate bl_study_difference(const bl_study *study, int cell, int minus, const char *row, int epoch);
-// The last logged std relative to step 0.
+// The std relative to step 0, of the last diagnosis of collapse; where there was none, of the last logged step.
 bl_estimate bl_study_std_ratio(const bl_study *study, int cell);
+
+// How many runs of the cell ended with each verdict, those that diverged included; returns the sum. 0: none was diagnosed.
+int bl_study_verdicts(const bl_study *study, int cell, int counts[BL_VERDICTS]);
+// The last diagnosis of a run, or NULL.
+const bl_collapse_row *bl_run_diagnosis(const bl_finished_run *run);
 
 #endif

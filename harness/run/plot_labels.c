@@ -1,0 +1,203 @@
+// plot_labels.c - accuracy by the share of the labels.
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "run/plot_parts.h"
+
+enum {
+    MOST_PANELS = 8,
+    TICK = 46,  // pixels a tick's text takes
+    DODGE = 7,  // pixels between the intervals of two arms at one share
+    TWO_LINES = 76, // pixels below the last panel: ticks have two lines
+};
+
+typedef struct label_figure {
+    const bl_study *study;
+    const bl_label_curve *curves;
+    int curve_count;
+    bl_text *script;
+    const bl_label_curve *panels[MOST_PANELS]; // the first curve of each question
+    int panel_count;
+    double lowest, highest;                    // shares
+    bool has_intervals, has_published, has_context;
+} label_figure;
+
+static bool is_in_panel(const bl_label_curve *curve, const bl_label_curve *panel) { return !strcmp(curve->question, panel->question); }
+
+static bool is_expected(const bl_expectation *expected, const label_figure *figure, const bl_label_curve *curve, int point) {
+    return !strcmp(expected->row, curve->points[point]->row) &&
+           (!expected->cell || !strcmp(expected->cell, figure->study->experiment->cells[curve->cell].name));
+}
+
+static void look_at_curves(label_figure *figure) {
+    figure->lowest = INFINITY;
+    for (int k = 0; k < figure->curve_count; k++) {
+        const bl_label_curve *curve = &figure->curves[k];
+        int known = 0;
+        while (known < figure->panel_count && !is_in_panel(curve, figure->panels[known])) known++;
+        if (known == figure->panel_count && known < MOST_PANELS) figure->panels[figure->panel_count++] = curve;
+        figure->lowest = fmin(figure->lowest, curve->points[0]->fit.share);
+        figure->highest = fmax(figure->highest, curve->points[curve->point_count - 1]->fit.share);
+        for (int i = 0; i < curve->point_count; i++) {
+            figure->has_intervals |= bl_label_value(figure->study, curve, i).n > 1;
+            for (int e = 0; e < figure->study->experiment->expectation_count; e++) {
+                const bl_expectation *expected = &figure->study->experiment->expectations[e];
+                if (!is_expected(expected, figure, curve, i)) continue;
+                if (expected->context) figure->has_context = true;
+                else figure->has_published = true;
+            }
+        }
+    }
+}
+
+// A curve's colour: the same arm of the same cell has it in every panel.
+static int colour_of(const label_figure *figure, const bl_label_curve *curve) {
+    int colours = 0;
+    for (const bl_label_curve *k = figure->curves; k < curve; k++) {
+        bool is_new = true;
+        for (const bl_label_curve *j = figure->curves; j < k; j++) is_new &= j->cell != k->cell || strcmp(j->arm, k->arm) != 0;
+        if (k->cell == curve->cell && !strcmp(k->arm, curve->arm)) return colour_of(figure, k);
+        colours += is_new;
+    }
+    return colours;
+}
+
+static double pixels_of(const label_figure *figure, double from, double to) {
+    return BL_PLOT_WIDTH * log(to / from) / log(1.3 * figure->highest / figure->lowest);
+}
+
+// A tick at each share, in percent and in images; one that would touch its neighbour has no text.
+static void set_ticks(const label_figure *figure, bool with_text) {
+    double last = 0;
+    bool begun = false;
+    bl_text_add(figure->script, "set xtics (");
+    for (double share = 0;;) {
+        double next = INFINITY;
+        for (int k = 0; k < figure->curve_count; k++)
+            for (int i = 0; i < figure->curves[k].point_count; i++) {
+                const double at = figure->curves[k].points[i]->fit.share;
+                if (at > share && at < next) next = at;
+            }
+        if (isinf(next)) break;
+        const bool fits = last == 0 || pixels_of(figure, last, next) >= TICK;
+        const int64_t images = bl_label_images(&figure->study->experiment->cells[figure->curves[0].cell], next);
+        bl_text_add(figure->script, "%s\"", begun ? ", " : "");
+        if (with_text && fits) {
+            bl_text_add(figure->script, "%g %%", next);
+            if (images >= 0) bl_text_add(figure->script, "\\n%lld", (long long)images);
+        }
+        bl_text_add(figure->script, "\" %g", next);
+        if (fits) last = next;
+        begun = true;
+        share = next;
+    }
+    bl_text_add(figure->script, ") offset 0,0.5\n");
+}
+
+// column 5: share; 7 to 11: n, mean, sd, low, high
+static void add_curve(const label_figure *figure, const bl_label_curve *curve, double dodge, bool intervals, bool *begun) {
+    const char *cell = figure->study->experiment->cells[curve->cell].name;
+    char column[40];
+    bl_text *script = figure->script;
+    bl_plot_next(script, begun);
+    bl_text_add(script, "'labels.csv' using (strcol(1) eq ");
+    bl_plot_quoted(script, curve->name);
+    bl_text_add(script, " && strcol(4) eq ");
+    bl_plot_quoted(script, cell);
+    snprintf(column, sizeof column, "$5 * %.6g", dodge);
+    bl_text_add(script, " ? %s : NaN)", column);
+    if (intervals)
+        bl_text_add(script, ":8:($10 < 0 ? 0 : $10):($11 > 100 ? 100 : $11) with yerrorbars lc rgb '%s' lw 1.5 pt 7 ps 0.01 notitle",
+                    bl_plot_colour(colour_of(figure, curve)));
+    else {
+        bl_text_add(script, ":8 with linespoints ");
+        bl_plot_style(script, colour_of(figure, curve));
+        bl_text_add(script, " lw 2 pt 7 ps 0.7 notitle");
+    }
+}
+
+static void add_published(const label_figure *figure, const bl_label_curve *curve, bool *begun) {
+    const bl_experiment *experiment = figure->study->experiment;
+    for (int i = 0; i < curve->point_count; i++)
+        for (int e = 0; e < experiment->expectation_count; e++) {
+            const bl_expectation *expected = &experiment->expectations[e];
+            if (!is_expected(expected, figure, curve, i)) continue;
+            char share[60];
+            snprintf(share, sizeof share, "$11 == %d ? %g : NaN", expected->context, curve->points[i]->fit.share);
+            bl_plot_next(figure->script, begun);
+            bl_plot_source(figure->script, "published.csv", expected->cell ? expected->cell : "", expected->row, share);
+            bl_text_add(figure->script, ":4 with points lc rgb '%s' lw 1.5 pt %s notitle",
+                        bl_plot_colour(colour_of(figure, curve)), expected->context ? "12 ps 1.1" : "6 ps 1");
+        }
+}
+
+static void add_panel(const label_figure *figure, int panel, int width, int height, int top) {
+    bl_text *script = figure->script, title = {0};
+    bool begun = false;
+    int arms = 0, arm = 0;
+    bl_label_title(figure->panels[panel], &title);
+    bl_plot_panel(script, height, top, BL_PLOT_PANEL, title.chars);
+    bl_text_free(&title);
+    bl_text_add(script, "set label 3 'accuracy (%%)' at screen %.5f, graph 0.5 center rotate by 90\n", (double)BL_PLOT_AXIS_LABEL / width);
+    const bool is_last = panel == figure->panel_count - 1;
+    set_ticks(figure, is_last);
+    if (is_last)
+        bl_text_add(script, "set label 4 'labels: share of the train split, and images' at graph 0.5, screen %.5f center\n",
+                    (top - BL_PLOT_PANEL - TWO_LINES + (double)BL_PLOT_AXIS_LABEL) / height);
+    for (int k = 0; k < figure->curve_count; k++) arms += is_in_panel(&figure->curves[k], figure->panels[panel]);
+    for (int pass = 0; pass < 2; pass++) {
+        arm = 0;
+        for (int k = 0; k < figure->curve_count; k++) {
+            if (!is_in_panel(&figure->curves[k], figure->panels[panel])) continue;
+            // Side by side, that one interval does not hide another.
+            const double pixels = DODGE * (arm++ - (arms - 1) / 2.);
+            const double dodge = pow(1.3 * figure->highest / figure->lowest, pixels / BL_PLOT_WIDTH);
+            if (pass == 1 || figure->has_intervals) add_curve(figure, &figure->curves[k], dodge, pass == 0, &begun);
+        }
+    }
+    for (int k = 0; k < figure->curve_count; k++)
+        if (is_in_panel(&figure->curves[k], figure->panels[panel])) add_published(figure, &figure->curves[k], &begun);
+    bl_text_add(script, "\nunset label 1\n");
+}
+
+static void fill_legend(const label_figure *figure, bl_plot_legend *legend) {
+    for (int k = 0; k < figure->curve_count; k++) {
+        bl_text name = {0};
+        bool is_known = false;
+        for (int j = 0; j < k; j++) is_known |= colour_of(figure, &figure->curves[j]) == colour_of(figure, &figure->curves[k]);
+        if (is_known) continue;
+        bl_label_curve_name(figure->study, figure->curves, figure->curve_count, &figure->curves[k], &name);
+        bl_plot_legend_add_curve(legend, colour_of(figure, &figure->curves[k]), name.chars);
+        bl_text_free(&name);
+    }
+    char style[100];
+    snprintf(style, sizeof style, "yerrorbars lw 1.5 pt 7 ps 0.01 lc rgb '%s'", bl_plot_grey);
+    if (figure->has_intervals) bl_plot_legend_add(legend, style, "95 % interval, seeds");
+    snprintf(style, sizeof style, "points lw 1.5 pt 6 ps 1 lc rgb '%s'", bl_plot_grey);
+    if (figure->has_published) bl_plot_legend_add(legend, style, "published");
+    snprintf(style, sizeof style, "points lw 1.5 pt 12 ps 1.1 lc rgb '%s'", bl_plot_grey);
+    if (figure->has_context) bl_plot_legend_add(legend, style, "published, other set-up");
+}
+
+void bl_plot_labels(const bl_study *study, const bl_label_curve *labels, int label_count, bl_text *script) {
+    label_figure figure = {.study = study, .curves = labels, .curve_count = label_count, .script = script};
+    bl_plot_legend legend = {0};
+    if (!label_count) return;
+    look_at_curves(&figure);
+    fill_legend(&figure, &legend);
+    const char *title = study->experiment->title;
+    const int title_height = title ? BL_PLOT_TITLE : 0, right = BL_PLOT_LEFT + BL_PLOT_WIDTH;
+    const int width = right + bl_plot_legend_width(&legend);
+    const int panels_height = figure.panel_count * (BL_PLOT_PANEL_TITLE + BL_PLOT_PANEL) + TWO_LINES;
+    const int legend_height = BL_PLOT_PANEL_TITLE + BL_PLOT_LEGEND_ROW * legend.count;
+    const int height = title_height + (panels_height > legend_height ? panels_height : legend_height);
+    bl_text_add(script, "# Drawn from labels.csv and published.csv; `gnuplot labels.gp` in this folder writes labels.svg.\n");
+    bl_plot_page(script, "labels.svg", title, width, height, BL_PLOT_LEFT, right);
+    bl_text_add(script, "set logscale x\nset xrange [%g:%g]\nset bars 0.6\nset offsets 0, 0, graph 0.06, graph 0.06\nset yrange [0<*:*<100]\n",
+                figure.lowest / sqrt(1.3), figure.highest * sqrt(1.3));
+    for (int p = 0; p < figure.panel_count; p++)
+        add_panel(&figure, p, width, height, height - title_height - p * (BL_PLOT_PANEL_TITLE + BL_PLOT_PANEL) - BL_PLOT_PANEL_TITLE);
+    bl_plot_legend_draw(&legend, script, width, height, right + BL_PLOT_LEGEND_GAP, title_height + BL_PLOT_PANEL_TITLE / 2);
+}

@@ -1,0 +1,242 @@
+// report_tables.c - the CSV files of a report and its manifest.
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "run/csv.h"
+#include "run/report_parts.h"
+
+enum { DIGITS = 7 }; // of what was computed in f32; the run file has all
+
+static void add_measurements(bl_report *report, bl_text *csv) {
+    bl_text_add(csv, "study,cell,seed,backend,run_id,row,evaluation_id,epoch,value,chosen,validation,counted\n");
+    for (int r = 0; r < report->study.run_count; r++) {
+        const bl_finished_run *run = &report->study.runs[r];
+        const bl_cell *cell = &report->experiment->cells[run->cell];
+        for (int64_t m = 0; m < run->history.measurement_count; m++) {
+            const bl_measurement *measurement = &run->history.measurements[m];
+            const bl_evaluation *row = bl_cell_row(cell, measurement->row);
+            bl_csv_text(csv, report->experiment->study);
+            bl_csv_text(csv, cell->name);
+            bl_csv_integer(csv, (long long)run->seed);
+            bl_csv_text(csv, report->experiment->machine.backend);
+            bl_csv_text(csv, run->run_id);
+            bl_csv_text(csv, measurement->row);
+            bl_csv_text(csv, measurement->id);
+            bl_csv_integer(csv, measurement->epoch);
+            bl_csv_number(csv, measurement->value, 0);
+            const double choice[] = {measurement->chosen, measurement->validation};
+            for (int i = 0; i < 2; i++) {
+                if (isnan(choice[i])) bl_csv_none(csv);
+                else bl_csv_number(csv, choice[i], 0);
+            }
+            bl_csv_integer(csv, !run->left_out && row && strcmp(row->id, measurement->id) == 0);
+            bl_csv_end(csv);
+        }
+    }
+}
+
+static void add_steps(bl_report *report, bl_text *csv) {
+    bl_text_add(csv, "cell,seed,step,epoch,loss,std,std_ratio,learning_rate,tau\n");
+    for (int r = 0; r < report->study.run_count; r++) {
+        const bl_finished_run *run = &report->study.runs[r];
+        for (int64_t i = 0; i < run->history.step_count; i++) {
+            const bl_step_row *step = &run->history.steps[i];
+            const double values[] = {step->epoch, step->loss, step->std, step->std_ratio, step->learning_rate, step->tau};
+            bl_csv_text(csv, report->experiment->cells[run->cell].name);
+            bl_csv_integer(csv, (long long)run->seed);
+            bl_csv_integer(csv, step->step);
+            for (size_t k = 0; k < sizeof values / sizeof *values; k++) bl_csv_number(csv, values[k], DIGITS);
+            bl_csv_end(csv);
+        }
+    }
+}
+
+static void add_collapse(bl_report *report, bl_text *csv) {
+    bl_text_add(csv, "cell,seed,step,epoch,loss,std,std_ratio,mean_cosine,rank,rankme,alignment,uniformity,norm,prediction_norm,verdict\n");
+    for (int r = 0; r < report->study.run_count; r++) {
+        const bl_finished_run *run = &report->study.runs[r];
+        for (int64_t i = 0; i < run->history.collapse_count; i++) {
+            const bl_collapse_row *row = &run->history.collapse[i];
+            const double values[] = {row->epoch, row->loss, row->std, row->std_ratio, row->mean_cosine, row->rank, row->rankme,
+                                     row->alignment, row->uniformity, row->norm, row->prediction_norm};
+            bl_csv_text(csv, report->experiment->cells[run->cell].name);
+            bl_csv_integer(csv, (long long)run->seed);
+            bl_csv_integer(csv, row->step);
+            for (size_t k = 0; k < sizeof values / sizeof *values; k++) bl_csv_number(csv, values[k], DIGITS);
+            bl_csv_text(csv, bl_verdict_name(row->verdict));
+            bl_csv_end(csv);
+        }
+    }
+}
+
+static void add_verdicts(bl_report *report, bl_text *csv) {
+    bl_text_add(csv, "cell,seed,verdict,std_ratio,rank,step,counted\n");
+    for (int r = 0; r < report->study.run_count; r++) {
+        const bl_finished_run *run = &report->study.runs[r];
+        const bl_collapse_row *last = bl_run_diagnosis(run);
+        if (!last) continue;
+        bl_csv_text(csv, report->experiment->cells[run->cell].name);
+        bl_csv_integer(csv, (long long)run->seed);
+        bl_csv_text(csv, bl_verdict_name(last->verdict));
+        bl_csv_number(csv, last->std_ratio, DIGITS);
+        bl_csv_number(csv, last->rank, DIGITS);
+        bl_csv_integer(csv, last->step);
+        bl_csv_integer(csv, !run->left_out);
+        bl_csv_end(csv);
+    }
+}
+
+// n, mean, sd, low, high; without an interval for one value, without a mean for none.
+static void add_estimate(bl_text *csv, bl_estimate estimate) {
+    const double spread[] = {estimate.sd, estimate.low, estimate.high};
+    bl_csv_integer(csv, estimate.n);
+    if (estimate.n) bl_csv_number(csv, estimate.mean, 0);
+    else bl_csv_none(csv);
+    for (int i = 0; i < 3; i++) {
+        if (estimate.n > 1) bl_csv_number(csv, spread[i], 0);
+        else bl_csv_none(csv);
+    }
+}
+
+static void add_aggregate(bl_report *report, bl_text *csv) {
+    bl_text_add(csv, "cell,row,epoch,n,mean,sd,low,high\n");
+    for (int c = 0; c < report->experiment->cell_count; c++)
+        for (int i = 0; i < report->row_count; i++) {
+            int count;
+            const int *epochs = bl_study_epochs(&report->study, c, report->rows[i]->row, &count);
+            for (int e = 0; e < count; e++) {
+                bl_csv_text(csv, report->experiment->cells[c].name);
+                bl_csv_text(csv, report->rows[i]->row);
+                bl_csv_integer(csv, epochs[e]);
+                add_estimate(csv, bl_study_value(&report->study, c, report->rows[i]->row, epochs[e]));
+                bl_csv_end(csv);
+            }
+        }
+}
+
+const char *bl_report_reads(bl_estimate difference) {
+    if (difference.n < 2) return "one pair";
+    if (difference.low <= 0 && difference.high >= 0) return "inconclusive";
+    return difference.mean > 0 ? "higher" : "lower";
+}
+
+static void add_differences(bl_report *report, bl_text *csv) {
+    bl_text_add(csv, "row,epoch,cell,minus,n,mean,sd,low,high,reads\n");
+    for (int i = 0; i < report->row_count; i++) {
+        if (report->rows[i]->knn.raw_pixels) continue; // no cell has a part in them
+        for (int minus = 0; minus < report->experiment->cell_count; minus++)
+            for (int c = minus + 1; c < report->experiment->cell_count; c++) {
+                int count;
+                const int *epochs = bl_study_epochs(&report->study, c, report->rows[i]->row, &count);
+                for (int e = 0; e < count; e++) {
+                    const bl_estimate difference = bl_study_difference(&report->study, c, minus, report->rows[i]->row, epochs[e]);
+                    if (!difference.n) continue;
+                    bl_csv_text(csv, report->rows[i]->row);
+                    bl_csv_integer(csv, epochs[e]);
+                    bl_csv_text(csv, report->experiment->cells[c].name);
+                    bl_csv_text(csv, report->experiment->cells[minus].name);
+                    add_estimate(csv, difference);
+                    bl_csv_text(csv, bl_report_reads(difference));
+                    bl_csv_end(csv);
+                }
+            }
+    }
+}
+
+static void add_optional(bl_text *csv, const char *text) { bl_csv_text(csv, text ? text : ""); }
+
+static void add_published(bl_report *report, bl_text *csv) {
+    bl_text_add(csv, "cell,row,epoch,value,low,high,n,spread,spread_kind,selection,context,about,origin,source\n");
+    for (int i = 0; i < report->experiment->expectation_count; i++) {
+        const bl_expectation *expected = &report->experiment->expectations[i];
+        const bool is_range = expected->low < expected->high;
+        add_optional(csv, expected->cell);
+        bl_csv_text(csv, expected->row);
+        bl_csv_integer(csv, expected->epoch);
+        bl_csv_number(csv, expected->value, 0);
+        bl_csv_number(csv, is_range ? expected->low : expected->value, 0);
+        bl_csv_number(csv, is_range ? expected->high : expected->value, 0);
+        if (expected->n) bl_csv_integer(csv, expected->n);
+        else bl_csv_none(csv);
+        if (expected->spread > 0) bl_csv_number(csv, expected->spread, 0);
+        else bl_csv_none(csv);
+        add_optional(csv, expected->spread_kind);
+        add_optional(csv, expected->selection);
+        bl_csv_integer(csv, expected->context);
+        add_optional(csv, expected->about);
+        add_optional(csv, expected->origin);
+        add_optional(csv, expected->source);
+        bl_csv_end(csv);
+    }
+}
+
+static void add_images(bl_text *csv, const bl_cell *cell, double share) {
+    const int64_t images = bl_label_images(cell, share);
+    if (images < 0) bl_csv_none(csv);
+    else bl_csv_integer(csv, images);
+}
+
+static const char *protocol_of(const bl_label_curve *curve) {
+    return curve->points[0]->kind == BL_PROTOCOL_FINETUNE ? "finetune" : "linear";
+}
+
+static void add_labels(bl_report *report, bl_text *csv) {
+    bl_text_add(csv, "curve,protocol,arm,cell,share,labels,n,mean,sd,low,high\n");
+    for (int k = 0; k < report->curve_count; k++) {
+        const bl_label_curve *curve = &report->curves[k];
+        const bl_cell *cell = &report->experiment->cells[curve->cell];
+        for (int i = 0; i < curve->point_count; i++) {
+            bl_csv_text(csv, curve->name);
+            bl_csv_text(csv, protocol_of(curve));
+            bl_csv_text(csv, curve->arm);
+            bl_csv_text(csv, cell->name);
+            bl_csv_number(csv, curve->points[i]->fit.share, 0);
+            add_images(csv, cell, curve->points[i]->fit.share);
+            add_estimate(csv, bl_label_value(&report->study, curve, i));
+            bl_csv_end(csv);
+        }
+    }
+}
+
+static void add_labels_needed(bl_report *report, bl_text *csv) {
+    bl_text_add(csv, "curve,arm,cell,to_match_arm,to_match_cell,pairs,reached,at_smallest_share,share,low,high,labels\n");
+    for (int k = 0; k < report->needed_count; k++) {
+        const bl_labels_needed *needed = &report->needed[k];
+        const bl_cell *cell = &report->experiment->cells[needed->curve->cell];
+        bl_csv_text(csv, needed->curve->name);
+        bl_csv_text(csv, needed->curve->arm);
+        bl_csv_text(csv, cell->name);
+        bl_csv_text(csv, needed->against->arm);
+        bl_csv_text(csv, report->experiment->cells[needed->against->cell].name);
+        bl_csv_integer(csv, needed->pairs);
+        bl_csv_integer(csv, needed->reached);
+        bl_csv_integer(csv, needed->at_smallest);
+        const double share[] = {needed->share.mean, needed->share.low, needed->share.high};
+        for (int i = 0; i < 3; i++) {
+            if (needed->share.n > (i > 0)) bl_csv_number(csv, share[i], 0);
+            else bl_csv_none(csv);
+        }
+        if (needed->share.n) add_images(csv, cell, needed->share.mean);
+        else bl_csv_none(csv);
+        bl_csv_end(csv);
+    }
+}
+
+static void add_manifest(bl_report *report, bl_text *yaml) {
+    for (int r = 0; r < report->study.run_count; r++) {
+        const bl_finished_run *run = &report->study.runs[r];
+        bl_text_add(yaml, "\"%s/seed-%" PRIu64 ".%s\":\n%s", report->experiment->cells[run->cell].name, run->seed,
+                    report->experiment->machine.backend, run->manifest);
+    }
+}
+
+const bl_report_table bl_report_tables[] = {
+    {"measurements.csv", add_measurements, false}, {"aggregate.csv", add_aggregate, false},
+    {"differences.csv", add_differences, false},   {"published.csv", add_published, false},
+    {"steps.csv", add_steps, false},               {"collapse.csv", add_collapse, false},
+    {"verdicts.csv", add_verdicts, false},         {"labels.csv", add_labels, true},
+    {"labels_needed.csv", add_labels_needed, true}, {"manifest.yaml", add_manifest, false},
+};
+const int bl_report_table_count = sizeof bl_report_tables / sizeof *bl_report_tables;
