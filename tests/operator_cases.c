@@ -12,14 +12,17 @@
 #define CONVOLUTION(title, n, c, h, w, o, k, s, p, d) \
     {.name = title, .op = BL_OP_CONVOLUTION, .N = n, .H = h, .W = w, .C = c, .O = o, \
      .attributes = {.kernel = k, .stride = s, .padding = p, .dilation = d}}
-#define BATCH_NORM(title, n, h, w, c, v, away) \
-    {.name = title, .op = BL_OP_BATCH_NORM, .N = n, .H = h, .W = w, .C = c, .attributes = {.groups = v, .epsilon = 1e-5}, .offset = away}
+#define BATCH_NORM(title, n, h, w, c, v, away, ...) \
+    {.name = title, .op = BL_OP_BATCH_NORM, .N = n, .H = h, .W = w, .C = c, .attributes = {.groups = v, .epsilon = 1e-5}, \
+     .offset = away, __VA_ARGS__}
 #define RUNNING_NORM(title, n, h, w, c) \
     {.name = title, .op = BL_OP_BATCH_NORM_RUNNING, .N = n, .H = h, .W = w, .C = c, .attributes = {.epsilon = 1e-5}}
 #define IMAGES(title, operator, n, h, w, c) {.name = title, .op = operator, .N = n, .H = h, .W = w, .C = c}
-#define LINEAR(title, n, i, o, bias) {.name = title, .op = BL_OP_LINEAR, .N = n, .C = i, .O = o, .has_bias = bias}
+#define LINEAR(title, n, i, o, bias, ...) {.name = title, .op = BL_OP_LINEAR, .N = n, .C = i, .O = o, .has_bias = bias, __VA_ARGS__}
 #define LOSS(title, n, d, how, aligned) \
     {.name = title, .op = BL_OP_BYOL_LOSS, .N = n, .C = d, .attributes = {.groups = 2, .pairing = how}, .is_near_aligned = aligned}
+#define LOSS_OF(title, n, d, ...) {.name = title, .op = BL_OP_BYOL_LOSS, .N = n, .C = d, .attributes = {.groups = 2, __VA_ARGS__}}
+#define CROSS_ENTROPY(title, n, k, away) {.name = title, .op = BL_OP_CROSS_ENTROPY, .N = n, .C = k, .offset = away}
 #define STD(title, n, d) {.name = title, .op = BL_OP_PROJECTION_STD, .N = n, .C = d, .attributes = {.groups = 2}}
 #define AVERAGE(title, v, c, n) {.name = title, .op = BL_OP_RUNNING_AVERAGE, .N = v, .C = c, .attributes = {.momentum = 0.1, .rows = n}}
 #define WRITER(title, operator, ...) {.name = title, .op = operator, .attributes = {__VA_ARGS__}}
@@ -47,6 +50,17 @@ const operator_case operator_cases[] = {
         CONVOLUTION("convolution: odd width, fewer channels out", 9, 48, 6, 9, 16, 3, 1, 1, 1),
         CONVOLUTION("convolution: one pixel, many images",     140, 16, 1, 1, 32, 3, 1, 1, 1),
         CONVOLUTION("convolution: shortcut, odd sizes",        2, 16, 9, 7, 24, 1, 2, 0, 1),
+        CONVOLUTION("convolution: stem, padding two",          2,  3, 32, 32, 16, 3, 1, 2, 1),
+        CONVOLUTION("convolution: padding two, many channels", 4, 16, 16, 16, 16, 3, 1, 2, 1),
+        CONVOLUTION("convolution: layer1 after padding two",   1, 64, 34, 34, 64, 3, 1, 1, 1),
+        CONVOLUTION("convolution: layer2 first, odd side out", 1, 64, 34, 34, 64, 3, 2, 1, 1),
+        CONVOLUTION("convolution: layer2, odd side",           2, 64, 17, 17, 64, 3, 1, 1, 1),
+        CONVOLUTION("convolution: layer3 first, odd sides",    2, 64, 17, 17, 128, 3, 2, 1, 1),
+        CONVOLUTION("convolution: layer3 shortcut, odd sides", 2, 64, 17, 17, 128, 1, 2, 0, 1),
+        CONVOLUTION("convolution: layer3, odd side",           6, 64,  9,  9, 64, 3, 1, 1, 1),
+        CONVOLUTION("convolution: layer4 first, odd sides",    4, 64,  9,  9, 128, 3, 2, 1, 1),
+        CONVOLUTION("convolution: layer4 shortcut, odd sides", 4, 64,  9,  9, 128, 1, 2, 0, 1),
+        CONVOLUTION("convolution: layer4, odd side",           16, 64, 5,  5, 64, 3, 1, 1, 1),
         CONVOLUTION("convolution: channels no multiple of 16", 3, 5, 11, 6, 7, 3, 1, 1, 1),
         CONVOLUTION("convolution: one channel each",           2, 1, 5, 5, 1, 3, 1, 1, 1),
         CONVOLUTION("convolution: one pixel, only padding around", 4, 16, 1, 1, 16, 3, 1, 1, 1),
@@ -66,6 +80,9 @@ const operator_case operator_cases[] = {
         BATCH_NORM("batch norm: head, a group a view",            16, 0, 0, 512, 2, 0),
         BATCH_NORM("batch norm: head, odd width",                 12, 0, 0, 37, 2, 1),
         BATCH_NORM("batch norm: head, two rows a group",          4, 0, 0, 64, 2, 0),
+        BATCH_NORM("batch norm: sixteen groups",                  32, 5, 5, 16, 16, 1),
+        BATCH_NORM("batch norm: head, sixteen groups",            64, 0, 0, 96, 16, 0),
+        BATCH_NORM("batch norm: weights that are not trained",    8, 0, 0, 48, 2, 0, .is_fixed = true),
         RUNNING_NORM("running batch norm: images",                2, 8, 8, 48),
         RUNNING_NORM("running batch norm: channels no multiple of 16", 3, 5, 5, 13),
         RUNNING_NORM("running batch norm: head",                  8, 0, 0, 40),
@@ -79,6 +96,7 @@ const operator_case operator_cases[] = {
         IMAGES("stop gradient: head",    BL_OP_STOP_GRADIENT,        8, 0, 0, 33),
         IMAGES("average pool: layer4",   BL_OP_GLOBAL_AVERAGE_POOL,  4, 4, 4, 512),
         IMAGES("average pool: odd",      BL_OP_GLOBAL_AVERAGE_POOL,  3, 5, 7, 13),
+        IMAGES("average pool: five by five", BL_OP_GLOBAL_AVERAGE_POOL, 2, 5, 5, 64),
         IMAGES("average pool: one pixel", BL_OP_GLOBAL_AVERAGE_POOL, 2, 1, 1, 32),
 
         //     name                                  N    I     O   bias
@@ -89,6 +107,8 @@ const operator_case operator_cases[] = {
         LINEAR("linear: odd sizes, without bias",    5, 33, 17, false),
         LINEAR("linear: one row",                    1, 64, 32, true),
         LINEAR("linear: one feature out",            6, 32, 1, true),
+        LINEAR("linear: ten classes",                24, 512, 10, true),
+        LINEAR("linear: weights that are not trained", 8, 64, 48, true, .is_fixed = true),
 
         //   name                        N   D    pairing        near aligned
         LOSS("loss: crossed",            16, 256, BL_CROSSED,    false),
@@ -97,6 +117,23 @@ const operator_case operator_cases[] = {
         LOSS("loss: one image",          2,  16,  BL_CROSSED,    false),
         LOSS("loss: near alignment",     16, 256, BL_CROSSED,    true),
         LOSS("loss: same view, near alignment", 16, 64, BL_SAME_VIEW, true),
+        LOSS_OF("loss: mean of the directions",         16, 256, .reduction = BL_REDUCE_MEAN),
+        LOSS_OF("loss: half of the directions",         16, 256, .reduction = BL_REDUCE_HALF),
+        LOSS_OF("loss: one direction",                  16, 64, .one_direction = true),
+        LOSS_OF("loss: one direction, same view, mean", 6, 37, .pairing = BL_SAME_VIEW, .one_direction = true, .reduction = BL_REDUCE_MEAN),
+        LOSS_OF("loss: one direction, half",            16, 64, .one_direction = true, .reduction = BL_REDUCE_HALF),
+        LOSS_OF("loss: not normalised",                 16, 256, .normalization = BL_NORMALIZE_NONE),
+        LOSS_OF("loss: not normalised, half of one direction", 6, 37, .normalization = BL_NORMALIZE_NONE, .one_direction = true,
+                .reduction = BL_REDUCE_HALF),
+        LOSS_OF("loss: layer norm",                     16, 256, .normalization = BL_NORMALIZE_LAYER_NORM),
+        LOSS_OF("loss: layer norm, same view, mean",    6, 37, .normalization = BL_NORMALIZE_LAYER_NORM, .pairing = BL_SAME_VIEW,
+                .reduction = BL_REDUCE_MEAN),
+
+        //            name                                        N   K   offset
+        CROSS_ENTROPY("cross-entropy: ten classes",               16, 10, 0),
+        CROSS_ENTROPY("cross-entropy: odd sizes",                 7,  37, 0),
+        CROSS_ENTROPY("cross-entropy: two classes, one row",      1,  2,  0),
+        CROSS_ENTROPY("cross-entropy: logits beyond exp's range", 8,  10, 800),
         STD("std: projection",           32, 256),
         STD("std: odd sizes",            6,  37),
 
@@ -109,7 +146,13 @@ const operator_case operator_cases[] = {
         WRITER("sgd: nesterov and decay", BL_OP_SGD, .momentum = 0.9, .nesterov = true, .weight_decay = 0.1),
         WRITER("adam", BL_OP_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8),
         WRITER("adam: decay", BL_OP_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.1),
+        WRITER("lars", BL_OP_LARS, .momentum = 0.9, .weight_decay = 0.1, .eta = 0.02),
+        WRITER("lars: nesterov and trust epsilon", BL_OP_LARS, .momentum = 0.9, .nesterov = true, .weight_decay = 0.1, .eta = 0.02,
+               .epsilon = 0.5),
+        WRITER("lars: clipped", BL_OP_LARS, .momentum = 0.9, .weight_decay = 0.1, .eta = 0.03, .clip = true),
+        WRITER("lars: decay apart", BL_OP_LARS, .momentum = 0.9, .weight_decay = 0.1, .eta = 0.02, .decay_apart = true, .epsilon = 1e-8),
         WRITER("ema", BL_OP_EMA, 0),
+        {.name = "ema: buffers", .op = BL_OP_EMA, .block = BL_BUFFERS},
 };
 const int operator_case_count = sizeof operator_cases / sizeof *operator_cases;
 
@@ -145,12 +188,12 @@ static int network(built_case *built, const char *name, bool trainable) {
     return index;
 }
 
-static bl_tensor *parameter(built_case *built, const char *name, bl_shape shape) {
+static bl_tensor *parameter(const operator_case *c, built_case *built, const char *name, bl_shape shape) {
     const bl_segment segment = {.name = name, .shape = shape, .lr_scale = 1};
-    const int online = network(built, "online", true);
+    const int made = c->is_fixed ? network(built, "fixed", false) : network(built, "online", true);
     int index;
-    assert_ok(bl_layout_parameter(built->layout, online, &segment, &index));
-    return stored(built, (bl_place){online, BL_PARAMETERS, index});
+    assert_ok(bl_layout_parameter(built->layout, made, &segment, &index));
+    return stored(built, (bl_place){made, BL_PARAMETERS, index});
 }
 
 static bl_tensor *buffer(built_case *built, const char *name, int64_t length) {
@@ -160,20 +203,26 @@ static bl_tensor *buffer(built_case *built, const char *name, int64_t length) {
     return stored(built, (bl_place){online, BL_BUFFERS, index});
 }
 
+// Weights that are all 0, as a last batch norm's may start: LARS then adapts nothing.
+#define ZERO_SEGMENT "zero"
+
 // Segments whose lengths leave padding, and every rule a segment can have.
 static int block(built_case *built, const char *name, bool trainable) {
     const bl_segment segments[] = {
-            {.name = "weight", .shape = {4, {7, 3, 3, 5}}, .lr_scale = 1, .decay = true},
+            {.name = "weight", .shape = {4, {7, 3, 3, 5}}, .lr_scale = 1, .decay = true, .lars_adapt = true},
             {.name = "bias", .shape = {1, {13}}, .lr_scale = 1},
-            {.name = "scaled", .shape = {2, {4, 6}}, .lr_scale = 10, .decay = true},
-            {.name = "frozen", .shape = {2, {3, 9}}, .lr_scale = 1, .decay = true, .frozen = true},
-            {.name = "large", .shape = {2, {129, 65}}, .lr_scale = 1, .decay = true},
+            {.name = "scaled", .shape = {2, {4, 6}}, .lr_scale = 10, .decay = true, .lars_adapt = true},
+            {.name = "frozen", .shape = {2, {3, 9}}, .lr_scale = 1, .decay = true, .lars_adapt = true, .frozen = true},
+            {.name = "large", .shape = {2, {129, 65}}, .lr_scale = 1, .decay = true, .lars_adapt = true},
+            {.name = "adapted, not decayed", .shape = {2, {5, 3}}, .lr_scale = 1, .lars_adapt = true},
+            {.name = ZERO_SEGMENT, .shape = {2, {2, 8}}, .lr_scale = 1, .lars_adapt = true},
     };
     const int made = network(built, name, trainable);
-    for (size_t i = 0; i < sizeof segments / sizeof *segments; i++) {
-        int index;
+    int index;
+    for (size_t i = 0; i < sizeof segments / sizeof *segments; i++)
         assert_ok(bl_layout_parameter(built->layout, made, &segments[i], &index));
-    }
+    for (int i = 0; i < 2; i++)
+        assert_ok(bl_layout_buffer(built->layout, made, i ? "running_var" : "running_mean", (bl_shape){1, {37}}, (bl_init){0}, &index));
     return made;
 }
 
@@ -188,26 +237,30 @@ static int operands(const operator_case *c, bl_dtype dtype, built_case *built, b
     switch (c->op) {
     case BL_OP_CONVOLUTION:
         inputs[count++] = input(built, "x", dtype, input_shape(c));
-        inputs[count++] = parameter(built, "weight", (bl_shape){4, {c->O, c->attributes.kernel, c->attributes.kernel, c->C}});
+        inputs[count++] = parameter(c, built, "weight", (bl_shape){4, {c->O, c->attributes.kernel, c->attributes.kernel, c->C}});
         break;
     case BL_OP_BATCH_NORM:
     case BL_OP_BATCH_NORM_RUNNING:
         inputs[count++] = input(built, "x", dtype, input_shape(c));
-        inputs[count++] = parameter(built, "weight", channels);
-        inputs[count++] = parameter(built, "bias", channels);
+        inputs[count++] = parameter(c, built, "weight", channels);
+        inputs[count++] = parameter(c, built, "bias", channels);
         if (c->op == BL_OP_BATCH_NORM) break;
         inputs[count++] = buffer(built, "running_mean", c->C);
         inputs[count++] = buffer(built, "running_var", c->C);
         break;
     case BL_OP_LINEAR:
         inputs[count++] = input(built, "x", dtype, input_shape(c));
-        inputs[count++] = parameter(built, "weight", (bl_shape){2, {c->O, c->C}});
-        inputs[count++] = c->has_bias ? parameter(built, "bias", (bl_shape){1, {c->O}}) : NULL;
+        inputs[count++] = parameter(c, built, "weight", (bl_shape){2, {c->O, c->C}});
+        inputs[count++] = c->has_bias ? parameter(c, built, "bias", (bl_shape){1, {c->O}}) : NULL;
         break;
     case BL_OP_ADD:
     case BL_OP_BYOL_LOSS:
         inputs[count++] = input(built, "first", dtype, input_shape(c));
         inputs[count++] = input(built, "second", dtype, input_shape(c));
+        break;
+    case BL_OP_CROSS_ENTROPY:
+        inputs[count++] = input(built, "logits", dtype, input_shape(c));
+        inputs[count++] = input(built, "labels", BL_F32, (bl_shape){1, {c->N}});
         break;
     case BL_OP_RUNNING_AVERAGE:
         inputs[count++] = input(built, "mean", BL_F32, statistics);
@@ -227,9 +280,11 @@ static int operands(const operator_case *c, bl_dtype dtype, built_case *built, b
         inputs[count++] = scalar(built, BL_SCALAR_FINITE);
         inputs[count++] = whole(built, online, BL_GRADIENTS);
         inputs[count++] = whole(built, other, BL_GRADIENTS);
+        inputs[count++] = input(built, "second loss", BL_F32, one);
         break;
     case BL_OP_SGD:
     case BL_OP_ADAM:
+    case BL_OP_LARS:
         online = block(built, "online", true);
         inputs[count++] = whole(built, online, BL_PARAMETERS);
         inputs[count++] = whole(built, online, BL_GRADIENTS);
@@ -242,8 +297,8 @@ static int operands(const operator_case *c, bl_dtype dtype, built_case *built, b
     case BL_OP_EMA:
         online = block(built, "online", true);
         other = block(built, "target", false);
-        inputs[count++] = whole(built, other, BL_PARAMETERS);
-        inputs[count++] = whole(built, online, BL_PARAMETERS);
+        inputs[count++] = whole(built, other, c->block);
+        inputs[count++] = whole(built, online, c->block);
         inputs[count++] = scalar(built, BL_SCALAR_TAU);
         inputs[count++] = scalar(built, BL_SCALAR_FINITE);
         break;
@@ -264,9 +319,11 @@ void operator_case_build(const operator_case *c, bl_dtype dtype, built_case *out
 
     const bl_tensor *y = out->node->outputs[0];
     bl_tensor *dy[BL_MAX_OUTPUTS] = {out->dy = input(out, "dy", y->dtype, y->shape)};
-    bool wanted[BL_MAX_INPUTS];
-    for (int i = 0; i < BL_MAX_INPUTS; i++) wanted[i] = i < count && inputs[i];
-    assert_ok(bl_op_rules[c->op]->gradient(out->graph, out->node, dy, wanted, out->dx));
+    for (int i = 0; i < count; i++) {
+        const bool is_constant = c->is_fixed && inputs[i] && inputs[i]->role == BL_ROLE_STORED;
+        out->wanted[i] = inputs[i] && !is_constant && !(c->op == BL_OP_CROSS_ENTROPY && i == 1);
+    }
+    assert_ok(bl_op_rules[c->op]->gradient(out->graph, out->node, dy, out->wanted, out->dx));
 }
 
 void built_case_free(built_case *built) {
@@ -292,8 +349,11 @@ static void draw(const operator_case *c, const char *slot, const bl_shape *shape
             dst[i] = normal / sqrt((double)(count / shape->dims[0])); // unit gain
         else if (c->op == BL_OP_RELU && !strcmp(slot, "x"))
             dst[i] = normal + (normal < 0 ? -0.01 : 0.01); // finite differences must not cross the kink
+        else if (!strcmp(slot, "labels"))
+            dst[i] = i % 4 == 1 ? -1 : (double)(i * 7 % c->C); // some rows have none
         else
-            dst[i] = normal + (!strcmp(slot, "x") ? c->offset : 0);
+            dst[i] = normal + (!strcmp(slot, "x") || !strcmp(slot, "logits") ? c->offset : 0);
+        if (says(name, ZERO_SEGMENT) && !strcmp(slot, "parameters")) dst[i] = 0;
     }
 }
 
@@ -342,7 +402,7 @@ void operator_case_fill(const operator_case *c, const built_case *built, bl_stor
     for (int i = 0; i < node->input_count; i++) {
         const bl_tensor *tensor = node->inputs[i];
         if (!tensor) continue;
-        const char *slot = bl_op_rules[c->op]->inputs[i] ? bl_op_rules[c->op]->inputs[i] : "blocks*";
+        const char *slot = bl_op_rules[c->op]->inputs[i] ? bl_op_rules[c->op]->inputs[i] : "values*";
         if (tensor->role == BL_ROLE_STORED)
             fill_stored(c, slot, tensor, store);
         else
@@ -351,5 +411,5 @@ void operator_case_fill(const operator_case *c, const built_case *built, bl_stor
     if (c->is_near_aligned) align(c, values[node->inputs[0]->id], values[node->inputs[1]->id]);
     if (!built->dy) return;
     values[built->dy->id] = drawn(c, "dy", built->dy);
-    if (c->op == BL_OP_BYOL_LOSS) values[built->dy->id][0] = 1; // where autodiff starts
+    if (c->op == BL_OP_BYOL_LOSS || c->op == BL_OP_CROSS_ENTROPY) values[built->dy->id][0] = 1; // where autodiff starts
 }

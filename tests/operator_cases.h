@@ -15,6 +15,8 @@ typedef struct operator_case {
     int64_t O;            // output channels or features
     bl_attributes attributes;
     bool has_bias;        // linear
+    bool is_fixed;        // its parameters belong to a network that is not trained
+    bl_block_kind block;  // ema: what is averaged
     double offset;        // added to the input: a mean far from 0
     bool is_near_aligned; // loss: z is its partner's p but for 3 %
     const char *may_be_refused; // why a backend may decline it; NULL: every backend must run it
@@ -30,6 +32,7 @@ typedef struct built_case {
     bl_graph *graph;
     bl_node *node;                 // the case's own; those of its gradient follow
     bl_tensor *dy;                 // a graph input; NULL where the operator has no gradient
+    bool wanted[BL_MAX_INPUTS];    // which inputs of `node` have a gradient
     bl_tensor *dx[BL_MAX_INPUTS];  // by input of `node`
 } built_case;
 

@@ -54,7 +54,8 @@ static void fuse_backward(bl_cpu_plan *plan, const bl_node *norm) {
 static bool has_optimizer(const bl_graph *graph, int network) {
     for (int i = 0; i < graph->node_count; i++) {
         const bl_node *node = graph->nodes[i];
-        if ((node->op == BL_OP_SGD || node->op == BL_OP_ADAM) && node->inputs[1]->place.network == network) return true;
+        const bool is_optimizer = node->op == BL_OP_SGD || node->op == BL_OP_ADAM || node->op == BL_OP_LARS;
+        if (is_optimizer && node->inputs[1]->place.network == network) return true;
     }
     return false;
 }

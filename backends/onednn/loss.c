@@ -10,7 +10,10 @@
 
 typedef struct pairing {
     size_t rows, width, batch; // batch: rows of a view
+    size_t compared;           // rows of p that count: all, or those of view 1
     bool crossed;
+    bl_normalization normalization;
+    double divisor, offset;    // loss = sum of the rows' distances / divisor + offset
     bl_dtype dtype;
 } pairing;
 
@@ -23,12 +26,19 @@ typedef struct context {
 } context;
 
 static pairing pairing_of(const bl_node *node) {
+    const bl_attributes *a = &node->attributes;
     const bl_tensor *p = node->inputs[0];
-    const size_t rows = (size_t)p->shape.dims[0];
+    const size_t rows = (size_t)p->shape.dims[0], batch = rows / (size_t)a->groups;
+    // Halves are of two directions each: one alone is halved once.
+    const double parts = a->reduction == BL_REDUCE_SUM ? 1 : a->reduction == BL_REDUCE_MEAN || a->one_direction ? 2 : 4;
     return (pairing){.rows = rows,
                      .width = (size_t)p->shape.dims[1],
-                     .batch = rows / (size_t)node->attributes.groups,
-                     .crossed = node->attributes.pairing == BL_CROSSED,
+                     .batch = batch,
+                     .compared = a->one_direction ? batch : rows,
+                     .crossed = a->pairing == BL_CROSSED,
+                     .normalization = a->normalization,
+                     .divisor = parts * (double)batch,
+                     .offset = a->reduction == BL_REDUCE_HALF ? -1 : 0,
                      .dtype = p->dtype};
 }
 
@@ -56,16 +66,35 @@ static double clamped_norm(const float *a, size_t count) {
     return norm < SMALLEST_NORM ? SMALLEST_NORM : norm;
 }
 
+// A row as its distance is taken: layer norm without its length is the row minus its mean.
+static const float *load_row(const pairing *pairs, const void *data, size_t row, float *block) {
+    const float *x = bl_cpu_load(data, pairs->dtype, row * pairs->width, pairs->width, block);
+    if (pairs->normalization != BL_NORMALIZE_LAYER_NORM) return x;
+    double sum = 0;
+    for (size_t i = 0; i < pairs->width; i++) sum += (double)x[i];
+    const double mean = sum / (double)pairs->width;
+    for (size_t i = 0; i < pairs->width; i++) block[i] = (float)((double)x[i] - mean);
+    return block;
+}
+
+static double squared_distance(const float *a, const float *b, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+    return sum;
+}
+
+static double distance(const pairing *pairs, const float *p, const float *z) {
+    if (pairs->normalization == BL_NORMALIZE_NONE) return squared_distance(p, z, pairs->width);
+    return 2 - 2 * dot(p, z, pairs->width) / (clamped_norm(p, pairs->width) * clamped_norm(z, pairs->width));
+}
+
 static void loss_share(const void *passed, int share, int shares) {
     const context *c = passed;
     const pairing *pairs = c->pairs;
     float *block = c->base + (size_t)share * 3 * row_floats(pairs), *other = block + row_floats(pairs);
-    const bl_cpu_range range = bl_cpu_share(pairs->rows, 1, share, shares);
-    for (size_t row = range.begin; row < range.end; row++) {
-        const float *p = bl_cpu_load(c->p, pairs->dtype, row * pairs->width, pairs->width, block);
-        const float *z = bl_cpu_load(c->z, pairs->dtype, partner(pairs, row) * pairs->width, pairs->width, other);
-        c->of_row[row] = 2 - 2 * dot(p, z, pairs->width) / (clamped_norm(p, pairs->width) * clamped_norm(z, pairs->width));
-    }
+    const bl_cpu_range range = bl_cpu_share(pairs->compared, 1, share, shares);
+    for (size_t row = range.begin; row < range.end; row++)
+        c->of_row[row] = distance(pairs, load_row(pairs, c->p, row, block), load_row(pairs, c->z, partner(pairs, row), other));
 }
 
 // p, z | loss | of every row, workspace
@@ -78,8 +107,8 @@ static int loss_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
                        .base = bl_cpu_at(plan, step, 4)};
     bl_cpu_parallel(plan->backend->threads, loss_share, &c);
     double sum = 0;
-    for (size_t row = 0; row < pairs->rows; row++) sum += c.of_row[row];
-    *(float *)bl_cpu_at(plan, step, 2) = (float)(sum / (double)pairs->batch);
+    for (size_t row = 0; row < pairs->compared; row++) sum += c.of_row[row];
+    *(float *)bl_cpu_at(plan, step, 2) = (float)(sum / pairs->divisor + pairs->offset);
     return BL_OK;
 }
 
@@ -97,36 +126,44 @@ int bl_cpu_loss(bl_cpu_plan *plan, const bl_node *node) {
     return bl_cpu_step_add(plan, node, loss_run, buffers, 5, &pairs, sizeof pairs);
 }
 
-// The gradient of -2 cos(a, b) / batch by a. A clamped norm is a constant: no part along a.
-static void cosine_gradient(const float *a, const float *b, const pairing *pairs, float *da) {
+// The gradient by a of distance(a, b) / divisor. A clamped norm is a constant: no part along a. Rows of mean 0 have a gradient of
+// mean 0, so taking their mean away (layer norm) leaves it as it is.
+static void distance_gradient(const float *a, const float *b, const pairing *pairs, float *da) {
+    const double scale = -2 / pairs->divisor;
+    if (pairs->normalization == BL_NORMALIZE_NONE) {
+        for (size_t i = 0; i < pairs->width; i++) da[i] = (float)(scale * ((double)b[i] - (double)a[i]));
+        return;
+    }
     const double norm_a = clamped_norm(a, pairs->width), norm_b = clamped_norm(b, pairs->width);
-    const double scale = -2 / (double)pairs->batch, across = scale / (norm_a * norm_b);
+    const double across = scale / (norm_a * norm_b);
     const double cosine = dot(a, b, pairs->width) / (norm_a * norm_b);
     const double along = norm_a > SMALLEST_NORM ? scale * cosine / (norm_a * norm_a) : 0;
     for (size_t i = 0; i < pairs->width; i++) da[i] = (float)(across * (double)b[i] - along * (double)a[i]);
 }
 
+// Row `row` of a gradient; NULL arguments: zeros.
+static void write_gradient(const pairing *pairs, void *dst, size_t row, const float *a, const float *b, float *block) {
+    float *da = bl_cpu_target(dst, pairs->dtype, row * pairs->width, block);
+    if (a)
+        distance_gradient(a, b, pairs, da);
+    else
+        memset(da, 0, pairs->width * sizeof *da);
+    bl_cpu_store_rows(dst, pairs->dtype, row * pairs->width, pairs->width, da);
+}
+
 static void loss_backward_share(const void *passed, int share, int shares) {
     const context *c = passed;
     const pairing *pairs = c->pairs;
-    const size_t width = pairs->width;
     float *blocks[3];
     for (int i = 0; i < 3; i++) blocks[i] = c->base + ((size_t)share * 3 + (size_t)i) * row_floats(pairs);
     const bl_cpu_range range = bl_cpu_share(pairs->rows, 1, share, shares);
     for (size_t row = range.begin; row < range.end; row++) {
-        const size_t first = row * width, other = partner(pairs, row) * width;
-        const float *p = bl_cpu_load(c->p, pairs->dtype, first, width, blocks[0]);
-        const float *z = bl_cpu_load(c->z, pairs->dtype, other, width, blocks[1]);
-        if (c->dp) {
-            float *dp = bl_cpu_target(c->dp, pairs->dtype, first, blocks[2]);
-            cosine_gradient(p, z, pairs, dp);
-            bl_cpu_store_rows(c->dp, pairs->dtype, first, width, dp);
-        }
-        if (c->dz) {
-            float *dz = bl_cpu_target(c->dz, pairs->dtype, other, blocks[2]);
-            cosine_gradient(z, p, pairs, dz);
-            bl_cpu_store_rows(c->dz, pairs->dtype, other, width, dz);
-        }
+        const bool counts = row < pairs->compared;
+        const size_t other = partner(pairs, row);
+        const float *p = counts ? load_row(pairs, c->p, row, blocks[0]) : NULL;
+        const float *z = counts ? load_row(pairs, c->z, other, blocks[1]) : NULL;
+        if (c->dp) write_gradient(pairs, c->dp, row, p, z, blocks[2]);
+        if (c->dz) write_gradient(pairs, c->dz, other, z, p, blocks[2]);
     }
 }
 

@@ -42,7 +42,7 @@ typedef struct bl_cpu_plan bl_cpu_plan;
 #define BL_CPU_OPERANDS 12
 
 typedef struct bl_cpu_step {
-    const bl_node *node; // whose phase and time it is; NULL: a conversion of the inputs
+    const bl_node *node; // whose phase and time it is; NULL: a conversion of the inputs, in the micro phase
     int (*run)(const bl_cpu_plan *plan, const struct bl_cpu_step *step);
     int buffers[BL_CPU_OPERANDS]; // what it touches, in an order of its own; -1: absent
     void *state;                  // owned
@@ -149,7 +149,7 @@ BL_CHECK int bl_cpu_reorder_step(bl_cpu_plan *plan, const bl_node *node, bl_cpu_
 // The buffer of parameters `tensor` (plain layout `plain`) in layout `wanted`.
 BL_CHECK int bl_cpu_pack(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, const_dnnl_memory_desc_t plain,
                          const_dnnl_memory_desc_t wanted, int *buffer);
-BL_CHECK int bl_cpu_pack_stale(bl_cpu_plan *plan); // at the beginning of a step
+BL_CHECK int bl_cpu_pack_stale(bl_cpu_plan *plan); // before the micro phase, after what moves in the begin phase
 // The same by an own kernel: `bytes` that `pack` makes for nodes of this operator.
 BL_CHECK int bl_cpu_pack_by(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, bl_cpu_pack_function pack, size_t bytes,
                             int *buffer);
@@ -182,9 +182,12 @@ int bl_cpu_accumulate(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_loss(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_loss_backward(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_projection_std(bl_cpu_plan *plan, const bl_node *node);
+int bl_cpu_cross_entropy(bl_cpu_plan *plan, const bl_node *node);
+int bl_cpu_cross_entropy_backward(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_check_finite(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_sgd(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_adam(bl_cpu_plan *plan, const bl_node *node);
+int bl_cpu_lars(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_ema(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_convert_input(bl_cpu_plan *plan, const bl_tensor *input, int staged, int converted); // f32 staging to bf16
 

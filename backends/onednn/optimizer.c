@@ -66,7 +66,7 @@ int bl_cpu_check_finite(bl_cpu_plan *plan, const bl_node *node) {
     return bl_cpu_step_add(plan, node, check_run, buffers, BL_MAX_INPUTS + 1, &of, sizeof of);
 }
 
-// ---- SGD and Adam ----
+// ---- SGD, Adam and LARS ----
 
 typedef struct update {
     const bl_node *node;
@@ -79,19 +79,25 @@ typedef struct update_context {
     const update *of;
     float *parameters, *gradients, *moment1, *moment2;
     double learning_rate, step;
+    double *squares; // LARS: of each share, two a segment
+    double *trust;   // LARS: of each segment
 } update_context;
 
 typedef struct rates { // of one segment
     float learning_rate, decay, momentum, beta1, beta2, epsilon, root_correction2;
     float rest1, rest2; // 1 - beta, rounded once: of a rounded beta2 it would be off by 1e-5
-    float share;
+    float share, trust; // the gradient's factors: before decay is added, and after (1 but for LARS)
     bool nesterov, clears;
 } rates;
+
+static float decay_of(const update *of, const bl_segment *segment) {
+    return segment->decay ? (float)of->node->attributes.weight_decay : 0;
+}
 
 BL_CPU_WIDE static void sgd(float *restrict p, float *restrict g, float *restrict v, size_t count, const rates *rate) {
     const rates r = *rate;
     for (size_t i = 0; i < count; i++) {
-        const float gradient = r.share * g[i] + r.decay * p[i];
+        const float gradient = r.trust * (r.share * g[i] + r.decay * p[i]);
         const float velocity = r.momentum * v[i] + gradient;
         p[i] -= r.learning_rate * (r.nesterov ? gradient + r.momentum * velocity : velocity);
         v[i] = velocity;
@@ -114,7 +120,7 @@ BL_CPU_WIDE static void adam(float *restrict p, float *restrict g, float *restri
 static void update_share(const void *passed, int share, int shares) {
     const update_context *c = passed;
     const bl_attributes *a = &c->of->node->attributes;
-    const bool is_adam = c->of->node->op == BL_OP_ADAM;
+    const bool is_adam = c->of->node->op == BL_OP_ADAM, is_lars = c->of->node->op == BL_OP_LARS;
     for (int s = 0; s < c->of->segments->count; s++) {
         const bl_segment *segment = &c->of->segments->items[s];
         const bl_cpu_range range = bl_cpu_share((size_t)bl_shape_count(&segment->shape), 1024, share, shares);
@@ -126,10 +132,11 @@ static void update_share(const void *passed, int share, int shares) {
         }
         const double learning_rate = c->learning_rate * segment->lr_scale;
         rates r = {.learning_rate = (float)learning_rate,
-                   .decay = segment->decay ? (float)a->weight_decay : 0,
+                   .decay = decay_of(c->of, segment),
                    .momentum = (float)a->momentum,
                    .nesterov = a->nesterov,
                    .share = c->of->share,
+                   .trust = is_lars ? (float)c->trust[s] : 1,
                    .clears = c->of->clears};
         if (!is_adam) {
             sgd(c->parameters + first, c->gradients + first, c->moment1 + first, count, &r);
@@ -146,21 +153,96 @@ static void update_share(const void *passed, int share, int shares) {
     }
 }
 
+// ---- LARS: what every adapted segment's gradient is multiplied by, from a first pass over the blocks ----
+
+static size_t square_row(const update *of) { // doubles of a share: whole cache lines
+    return (2 * (size_t)of->segments->count + 7) / 8 * 8;
+}
+
+// sums[0] += p^2, sums[1] += (share g + decay p)^2
+BL_CPU_WIDE static void add_squares(const float *restrict p, const float *restrict g, size_t count, float part, float decay, double *sums) {
+    double parameters[8] = {0}, gradients[8] = {0};
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (size_t k = 0; k < 8; k++) {
+            const double parameter = (double)p[i + k], gradient = (double)(part * g[i + k] + decay * p[i + k]);
+            parameters[k] += parameter * parameter;
+            gradients[k] += gradient * gradient;
+        }
+    for (size_t k = 0; i < count; i++, k++) {
+        const double parameter = (double)p[i], gradient = (double)(part * g[i] + decay * p[i]);
+        parameters[k] += parameter * parameter;
+        gradients[k] += gradient * gradient;
+    }
+    for (size_t k = 0; k < 8; k++) {
+        sums[0] += parameters[k];
+        sums[1] += gradients[k];
+    }
+}
+
+static bool is_adapted(const bl_segment *segment) {
+    return segment->lars_adapt && !segment->frozen;
+}
+
+static void squares_share(const void *passed, int share, int shares) {
+    const update_context *c = passed;
+    const bool is_apart = c->of->node->attributes.decay_apart;
+    double *sums = c->squares + (size_t)share * square_row(c->of);
+    memset(sums, 0, square_row(c->of) * sizeof *sums);
+    for (int s = 0; s < c->of->segments->count; s++) {
+        const bl_segment *segment = &c->of->segments->items[s];
+        const bl_cpu_range range = bl_cpu_share((size_t)bl_shape_count(&segment->shape), 1024, share, shares);
+        if (!is_adapted(segment) || range.begin >= range.end) continue;
+        const size_t first = segment->offset + range.begin;
+        add_squares(c->parameters + first, c->gradients + first, range.end - range.begin, c->of->share,
+                    is_apart ? 0 : decay_of(c->of, segment), sums + 2 * s);
+    }
+}
+
+static double trust_ratio(const update_context *c, int s, int shares) {
+    const bl_attributes *a = &c->of->node->attributes;
+    const bl_segment *segment = &c->of->segments->items[s];
+    double parameters = 0, gradients = 0;
+    if (!is_adapted(segment)) return 1;
+    for (int share = 0; share < shares; share++) {
+        const double *sums = c->squares + (size_t)share * square_row(c->of) + 2 * s;
+        parameters += sums[0];
+        gradients += sums[1];
+    }
+    const double parameter_norm = sqrt(parameters), gradient_norm = sqrt(gradients);
+    if (!(parameter_norm > 0) || !(gradient_norm > 0)) return 1;
+    const double decay = a->decay_apart && segment->decay ? a->weight_decay : 0;
+    const double ratio = a->eta * parameter_norm / (gradient_norm + decay * parameter_norm + a->epsilon);
+    return a->clip ? fmin(ratio / c->learning_rate, 1) : ratio;
+}
+
+static void find_trust(const bl_cpu_plan *plan, update_context *c, double *workspace) {
+    const int shares = plan->backend->threads;
+    c->squares = workspace;
+    c->trust = workspace + (size_t)shares * square_row(c->of);
+    bl_cpu_parallel(shares, squares_share, c);
+    for (int s = 0; s < c->of->segments->count; s++) c->trust[s] = trust_ratio(c, s, shares);
+}
+
+// ---- their step ----
+
 static float scalar(const bl_cpu_plan *plan, const bl_cpu_step *step, int operand) {
     return *(const float *)bl_cpu_at(plan, step, operand);
 }
 
+// The node's operands | LARS: workspace
 static int update_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
     const update *of = step->state;
     const bool is_adam = of->node->op == BL_OP_ADAM;
     if (scalar(plan, step, is_adam ? 6 : 4) != 1) return BL_OK;
-    const update_context c = {.of = of,
-                              .parameters = bl_cpu_at(plan, step, 0),
-                              .gradients = bl_cpu_at(plan, step, 1),
-                              .moment1 = bl_cpu_at(plan, step, 2),
-                              .moment2 = is_adam ? bl_cpu_at(plan, step, 3) : NULL,
-                              .learning_rate = scalar(plan, step, is_adam ? 4 : 3),
-                              .step = is_adam ? scalar(plan, step, 5) : 0};
+    update_context c = {.of = of,
+                        .parameters = bl_cpu_at(plan, step, 0),
+                        .gradients = bl_cpu_at(plan, step, 1),
+                        .moment1 = bl_cpu_at(plan, step, 2),
+                        .moment2 = is_adam ? bl_cpu_at(plan, step, 3) : NULL,
+                        .learning_rate = scalar(plan, step, is_adam ? 4 : 3),
+                        .step = is_adam ? scalar(plan, step, 5) : 0};
+    if (of->node->op == BL_OP_LARS) find_trust(plan, &c, bl_cpu_at(plan, step, of->node->input_count));
     bl_cpu_parallel(plan->backend->threads, update_share, &c);
     plan->store->versions[of->node->inputs[0]->place.network]++;
     return BL_OK;
@@ -170,10 +252,15 @@ static int add_update(bl_cpu_plan *plan, const bl_node *node) {
     const int network = node->inputs[0]->place.network;
     const bl_segments *segments = bl_network_segments(&plan->store->base.layout->networks[network], BL_PARAMETERS);
     const update of = {node, segments, !plan->writes_gradients[network], 1.0f / (float)(plan->accumulate > 1 ? plan->accumulate : 1)};
-    int buffers[BL_MAX_INPUTS];
-    for (int i = 0; i < node->input_count; i++)
-        if (bl_cpu_value(plan, node->inputs[i], &buffers[i])) return BL_FAILED;
-    return bl_cpu_step_add(plan, node, update_run, buffers, node->input_count, &of, sizeof of);
+    int buffers[BL_MAX_INPUTS + 1], count = 0;
+    for (; count < node->input_count; count++)
+        if (bl_cpu_value(plan, node->inputs[count], &buffers[count])) return BL_FAILED;
+    if (node->op == BL_OP_LARS) {
+        const size_t bytes = ((size_t)plan->backend->threads + 1) * square_row(&of) * sizeof(double);
+        plan->rows[node->id].bytes += bytes;
+        if (bl_cpu_buffer_add(plan, bytes, &buffers[count++])) return BL_FAILED;
+    }
+    return bl_cpu_step_add(plan, node, update_run, buffers, count, &of, sizeof of);
 }
 
 int bl_cpu_sgd(bl_cpu_plan *plan, const bl_node *node) {
@@ -181,6 +268,10 @@ int bl_cpu_sgd(bl_cpu_plan *plan, const bl_node *node) {
 }
 
 int bl_cpu_adam(bl_cpu_plan *plan, const bl_node *node) {
+    return add_update(plan, node);
+}
+
+int bl_cpu_lars(bl_cpu_plan *plan, const bl_node *node) {
     return add_update(plan, node);
 }
 
@@ -215,7 +306,8 @@ static int ema_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
     if (scalar(plan, step, 3) != 1) return BL_OK;
     const average_context c = {bl_cpu_at(plan, step, 0), bl_cpu_at(plan, step, 1), of->count, scalar(plan, step, 2)};
     bl_cpu_parallel(plan->backend->threads, ema_share, &c);
-    plan->store->versions[of->node->inputs[0]->place.network]++;
+    const bl_place place = of->node->inputs[0]->place;
+    if (place.block == BL_PARAMETERS) plan->store->versions[place.network]++; // buffers are packed nowhere
     return BL_OK;
 }
 

@@ -38,6 +38,8 @@ static int (*const lower[BL_OP_COUNT])(bl_cpu_plan *, const bl_node *) = {
         [BL_OP_LINEAR_BACKWARD_WEIGHTS] = bl_cpu_linear_backward_weights,
         [BL_OP_LINEAR_BACKWARD_BIAS] = bl_cpu_linear_backward_bias,
         [BL_OP_STOP_GRADIENT] = alias,
+        [BL_OP_CROSS_ENTROPY] = bl_cpu_cross_entropy,
+        [BL_OP_CROSS_ENTROPY_BACKWARD] = bl_cpu_cross_entropy_backward,
         [BL_OP_BYOL_LOSS] = bl_cpu_loss,
         [BL_OP_BYOL_LOSS_BACKWARD] = bl_cpu_loss_backward,
         [BL_OP_PROJECTION_STD] = bl_cpu_projection_std,
@@ -46,6 +48,7 @@ static int (*const lower[BL_OP_COUNT])(bl_cpu_plan *, const bl_node *) = {
         [BL_OP_CHECK_FINITE] = bl_cpu_check_finite,
         [BL_OP_SGD] = bl_cpu_sgd,
         [BL_OP_ADAM] = bl_cpu_adam,
+        [BL_OP_LARS] = bl_cpu_lars,
         [BL_OP_EMA] = bl_cpu_ema,
 };
 
@@ -219,21 +222,26 @@ int bl_cpu_slot(bl_plan *plan, int slot, const bl_tensor *input, float **host) {
     return BL_OK;
 }
 
+static int run_steps(bl_cpu_plan *plan, unsigned phases) {
+    for (int i = 0; i < plan->step_count; i++) {
+        const bl_cpu_step *step = &plan->steps[i];
+        if (!((step->node ? step->node->phase : BL_PHASE_MICRO) & phases)) continue;
+        const double begin = plan->is_timed ? bl_seconds() : 0;
+        if (step->run(plan, step)) return BL_FAILED;
+        if (plan->is_timed && step->node) plan->rows[step->node->id].seconds += bl_seconds() - begin;
+    }
+    return BL_OK;
+}
+
 int bl_cpu_step_run(bl_plan *plan, int slot, unsigned phases) {
     bl_cpu_plan *self = (bl_cpu_plan *)plan;
     omp_set_num_threads(self->backend->threads);
     self->slot = slot;
     for (int i = 0; i < self->buffer_count; i++)
         if (self->buffers[i].input >= 0) self->buffers[i].data = self->staging[slot * self->input_count + self->buffers[i].input];
+    if (phases & BL_PHASE_BEGIN && run_steps(self, BL_PHASE_BEGIN)) return BL_FAILED;
     if (bl_cpu_pack_stale(self)) return BL_FAILED;
-    for (int i = 0; i < self->step_count; i++) {
-        const bl_cpu_step *step = &self->steps[i];
-        if (step->node && !(step->node->phase & phases)) continue;
-        const double begin = self->is_timed ? bl_seconds() : 0;
-        if (step->run(self, step)) return BL_FAILED;
-        if (self->is_timed && step->node) self->rows[step->node->id].seconds += bl_seconds() - begin;
-    }
-    return BL_OK;
+    return run_steps(self, phases & ~(unsigned)BL_PHASE_BEGIN);
 }
 
 int bl_cpu_write(bl_plan *plan, const bl_tensor *tensor, const double *src) {
