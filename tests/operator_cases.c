@@ -199,7 +199,7 @@ static bl_tensor *parameter(const operator_case *c, built_case *built, const cha
 static bl_tensor *buffer(built_case *built, const char *name, int64_t length) {
     const int online = network(built, "online", true);
     int index;
-    assert_ok(bl_layout_buffer(built->layout, online, name, (bl_shape){1, {length}}, (bl_init){BL_INIT_ZERO, 0}, &index));
+    assert_ok(bl_layout_buffer(built->layout, online, name, (bl_shape){1, {length}}, (bl_init){.kind = BL_INIT_ZERO}, &index));
     return stored(built, (bl_place){online, BL_BUFFERS, index});
 }
 

@@ -8,6 +8,7 @@
 #include "backends/backend.h"
 #include "base/memory.h"
 #include "graph/byol.h"
+#include "models.h"
 #include "support.h"
 
 typedef struct bl_rig {

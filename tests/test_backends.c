@@ -60,12 +60,12 @@ static bl_layout *small_layout(void) {
     assert_ok(bl_layout_network(layout, "online", true, &online));
     assert_ok(bl_layout_network(layout, "target", false, &target));
     layout->networks[target].twin_of = "online";
-    const bl_segment weight = {.name = "weight", .shape = {2, {3, 5}}, .init = {BL_INIT_UNIFORM_FAN_IN, 5}, .lr_scale = 1};
-    const bl_segment bias = {.name = "bias", .shape = {1, {3}}, .init = {BL_INIT_UNIFORM_FAN_IN, 5}, .lr_scale = 1};
+    const bl_segment weight = {.name = "weight", .shape = {2, {3, 5}}, .init = {.kind = BL_INIT_UNIFORM_FAN_IN, .fan = 5}, .lr_scale = 1};
+    const bl_segment bias = {.name = "bias", .shape = {1, {3}}, .init = {.kind = BL_INIT_UNIFORM_FAN_IN, .fan = 5}, .lr_scale = 1};
     for (int n = 0; n < 2; n++) {
         assert_ok(bl_layout_parameter(layout, n, &weight, &index));
         assert_ok(bl_layout_parameter(layout, n, &bias, &index));
-        assert_ok(bl_layout_buffer(layout, n, "running_var", (bl_shape){1, {3}}, (bl_init){BL_INIT_ONE, 0}, &index));
+        assert_ok(bl_layout_buffer(layout, n, "running_var", (bl_shape){1, {3}}, (bl_init){.kind = BL_INIT_ONE}, &index));
     }
     return layout;
 }

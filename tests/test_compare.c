@@ -7,15 +7,16 @@
 
 #include "backends/isolate.h"
 #include "base/memory.h"
+#include "models.h"
 #include "run/compare.h"
 #include "support.h"
 
 static bl_model_options small_model(bl_dtype precision) {
     return (bl_model_options){
-            .encoder = {.depth = 18, .stem = BL_STEM_CIFAR, .width = 16},
-            .projector = {.hidden = 64, .out = 32, .batch_norm = BL_NORM_HIDDEN},
+            .encoder = RESNET18(16),
+            .projector = MLP(64, 32, BL_NORM_HIDDEN),
             .method = {.predictor = BL_PREDICTOR_MLP,
-                       .predictor_head = {.hidden = 64, .batch_norm = BL_NORM_NONE},
+                       .predictor_head = MLP(64, 32, BL_NORM_NONE),
                        .predictor_lr_scale = 1,
                        .target = BL_TARGET_EMA,
                        .stop_gradient = true},

@@ -141,7 +141,7 @@ typedef struct golden_case {
 
 #define SGD(...) {.kind = BL_OPTIMIZER_SGD, .momentum = .9, .weight_decay = 5e-4, __VA_ARGS__}
 #define ADAM(...) {.kind = BL_OPTIMIZER_ADAM, .beta1 = .9, .beta2 = .999, .epsilon = 1e-8, .decay_norms = true, __VA_ARGS__}
-#define METHOD(norm, ...) {.predictor_head = {.hidden = 32, .out = 16, .batch_norm = norm}, .predictor_lr_scale = 1, \
+#define METHOD(norm, ...) {.predictor_head = MLP(32, 16, norm), .predictor_lr_scale = 1, \
                            .stop_gradient = true, __VA_ARGS__}
 
 static golden_case cases[] = {
@@ -152,13 +152,13 @@ static golden_case cases[] = {
     {"trained weights, crossed, ema: reference equals PyTorch in f64", "trained_crossed", true, METHOD(BL_NORM_HIDDEN),
      SGD(.decay_norms = true), .05, 10},
     {"trained weights, same view, predictor without batch norm, Nesterov without decay of norms", "trained_same_view", true,
-     {.predictor_head = {.hidden = 32, .out = 16, .batch_norm = BL_NORM_NONE}, .predictor_lr_scale = 10, .stop_gradient = true,
+     {.predictor_head = MLP(32, 16, BL_NORM_NONE), .predictor_lr_scale = 10, .stop_gradient = true,
       .pairing = BL_SAME_VIEW},
      SGD(.nesterov = true), .05, 10},
     {"trained weights, online target, no predictor, Adam with weight decay", "trained_online_no_predictor", true,
      METHOD(BL_NORM_HIDDEN, .target = BL_TARGET_ONLINE, .predictor = BL_PREDICTOR_NONE), ADAM(.weight_decay = 1e-2), 1e-3, 10},
     {"trained weights, online target without stop-gradient", "trained_online_with_gradient", true,
-     {.predictor_head = {.hidden = 32, .out = 16, .batch_norm = BL_NORM_HIDDEN}, .predictor_lr_scale = 1, .target = BL_TARGET_ONLINE},
+     {.predictor_head = MLP(32, 16, BL_NORM_HIDDEN), .predictor_lr_scale = 1, .target = BL_TARGET_ONLINE},
      ADAM(), 1e-3, 10},
 };
 
@@ -225,7 +225,7 @@ static void expect_equal_buffers(const bl_rig *rig, const char *group) {
 
 static void reference_equals_pytorch(void **state) {
     const golden_case *c = *state;
-    const bl_model_options model = {.encoder = {18, BL_STEM_CIFAR, 8}, .projector = {32, 16, BL_NORM_HIDDEN}, .method = c->method,
+    const bl_model_options model = {.encoder = RESNET18(8), .projector = MLP(32, 16, BL_NORM_HIDDEN), .method = c->method,
                                     .optimizer = c->optimizer, .image_size = 32, .precision = BL_F32};
     const int64_t batch = (int64_t)golden_number(CASES, "batch");
     const double tau = golden_number(TRAINED, "step/tau");
@@ -297,10 +297,10 @@ static distance whole_step_distance(const char *backend, const bl_model_options 
 
 // Runs every backend but `reference`, and fails where one is more than `factor` times further from f64 than `peer`.
 static void expect_close_to_peer(bl_dtype precision, distance peer, double factor) {
-    const bl_head_options head = {.hidden = (int)golden_number(whole_step_file, "sizes/hidden"),
-                                  .out = (int)golden_number(whole_step_file, "sizes/out"), .batch_norm = BL_NORM_HIDDEN};
+    const bl_head_options head = MLP((int)golden_number(whole_step_file, "sizes/hidden"), (int)golden_number(whole_step_file, "sizes/out"),
+                                     BL_NORM_HIDDEN);
     const bl_model_options model = {
-        .encoder = {18, BL_STEM_CIFAR, (int)golden_number(whole_step_file, "sizes/width")}, .projector = head,
+        .encoder = RESNET18((int)golden_number(whole_step_file, "sizes/width")), .projector = head,
         .method = {.predictor_head = head, .predictor_lr_scale = 1, .stop_gradient = true},
         .optimizer = SGD(.decay_norms = true), .image_size = 32, .precision = precision};
     const int64_t batch = (int64_t)golden_number(whole_step_file, "sizes/batch");

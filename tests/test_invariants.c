@@ -14,9 +14,9 @@
 #define IMAGE (SIZE * SIZE * 3)
 
 static const bl_model_options plain = {
-    .encoder = {18, BL_STEM_CIFAR, 16},
-    .projector = {64, OUT, BL_NORM_HIDDEN},
-    .method = {.predictor_head = {64, OUT, BL_NORM_HIDDEN}, .predictor_lr_scale = 1, .stop_gradient = true},
+    .encoder = RESNET18(16),
+    .projector = MLP(64, OUT, BL_NORM_HIDDEN),
+    .method = {.predictor_head = MLP(64, OUT, BL_NORM_HIDDEN), .predictor_lr_scale = 1, .stop_gradient = true},
     .optimizer = {.kind = BL_OPTIMIZER_SGD, .momentum = .9, .weight_decay = 5e-4, .decay_norms = true},
     .image_size = SIZE,
 };

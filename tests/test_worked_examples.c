@@ -52,7 +52,7 @@ static int segment(example *e, int which, bl_segment description) {
 
 static bl_tensor *buffer(example *e, int which, const char *name) {
     int index;
-    assert_ok(bl_layout_buffer(e->layout, which, name, (bl_shape){1, {1}}, (bl_init){BL_INIT_ZERO, 0}, &index));
+    assert_ok(bl_layout_buffer(e->layout, which, name, (bl_shape){1, {1}}, (bl_init){.kind = BL_INIT_ZERO}, &index));
     return stored(e, which, BL_BUFFERS, index);
 }
 

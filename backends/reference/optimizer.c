@@ -74,6 +74,50 @@ void bl_reference_adam(const bl_operands *operands) {
     clear_gradients(operands);
 }
 
+static double norm(const double *values, int64_t count) {
+    double squares = 0;
+    for (int64_t i = 0; i < count; i++) squares += values[i] * values[i];
+    return sqrt(squares);
+}
+
+// How far a segment's gradient is stretched: graph/ops/update.c. `gradient` and `decayed` are |g| and |g + decay p|.
+static double trust_ratio(const bl_attributes *a, double parameters, double gradient, double decayed, double decay, double learning_rate) {
+    const double against = a->decay_apart ? gradient : decayed;
+    double trust = 1;
+    if (parameters != 0 && against != 0)
+        trust = a->eta * parameters / (a->decay_apart ? gradient + decay * parameters + a->epsilon : decayed + a->epsilon);
+    return a->clip ? fmin(trust / learning_rate, 1) : trust;
+}
+
+void bl_reference_lars(const bl_operands *operands) {
+    const bl_attributes *a = &operands->node->attributes;
+    const double learning_rate = *operands->inputs[3], is_finite = *operands->inputs[4];
+    if (is_finite != 1) return;
+    const bl_segments *segments = parameter_segments(operands);
+    for (int s = 0; s < segments->count; s++) {
+        const bl_segment *segment = &segments->items[s];
+        if (segment->frozen) continue;
+        const int64_t count = bl_shape_count(&segment->shape);
+        const double decay = segment->decay ? a->weight_decay : 0;
+        double *parameters = operands->inputs[0] + segment->offset;
+        double *gradients = operands->inputs[1] + segment->offset; // cleared at the end, so free to hold what they become
+        double *velocities = operands->inputs[2] + segment->offset;
+        for (int64_t i = 0; i < count; i++) gradients[i] /= operands->accumulate;
+        const double gradient_norm = norm(gradients, count);
+        for (int64_t i = 0; i < count; i++) gradients[i] += decay * parameters[i];
+        const double trust = !segment->lars_adapt ? 1
+                                                  : trust_ratio(a, norm(parameters, count), gradient_norm, norm(gradients, count), decay,
+                                                                learning_rate);
+        for (int64_t i = 0; i < count; i++) {
+            const double gradient = trust * gradients[i];
+            velocities[i] = a->momentum * velocities[i] + gradient;
+            const double direction = a->nesterov ? gradient + a->momentum * velocities[i] : velocities[i];
+            parameters[i] -= learning_rate * segment->lr_scale * direction;
+        }
+    }
+    clear_gradients(operands);
+}
+
 // In exactly this form: with tau 0 the target is the online network bit for bit.
 void bl_reference_ema(const bl_operands *operands) {
     const double tau = *operands->inputs[2], is_finite = *operands->inputs[3];

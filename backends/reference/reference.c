@@ -19,6 +19,8 @@ const bl_kernel bl_reference_kernels[BL_OP_COUNT] = {
         [BL_OP_LINEAR_BACKWARD_WEIGHTS] = bl_reference_linear_backward_weights,
         [BL_OP_LINEAR_BACKWARD_BIAS] = bl_reference_linear_backward_bias,
         [BL_OP_STOP_GRADIENT] = bl_reference_stop_gradient,
+        [BL_OP_CROSS_ENTROPY] = bl_reference_cross_entropy,
+        [BL_OP_CROSS_ENTROPY_BACKWARD] = bl_reference_cross_entropy_backward,
         [BL_OP_BYOL_LOSS] = bl_reference_byol_loss,
         [BL_OP_BYOL_LOSS_BACKWARD] = bl_reference_byol_loss_backward,
         [BL_OP_PROJECTION_STD] = bl_reference_projection_std,
@@ -27,6 +29,7 @@ const bl_kernel bl_reference_kernels[BL_OP_COUNT] = {
         [BL_OP_CHECK_FINITE] = bl_reference_check_finite,
         [BL_OP_SGD] = bl_reference_sgd,
         [BL_OP_ADAM] = bl_reference_adam,
+        [BL_OP_LARS] = bl_reference_lars,
         [BL_OP_EMA] = bl_reference_ema,
 };
 

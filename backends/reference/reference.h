@@ -42,6 +42,9 @@ void bl_reference_linear(const bl_operands *operands);
 void bl_reference_linear_backward_data(const bl_operands *operands);
 void bl_reference_linear_backward_weights(const bl_operands *operands);
 void bl_reference_linear_backward_bias(const bl_operands *operands);
+// cross_entropy.c
+void bl_reference_cross_entropy(const bl_operands *operands);
+void bl_reference_cross_entropy_backward(const bl_operands *operands);
 // loss.c
 void bl_reference_byol_loss(const bl_operands *operands);
 void bl_reference_byol_loss_backward(const bl_operands *operands);
@@ -51,6 +54,7 @@ void bl_reference_accumulate(const bl_operands *operands);
 void bl_reference_check_finite(const bl_operands *operands);
 void bl_reference_sgd(const bl_operands *operands);
 void bl_reference_adam(const bl_operands *operands);
+void bl_reference_lars(const bl_operands *operands);
 void bl_reference_ema(const bl_operands *operands);
 
 // store.c

@@ -141,13 +141,17 @@ static int check_operands(const bl_node *node) {
     return BL_OK;
 }
 
+static bool is_update(bl_op op) {
+    return op == BL_OP_SGD || op == BL_OP_ADAM || op == BL_OP_LARS || op == BL_OP_EMA || op == BL_OP_CHECK_FINITE;
+}
+
 int bl_graph_node(bl_graph *graph, bl_op op, const char *name, const bl_attributes *attributes, bl_tensor *const *inputs,
                   int input_count, bl_node **out) {
     const bl_op_rule *rule = bl_op_rules[op];
     if (reserve((void **)&graph->nodes, graph->node_count, &graph->node_capacity)) return BL_FAILED;
     bl_node *node = bl_arena_take(graph->arena, sizeof *node);
     *node = (bl_node){.id = graph->node_count, .op = op, .name = bl_arena_copy(graph->arena, name), .input_count = input_count};
-    node->phase = op == BL_OP_SGD || op == BL_OP_ADAM || op == BL_OP_EMA || op == BL_OP_CHECK_FINITE ? BL_PHASE_UPDATE : BL_PHASE_MICRO;
+    node->phase = is_update(op) ? BL_PHASE_UPDATE : BL_PHASE_MICRO;
     node->derived = graph->deriving;
     if (attributes) node->attributes = *attributes;
     if (input_count > BL_MAX_INPUTS) return bl_op_fail(node, "takes at most %d inputs, got %d", BL_MAX_INPUTS, input_count);
@@ -168,19 +172,36 @@ int bl_graph_node(bl_graph *graph, bl_op op, const char *name, const bl_attribut
     return BL_OK;
 }
 
+void bl_graph_begin(bl_node *node) {
+    node->phase = BL_PHASE_BEGIN;
+}
+
+static const char *phase_name(bl_phase phase) {
+    return phase == BL_PHASE_BEGIN ? "begin" : phase == BL_PHASE_MICRO ? "micro" : "update";
+}
+
 static void print_tensor(bl_text *text, const bl_tensor *tensor) {
     bl_text_add(text, "%s ", bl_dtype_name(tensor->dtype));
     bl_shape_print(text, &tensor->shape);
 }
 
+// What is at its default prints nothing: a new attribute leaves the digests of the graphs without it as they were.
 static void print_attributes(bl_text *text, const bl_attributes *a) {
     if (a->kernel) bl_text_add(text, " kernel=%d stride=%d padding=%d dilation=%d", a->kernel, a->stride, a->padding, a->dilation);
     if (a->groups) bl_text_add(text, " groups=%d", a->groups);
     if (a->epsilon != 0) bl_text_add(text, " epsilon=%.17g", a->epsilon);
     if (a->pairing == BL_SAME_VIEW) bl_text_add(text, " pairing=same_view");
+    if (a->normalization == BL_NORMALIZE_NONE) bl_text_add(text, " normalization=none");
+    if (a->normalization == BL_NORMALIZE_LAYER_NORM) bl_text_add(text, " normalization=layer_norm");
+    if (a->reduction == BL_REDUCE_MEAN) bl_text_add(text, " reduction=mean");
+    if (a->reduction == BL_REDUCE_HALF) bl_text_add(text, " reduction=half");
+    if (a->one_direction) bl_text_add(text, " one_direction");
     if (a->momentum != 0) bl_text_add(text, " momentum=%.17g", a->momentum);
     if (a->nesterov) bl_text_add(text, " nesterov");
     if (a->weight_decay != 0) bl_text_add(text, " weight_decay=%.17g", a->weight_decay);
+    if (a->eta != 0) bl_text_add(text, " eta=%.17g", a->eta);
+    if (a->clip) bl_text_add(text, " clip");
+    if (a->decay_apart) bl_text_add(text, " decay_apart");
     if (a->beta1 != 0 || a->beta2 != 0) bl_text_add(text, " beta1=%.17g beta2=%.17g", a->beta1, a->beta2);
     if (a->rows) bl_text_add(text, " rows=%lld", (long long)a->rows);
 }
@@ -192,7 +213,9 @@ static void print_segments(bl_text *text, const bl_network *network, bl_block_ki
         bl_text_add(text, "%s %s/%s ", kind == BL_BUFFERS ? "buffer" : "parameter", network->name, s->name);
         bl_shape_print(text, &s->shape);
         if (kind == BL_PARAMETERS && network->trainable)
-            bl_text_add(text, " lr_scale=%.17g%s%s", s->lr_scale, s->decay ? " decay" : "", s->frozen ? " frozen" : "");
+            bl_text_add(text, " lr_scale=%.17g%s%s%s", s->lr_scale, s->decay ? " decay" : "", s->lars_adapt ? " adapt" : "",
+                        s->frozen ? " frozen" : "");
+        if (s->init.kind == BL_INIT_CONSTANT) bl_text_add(text, " value=%.17g", s->init.value); // part of what is computed
         bl_text_add(text, "\n");
     }
 }
@@ -216,7 +239,7 @@ void bl_graph_print(const bl_graph *graph, bl_text *text) {
     for (int i = 0; i < graph->node_count; i++) {
         const bl_node *node = graph->nodes[i];
         if (node->derived) continue;
-        bl_text_add(text, "%s %s", node->phase == BL_PHASE_MICRO ? "micro" : "update", node->name);
+        bl_text_add(text, "%s %s", phase_name(node->phase), node->name);
         if (node->output_count) {
             bl_text_add(text, ": ");
             print_tensor(text, node->outputs[0]);

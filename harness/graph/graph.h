@@ -72,7 +72,7 @@ typedef enum bl_op {
     BL_OP_PROJECTION_STD,               // z [N,D]                                    -> std [1] f32, times sqrt(D)
     BL_OP_ACCUMULATE,                   // g, G (stored gradient segment)             -> nothing; G += g
     BL_OP_RUNNING_AVERAGE,              // mean [V,C], variance [V,C], running_mean, running_var (stored) -> nothing
-    BL_OP_CHECK_FINITE,                 // loss, FINITE, gradient blocks ...          -> nothing; FINITE = 0 unless all finite
+    BL_OP_CHECK_FINITE,                 // loss, FINITE, gradient blocks, further losses -> nothing; FINITE = 0 unless all finite
     BL_OP_SGD,                          // parameters, gradients, moment1, LEARNING_RATE, FINITE -> nothing (whole blocks)
     BL_OP_ADAM,                         // parameters, gradients, moment1, moment2, LEARNING_RATE, STEP, FINITE -> nothing
     BL_OP_LARS,                         // parameters, gradients, moment1, LEARNING_RATE, FINITE -> nothing
@@ -102,7 +102,7 @@ typedef enum bl_reduction {
 typedef struct bl_attributes { // what an operator needs beside its inputs; the rest stays 0
     int kernel, stride, padding, dilation; // convolution (dilation 1 = dense)
     int groups;                // batch norm: groups of consecutive rows, each with statistics of its own; loss, std: views
-    double epsilon;            // batch norm; Adam
+    double epsilon;            // batch norm; Adam; LARS: beside the norm in the trust ratio's denominator
     bl_pairing pairing;        // loss
     bl_normalization normalization; // loss
     bl_reduction reduction;    // loss

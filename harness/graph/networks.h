@@ -38,6 +38,8 @@ typedef struct bl_taps {
     bl_tensor *stages[4], *pooled;
 } bl_taps;
 
+#define BL_BATCH_NORM_EPSILON 1e-5 // torch.nn.BatchNorm's default
+
 // How batch norms behave: `training` uses statistics per group (and `update_buffers` appends running averages).
 typedef struct bl_norm_mode {
     bool training, update_buffers;
@@ -50,5 +52,12 @@ BL_CHECK int bl_resnet_build(bl_graph *graph, int network, const char *prefix, c
 // Layers are called "<head>.0", "<head>.1", ... as in torch.nn.Sequential: linear, [batch norm], ReLU, ...
 BL_CHECK int bl_mlp_build(bl_graph *graph, int network, const char *prefix, const char *head, const bl_head_options *options,
                           double lr_scale, bl_norm_mode mode, bl_tensor *x, bl_tensor **out);
+
+// One linear layer with bias, "<name>.weight" and "<name>.bias".
+BL_CHECK int bl_linear_build(bl_graph *graph, int network, const char *prefix, const char *name, int features, bl_init_kind init,
+                             double lr_scale, bl_tensor *x, bl_tensor **out);
+
+// Groups of a training batch norm over `rows` rows that hold `views` views: statistics_rows each, or a view each.
+BL_CHECK int bl_statistics_groups(const bl_encoder_options *options, int64_t rows, int views, int *groups);
 
 #endif

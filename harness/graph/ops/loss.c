@@ -1,6 +1,9 @@
 // BYOL's loss: with B images and two stacked views, row i of p is paired with row (i + B) mod 2B of z (crossed) or row i (same
-// view); loss = sum over the rows of (2 - 2 cos(p, z)) / B. That is the mean over the batch of the sum of both directions, as in
-// DeepMind's code: 0 .. 8. Norms are clamped from below at 1e-8 (torch.nn.functional.cosine_similarity).
+// view). l1 is the mean over the rows of view 1's predictions of their distance, l2 that of view 2's, and the reduction makes one
+// loss of them; the sum, l1 + l2, is DeepMind's: 0 .. 8. With one_direction l2 is 0, and rows that no prediction of view 1 is compared
+// with have gradient 0. The distance is |p - z|^2 of the rows as the normalization leaves them:
+//   l2: 2 - 2 cos(p, z); norms are clamped from below at 1e-8, each by itself (torch.nn.functional.cosine_similarity);
+//   none: as they are;    layer norm: each minus its own mean, then as l2.
 //
 // Projection std: rows l2-normalised; per view the biased variance of each channel; sqrt(D x mean over views and channels). It
 // equals sqrt(1 - mean pairwise cosine): 1 for directions spread evenly, 0 when all rows point the same way.

@@ -17,8 +17,10 @@ extern const bl_op_rule bl_rule_global_average_pool, bl_rule_global_average_pool
 extern const bl_op_rule bl_rule_linear, bl_rule_linear_backward_data, bl_rule_linear_backward_weights, bl_rule_linear_backward_bias;
 // loss.c
 extern const bl_op_rule bl_rule_byol_loss, bl_rule_byol_loss_backward, bl_rule_projection_std;
+// cross_entropy.c
+extern const bl_op_rule bl_rule_cross_entropy, bl_rule_cross_entropy_backward;
 // update.c
-extern const bl_op_rule bl_rule_accumulate, bl_rule_check_finite, bl_rule_sgd, bl_rule_adam, bl_rule_ema;
+extern const bl_op_rule bl_rule_accumulate, bl_rule_check_finite, bl_rule_sgd, bl_rule_adam, bl_rule_lars, bl_rule_ema;
 
 BL_CHECK int bl_expect_rank(const bl_node *node, int input, int rank);
 BL_CHECK int bl_expect_same_shape(const bl_node *node, int first, int second);

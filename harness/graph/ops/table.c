@@ -17,6 +17,8 @@ const bl_op_rule *const bl_op_rules[BL_OP_COUNT] = {
         [BL_OP_LINEAR_BACKWARD_WEIGHTS] = &bl_rule_linear_backward_weights,
         [BL_OP_LINEAR_BACKWARD_BIAS] = &bl_rule_linear_backward_bias,
         [BL_OP_STOP_GRADIENT] = &bl_rule_stop_gradient,
+        [BL_OP_CROSS_ENTROPY] = &bl_rule_cross_entropy,
+        [BL_OP_CROSS_ENTROPY_BACKWARD] = &bl_rule_cross_entropy_backward,
         [BL_OP_BYOL_LOSS] = &bl_rule_byol_loss,
         [BL_OP_BYOL_LOSS_BACKWARD] = &bl_rule_byol_loss_backward,
         [BL_OP_PROJECTION_STD] = &bl_rule_projection_std,
@@ -25,5 +27,6 @@ const bl_op_rule *const bl_op_rules[BL_OP_COUNT] = {
         [BL_OP_CHECK_FINITE] = &bl_rule_check_finite,
         [BL_OP_SGD] = &bl_rule_sgd,
         [BL_OP_ADAM] = &bl_rule_adam,
+        [BL_OP_LARS] = &bl_rule_lars,
         [BL_OP_EMA] = &bl_rule_ema,
 };
