@@ -45,11 +45,13 @@ int bl_choose_and_measure(const bl_fitter *fitter, const double *candidates, int
                           bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
     const bl_fit_options *fit = &row->fit;
     const uint64_t label_seed = fit->label_seed < 0 ? evaluator->seed : (uint64_t)fit->label_seed;
+    // Without a choice nothing need be held out, unless the file wants it kept apart.
+    const double held_out = candidate_count > 1 || !fit->refit ? fit->validation : 0;
     const uint8_t *train_labels;
     int64_t count;
     bl_labelled labels;
     if (bl_cached_labels(cache, BL_TRAIN, &train_labels, &count) ||
-        bl_labels_choose(&labels, train_labels, count, bl_dataset_classes(evaluator->dataset), fit->share, fit->validation, label_seed))
+        bl_labels_choose(&labels, train_labels, count, bl_dataset_classes(evaluator->dataset), fit->share, held_out, label_seed))
         return BL_FAILED;
     int status = BL_FAILED;
     measurement->chosen = candidates[0];

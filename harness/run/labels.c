@@ -16,14 +16,24 @@ static int check(const uint8_t *labels, int64_t count, int classes, double share
     return BL_OK;
 }
 
+// One labelled image a class is the least.
+static int check_classes(const uint8_t *labels, int64_t count, int classes, double share) {
+    int64_t of_class[256] = {0};
+    int smallest = 0;
+    for (int64_t i = 0; i < count; i++) of_class[labels[i]]++;
+    for (int c = 1; c < classes; c++)
+        if (of_class[c] < of_class[smallest]) smallest = c;
+    const int64_t images = of_class[smallest];
+    if (!images) return bl_fail("labels: class %d has no image to label", smallest);
+    if (llround(share * (double)images / 100) >= 1) return BL_OK;
+    return bl_fail("labels: %g %% of the %" PRId64 " images of class %d is less than one; write a share of at least %g", share, images,
+                   smallest, ceil(500 / (double)images) / 10);
+}
+
 // Decides about one class. `members` are its images in ascending order, `order` is room for as many.
 static int decide_class(int class, const uint32_t *members, uint32_t count, double share, double held_out, uint64_t seed, uint32_t *order,
                         uint8_t *decided) {
-    if (!count) return bl_fail("labels: class %d has no image to label", class);
     const int64_t labelled = llround(share * count / 100);
-    if (!labelled)
-        return bl_fail("labels: %g %% of the %" PRIu32 " images of class %d is less than one; write a share of at least %g", share, count,
-                       class, ceil(500.0 / count) / 10);
     int64_t held = llround(held_out * (double)labelled);
     if (held_out > 0 && held < 1) held = 1;
     if (held >= labelled)
@@ -50,7 +60,9 @@ int bl_labels_choose(bl_labelled *chosen, const uint8_t *labels, int64_t count, 
     int status = BL_FAILED;
     uint8_t *decided = bl_alloc((size_t)count);
     uint32_t *members = bl_alloc((size_t)count * sizeof *members), *order = bl_alloc((size_t)count * sizeof *order);
-    if (!decided || !members || !order || check(labels, count, classes, share, held_out)) goto done;
+    if (!decided || !members || !order || check(labels, count, classes, share, held_out) ||
+        check_classes(labels, count, classes, share))
+        goto done;
     for (int class = 0; class < classes; class++) {
         uint32_t size = 0;
         for (int64_t i = 0; i < count; i++)
