@@ -15,7 +15,7 @@ typedef struct bl_command {
 } bl_command;
 
 extern const bl_command bl_command_run, bl_command_eval, bl_command_report, bl_command_check, bl_command_graph, bl_command_compare,
-        bl_command_bench, bl_command_data;
+        bl_command_bench, bl_command_data, bl_command_status;
 
 // What most commands take: an experiment file and options that change how it is read.
 typedef struct bl_arguments {

@@ -19,7 +19,9 @@ static int run(int argc, char **argv) {
 const bl_command bl_command_report = {
         "report", "rebuild a study's tables and plots from its run files",
         "byolab report FILE [options]\n\n"
-        "Writes into results/<study>/: measurements.csv (a row a measurement), steps.csv (loss and std by step), aggregate.csv\n"
-        "(mean, sd, 95 % interval over seeds), curves.svg with the published points, and report.md. Everything is rebuilt from the\n"
-        "run files alone: the same bytes each time.\n\n",
+        "Writes into results/<study>/: measurements.csv (a row a measurement), steps.csv (loss and std by step), collapse.csv (a row\n"
+        "a diagnosis) and verdicts.csv, aggregate.csv (mean, sd, 95 % interval over seeds), differences.csv (between cells, paired by\n"
+        "seed), curves.svg with the published points, and report.md. A study of more than three cells has bars.svg too, one with\n"
+        "several shares of the labels labels.csv, labels_needed.csv and labels.svg. Everything is rebuilt from the run files alone:\n"
+        "the same bytes each time.\n\n",
         run};

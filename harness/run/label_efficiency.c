@@ -70,7 +70,9 @@ bl_estimate bl_label_value(const bl_study *study, const bl_label_curve *curve, i
 
 void bl_label_title(const bl_label_curve *curve, bl_text *text) {
     const bl_evaluation *row = curve->points[0];
-    bl_text_add(text, "%s, %s", row->kind == BL_PROTOCOL_FINETUNE ? "fine-tuning" : "linear evaluation", bl_split_name(row->split));
+    const bool is_linear = row->kind == BL_PROTOCOL_LINEAR;
+    bl_text_add(text, "%s%s, %s", is_linear ? "linear evaluation" : "fine-tuning", is_linear && !row->fit.cached ? ", augmented" : "",
+                bl_split_name(row->split));
     if (row->monitor) bl_text_add(text, " (monitored)");
 }
 

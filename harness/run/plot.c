@@ -91,6 +91,7 @@ void bl_plot_row_title(bl_text *text, const bl_evaluation *row) {
     if (row->kind == BL_PROTOCOL_KNN) add_knn_title(text, row);
     else {
         bl_text_add(text, "%s", kinds[row->kind].title);
+        if (row->kind == BL_PROTOCOL_LINEAR && !row->fit.cached) bl_text_add(text, ", augmented");
         if (row->fit.arm.name && row->fit.arm.source != BL_ARM_PRETRAINED) bl_text_add(text, " of %s", row->fit.arm.name);
         if (row->fit.share > 0 && row->fit.share < 100) bl_text_add(text, ", %g %% of the labels", row->fit.share);
         bl_text_add(text, ", %s", bl_split_name(row->split));

@@ -62,16 +62,20 @@ static bool is_on_a_curve(const bl_report *report, int cell, const char *row) {
 }
 
 // A line for each epoch at which runs ended: those that were stopped have one of their own, and nothing is averaged over epochs.
-static void add_row_lines(bl_report *report, bl_text *out, int cell, const char *row, int mixed, bool is_monitored) {
+// Whether one of them says how training ended: raw pixels and what was measured before training alone do not.
+static bool add_row_lines(bl_report *report, bl_text *out, int cell, const bl_evaluation *evaluation, int mixed) {
     int count;
+    bool has_end = false;
+    const char *row = evaluation->row;
     const int *epochs = bl_study_epochs(&report->study, cell, row, &count);
     const bl_estimate before = bl_study_value(&report->study, cell, row, 0);
     for (int e = 0; e < count; e++) {
         const char *stopped;
         const bl_estimate end = bl_study_end(&report->study, cell, row, epochs[e], &stopped);
         if (!end.n) continue;
-        add_line_start(report, out, cell, row, is_monitored, end.n, mixed, before);
-        if (epochs[e]) {
+        add_line_start(report, out, cell, row, evaluation->monitor, end.n, mixed, before);
+        if (!evaluation->knn.raw_pixels && (epochs[e] || stopped)) {
+            has_end = true;
             bl_text_add(out, " | %d", epochs[e]);
             if (stopped) bl_text_add(out, " (stopped: %s)", stopped);
             bl_text_add(out, " | ");
@@ -80,6 +84,7 @@ static void add_row_lines(bl_report *report, bl_text *out, int cell, const char 
         } else
             bl_text_add(out, " | - | - | - | - |\n");
     }
+    return has_end;
 }
 
 static void add_results(bl_report *report, bl_text *out) {
@@ -90,19 +95,17 @@ static void add_results(bl_report *report, bl_text *out) {
         const bl_cell *cell = &report->experiment->cells[c];
         int mixed, counts[BL_VERDICTS];
         const int runs = bl_study_runs(&report->study, c, &mixed), verdicts = bl_study_verdicts(&report->study, c, counts);
-        bool has_trained_line = false;
+        bool has_end = false;
         any_mixed |= mixed > 0;
         any_verdict |= verdicts > 0;
         for (int i = 0; i < report->row_count; i++) {
             const char *row = report->rows[i]->row;
-            const int last = bl_study_last_epoch(&report->study, c, row);
-            if (last < 0 || is_on_a_curve(report, c, row)) continue;
-            const bool is_monitored = bl_cell_row(cell, row)->monitor;
-            any_monitored |= is_monitored;
-            has_trained_line |= last > 0;
-            add_row_lines(report, out, c, row, mixed, is_monitored);
+            if (bl_study_last_epoch(&report->study, c, row) < 0 || is_on_a_curve(report, c, row)) continue;
+            const bl_evaluation *own = bl_cell_row(cell, row);
+            any_monitored |= own->monitor;
+            if (add_row_lines(report, out, c, own, mixed)) has_end = true;
         }
-        if (has_trained_line || !(runs || verdicts)) continue;
+        if (has_end || !(runs || verdicts)) continue;
         add_line_start(report, out, c, "-", false, runs, mixed, (bl_estimate){0});
         bl_text_add(out, " | - | -");
         add_spread(report, out, c);

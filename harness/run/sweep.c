@@ -1,0 +1,248 @@
+#include "run/sweep.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "run/run_file.h" // bl_run_reader
+
+int bl_shard_read(bl_shard *shard, const char *text) {
+    char *end;
+    long index = strtol(text, &end, 10), count = 0;
+    bool is_whole = end != text && *end == '/';
+    if (is_whole) {
+        const char *second = end + 1;
+        count = strtol(second, &end, 10);
+        is_whole = end != second && !*end;
+    }
+    if (!is_whole) return bl_fail("--shard %s: write i/n, the i-th of n parts, for example --shard 1/4", text);
+    if (count < 1 || count > 1000000) return bl_fail("--shard %s: a study is cut into 1 to 1000000 parts", text);
+    if (index < 1 || index > count) return bl_fail("--shard %s: parts are counted from 1 to %ld", text, count);
+    *shard = (bl_shard){(int)index, (int)count};
+    return BL_OK;
+}
+
+// ---- the list ----
+
+typedef enum outcome { TO_DO, DONE, FAILED, BUSY } outcome;
+
+typedef struct sweep_run {
+    const bl_cell *cell;
+    uint64_t seed;
+    const char *marker;      // path of seed-<k>.<backend>.failed
+    struct timespec failure; // the marker's time when the sweep began; 0: there was none
+    outcome outcome;
+} sweep_run;
+
+typedef struct sweep {
+    const bl_sweep_request *request;
+    bl_arena *arena;
+    sweep_run *runs;
+    int count;
+    bool is_busy;            // the run in hand
+    const char *first;       // failure's message
+} sweep;
+
+static const char *beside(bl_arena *arena, const char *run_path, const char *ending) {
+    return bl_arena_format(arena, "%.*s%s", (int)strlen(run_path) - 3, run_path, ending); // without ".h5"
+}
+
+static struct timespec time_of(const char *path) {
+    struct stat facts;
+    return stat(path, &facts) ? (struct timespec){0} : facts.st_mtim;
+}
+
+static void list_runs(sweep *s) {
+    const bl_sweep_request *request = s->request;
+    const bl_experiment *experiment = request->experiment;
+    s->runs = bl_arena_take(s->arena, (size_t)experiment->cell_count * (size_t)experiment->seed_count * sizeof *s->runs);
+    int number = 0;
+    for (int c = 0; c < experiment->cell_count; c++) {
+        const bl_cell *cell = &experiment->cells[c];
+        if (request->cell && request->cell != cell) continue;
+        for (int k = 0; k < experiment->seed_count; k++) {
+            if (number++ % request->shard.count != request->shard.index - 1) continue;
+            const char *path = bl_run_path(s->arena, experiment, cell, experiment->seeds[k], request->results_folder);
+            const char *marker = beside(s->arena, path, ".failed");
+            s->runs[s->count++] = (sweep_run){.cell = cell, .seed = experiment->seeds[k], .marker = marker, .failure = time_of(marker)};
+        }
+    }
+}
+
+// ---- doing them ----
+
+static void pass_on(void *context, const bl_event *event) {
+    sweep *s = context;
+    if (event->kind == BL_EVENT_BUSY) s->is_busy = true;
+    if (s->request->sink.event) s->request->sink.event(s->request->sink.context, event);
+}
+
+static void fail_run(sweep *s, sweep_run *run, const char *message) {
+    run->outcome = FAILED;
+    if (!s->first) s->first = bl_arena_copy(s->arena, message);
+    if (s->request->failed) s->request->failed(s->request->sink.context, run->cell, run->seed, message);
+}
+
+// Whether another process has seen the run failing since the sweep began. It is told as that process told it.
+static bool failed_elsewhere(sweep *s, sweep_run *run) {
+    const struct timespec now = time_of(run->marker);
+    void *message;
+    size_t bytes;
+    if (s->request->evaluate_only || !(now.tv_sec || now.tv_nsec)) return false;
+    if (now.tv_sec == run->failure.tv_sec && now.tv_nsec == run->failure.tv_nsec) return false;
+    if (bl_read_file(run->marker, &message, &bytes)) return false; // gone: whoever repeated it succeeded
+    fail_run(s, run, message);
+    bl_free(message);
+    return true;
+}
+
+static void do_run(sweep *s, sweep_run *run) {
+    const bl_sweep_request *request = s->request;
+    if (failed_elsewhere(s, run)) return;
+    s->is_busy = false;
+    const bl_run_request one = {.experiment = request->experiment, .cell = run->cell, .seed = run->seed,
+                                .results_folder = request->results_folder, .evaluate_only = request->evaluate_only, .sink = {pass_on, s}};
+    if (bl_run(&one) == BL_OK) {
+        run->outcome = s->is_busy ? BUSY : DONE;
+        if (run->outcome == DONE) unlink(run->marker);
+        return;
+    }
+    const char *message = bl_arena_copy(s->arena, bl_error());
+    fail_run(s, run, message);
+    // A run that cannot be evaluated because it is not finished has not failed. Where no marker can be written (a full disk, a
+    // folder that may not be changed) that is likely what the message says, and it is told in any case.
+    if (!request->evaluate_only && bl_atomic_write(run->marker, message, strlen(message))) return;
+}
+
+static int count_of(const sweep *s, outcome what) {
+    int count = 0;
+    for (int k = 0; k < s->count; k++) count += s->runs[k].outcome == what;
+    return count;
+}
+
+static int conclude(const sweep *s) {
+    const int failed = count_of(s, FAILED), busy = count_of(s, BUSY);
+    if (!failed && !busy) return BL_OK;
+    bl_text message = {0};
+    if (failed) bl_text_add(&message, "%d of %d runs failed; the first: %s", failed, s->count, s->first);
+    if (busy) {
+        bl_text_add(&message, "%s%d of %d runs %s being done by other processes:", failed ? "; " : "", busy, s->count,
+                    busy == 1 ? "is" : "are");
+        const char *separator = " ";
+        for (int k = 0; k < s->count; k++) {
+            if (s->runs[k].outcome != BUSY) continue;
+            bl_text_add(&message, "%s%s/%" PRIu64, separator, s->runs[k].cell->name, s->runs[k].seed);
+            separator = ", ";
+        }
+    }
+    const int status = bl_fail("%s", message.chars);
+    bl_text_free(&message);
+    return status;
+}
+
+int bl_sweep(const bl_sweep_request *request) {
+    sweep s = {.request = request, .arena = bl_arena_create()};
+    list_runs(&s);
+    for (int pass = 0; pass < 2; pass++) // the second: whoever was at a run may be done with it, or gone
+        for (int k = 0; k < s.count; k++)
+            if (s.runs[k].outcome == (pass ? BUSY : TO_DO)) do_run(&s, &s.runs[k]);
+    const int status = conclude(&s);
+    bl_arena_free(s.arena);
+    return status;
+}
+
+// ---- where they stand ----
+
+const char *bl_run_state_name(bl_run_state state) {
+    static const char *const names[BL_RUN_STATES] = {"finished", "running", "failed", "interrupted", "missing"};
+    return names[state];
+}
+
+// Whether the run file holds what the experiment asks for; if not, the error says why.
+static int check_finished(const bl_cell *cell, const char *path) {
+    bl_run_reader *reader = NULL;
+    char *train_id = NULL;
+    int status = BL_FAILED;
+    if (bl_run_reader_open(&reader, path) || bl_run_get_text(reader, "/manifest/train_id", &train_id)) goto done;
+    status = strcmp(train_id, cell->train_id) ? bl_fail("%s: made by another recipe than the file now holds", path) : BL_OK;
+done:
+    bl_free(train_id);
+    bl_run_reader_close(reader);
+    return status;
+}
+
+// A lock file without a process is what a killed one leaves. Trying it takes it for a moment, in which a run that begins would be
+// passed over: sweeps come back to such runs at their end.
+static int is_running(const char *path, bool *running) {
+    bl_lock lock;
+    bool held = false;
+    *running = false;
+    if (!bl_file_exists(path)) return BL_OK;
+    if (bl_lock_try(&lock, path, &held)) return BL_FAILED;
+    *running = !held;
+    if (held) {
+        unlink(path);
+        bl_lock_release(&lock);
+    }
+    return BL_OK;
+}
+
+int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed, const char *results_folder,
+                    bl_run_state *state, const char **why) {
+    const char *path = bl_run_path(arena, experiment, cell, seed, results_folder), *marker = beside(arena, path, ".failed");
+    bool running;
+    void *message;
+    size_t bytes;
+    *why = NULL;
+    if (is_running(bl_arena_format(arena, "%s.lock", path), &running)) return BL_FAILED;
+    if (running) *state = BL_RUN_RUNNING;
+    else if (bl_file_exists(path)) {
+        *state = check_finished(cell, path) ? BL_RUN_FAILED : BL_RUN_FINISHED;
+        if (*state == BL_RUN_FAILED) *why = bl_arena_copy(arena, bl_error());
+    } else if (bl_file_exists(marker) && bl_read_file(marker, &message, &bytes) == BL_OK) {
+        *state = BL_RUN_FAILED;
+        *why = bl_arena_copy(arena, message);
+        bl_free(message);
+    } else
+        *state = bl_file_exists(beside(arena, path, ".ckpt")) ? BL_RUN_INTERRUPTED : BL_RUN_MISSING;
+    return BL_OK;
+}
+
+int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, bl_text *text) {
+    bl_arena *arena = bl_arena_create();
+    bl_text table = {0}, failures = {0};
+    int status = BL_FAILED, sums[BL_RUN_STATES] = {0}, width = 4;
+    for (int c = 0; c < experiment->cell_count; c++)
+        if ((int)strlen(experiment->cells[c].name) > width) width = (int)strlen(experiment->cells[c].name);
+    bl_text_add(&table, "%-*s", width, "cell");
+    for (int state = 0; state < BL_RUN_STATES; state++) bl_text_add(&table, "  %s", bl_run_state_name((bl_run_state)state));
+    bl_text_add(&table, "\n");
+    for (int c = 0; c < experiment->cell_count; c++) {
+        int counts[BL_RUN_STATES] = {0};
+        for (int k = 0; k < experiment->seed_count; k++) {
+            bl_run_state state;
+            const char *why;
+            if (bl_run_state_of(arena, experiment, &experiment->cells[c], experiment->seeds[k], results_folder, &state, &why)) goto done;
+            counts[state]++;
+            sums[state]++;
+            if (why) bl_text_add(&failures, "failed: %s/%" PRIu64 ": %s\n", experiment->cells[c].name, experiment->seeds[k], why);
+        }
+        bl_text_add(&table, "%-*s", width, experiment->cells[c].name);
+        for (int state = 0; state < BL_RUN_STATES; state++)
+            bl_text_add(&table, "  %*d", (int)strlen(bl_run_state_name((bl_run_state)state)), counts[state]);
+        bl_text_add(&table, "\n");
+    }
+    const int all = experiment->cell_count * experiment->seed_count;
+    if (sums[BL_RUN_FINISHED] == all) bl_text_add(text, "Runs:      %d finished\n", all);
+    else bl_text_add(text, "%s%s", table.chars, failures.chars ? failures.chars : "");
+    status = BL_OK;
+done:
+    bl_text_free(&table);
+    bl_text_free(&failures);
+    bl_arena_free(arena);
+    return status;
+}
