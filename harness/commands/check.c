@@ -3,6 +3,7 @@
 
 #include "backends/backend.h"
 #include "commands/command.h"
+#include "run/cell.h" // bl_cell_steps, bl_cell_warn
 
 static void print_machine(void) {
     for (const char *const *name = bl_backend_names(); *name; name++) {
@@ -19,6 +20,19 @@ static void print_machine(void) {
         bl_text_free(&text);
         bl_backend_close(backend);
     }
+}
+
+static void print_cell(const bl_cell *cell) {
+    bl_text warnings = {0};
+    printf("  %-24s ", cell->name);
+    if (cell->train.steps)
+        printf("%lld steps", (long long)cell->train.steps);
+    else
+        printf("%d epochs", cell->train.epochs);
+    printf(", batch %d, %d evaluation rows, recipe %.12s\n", cell->train.batch, cell->evaluation_count, cell->train_id);
+    bl_cell_warn(cell, &warnings);
+    for (char *line = warnings.size ? strtok(warnings.chars, "\n") : NULL; line; line = strtok(NULL, "\n")) printf("    warning: %s\n", line);
+    bl_text_free(&warnings);
 }
 
 static int run(int argc, char **argv) {
@@ -41,9 +55,7 @@ static int run(int argc, char **argv) {
     } else if (!status) {
         printf("%s: study %s, %d cells x %d seeds, backend %s\n", experiment->path, experiment->study, experiment->cell_count,
                experiment->seed_count, experiment->machine.backend);
-        for (int i = 0; i < experiment->cell_count; i++)
-            printf("  %-24s %d epochs, batch %d, %d evaluation rows, recipe %.12s\n", experiment->cells[i].name, experiment->cells[i].train.epochs,
-                   experiment->cells[i].train.batch, experiment->cells[i].evaluation_count, experiment->cells[i].train_id);
+        for (int i = 0; i < experiment->cell_count; i++) print_cell(&experiment->cells[i]);
         for (int i = 0; i < experiment->skipped_count; i++) printf("  left out: %s\n", experiment->skipped[i]);
     }
     bl_experiment_free(experiment);

@@ -1,9 +1,9 @@
 #include "run/experiment.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/threads.h" // bl_processors
 #include "base/threads.h" // bl_processors
 #include "run/cell.h"
 #include "run/keys.h"
@@ -109,11 +109,11 @@ static int make_cells(bl_experiment *experiment, bl_value *file, const override 
 // ---- published figures ----
 
 static int unknown_row(bl_experiment *experiment, const bl_value *item, const bl_expectation *expectation) {
-    const char *names[64] = {0};
-    int count = 0;
+    int count = 0, room = 0;
+    for (int c = 0; c < experiment->cell_count; c++) room += experiment->cells[c].evaluation_count;
+    const char **names = bl_arena_take(experiment->arena, (size_t)(room + 1) * sizeof *names);
     for (int c = 0; c < experiment->cell_count; c++)
-        for (int i = 0; i < experiment->cells[c].evaluation_count && count < 64; i++)
-            names[count++] = experiment->cells[c].evaluations[i].row;
+        for (int i = 0; i < experiment->cells[c].evaluation_count; i++) names[count++] = experiment->cells[c].evaluations[i].row;
     for (int i = 0; i < count; i++)
         if (!strcmp(names[i], expectation->row)) return BL_OK;
     const char *near = bl_nearest_name(expectation->row, names, count);
@@ -135,18 +135,52 @@ static int unknown_cell(bl_experiment *experiment, const bl_value *item, const b
                      "expect.cell: no cell is called %s", expectation->cell);
 }
 
+// `range` stands for a value: what both its ends are checked as. A copy, where there is one.
+static int with_value(bl_arena *arena, const bl_value *item, const bl_value **out) {
+    const bl_value *range = bl_value_get(item, "range"), *value = bl_value_get(item, "value");
+    *out = item;
+    if (!range) return BL_OK;
+    if (value) return bl_refuse(value->spot, "write one of the two", "expect.value beside expect.range");
+    bl_value *copy = bl_value_copy(arena, item), *none = bl_value_new(arena, BL_VALUE_SCALAR, range->spot, range->layer);
+    none->text = "0";
+    bl_value_append(arena, copy, "value", range->spot, none);
+    *out = copy;
+    return BL_OK;
+}
+
+static int last_epoch(const bl_experiment *experiment, const char *cell) {
+    for (int c = 0; cell && c < experiment->cell_count; c++)
+        if (!strcmp(experiment->cells[c].name, cell)) return experiment->cells[c].train.epochs;
+    return experiment->cells[0].train.epochs;
+}
+
+static int fill_expectation(bl_experiment *experiment, const bl_value *written, bl_expectation *expectation) {
+    const bl_value *item, *range = bl_value_get(written, "range"), *spread = bl_value_get(written, "spread");
+    if (with_value(experiment->arena, written, &item)) return BL_FAILED;
+    if (bl_keys_fill(experiment->arena, BL_OF_EXPECTATION, "expect[].", item, expectation)) return BL_FAILED;
+    if (!*expectation->cell) expectation->cell = NULL;
+    if (unknown_row(experiment, item, expectation)) return BL_FAILED;
+    if (expectation->cell && unknown_cell(experiment, item, expectation)) return BL_FAILED;
+    const bool has_kind = strcmp(expectation->spread_kind, "none") != 0;
+    if ((spread != NULL) != has_kind)
+        return bl_refuse(spread ? spread->spot : bl_value_get(item, "spread_kind")->spot,
+                         spread ? "write `spread_kind: sd`, half_range or interval beside it" : "write `spread:` beside it",
+                         spread ? "expect.spread: of what kind?" : "expect.spread_kind: of what spread?");
+    if (!spread) expectation->spread = NAN;
+    if (range)
+        expectation->value = (expectation->low + expectation->high) / 2;
+    else
+        expectation->low = expectation->high = expectation->value;
+    expectation->context = expectation->epoch < 0 || *expectation->about || strcmp(expectation->selection, "last") != 0;
+    if (expectation->epoch < 0) expectation->epoch = last_epoch(experiment, expectation->cell);
+    return BL_OK;
+}
+
 static int fill_expectations(bl_experiment *experiment, const bl_value *list) {
     if (!list) return BL_OK;
     experiment->expectations = bl_arena_take(experiment->arena, (size_t)(list->count + 1) * sizeof *experiment->expectations);
-    for (int i = 0; i < list->count; i++) {
-        bl_expectation *expectation = &experiment->expectations[i];
-        const bl_value *item = list->entries[i].value;
-        if (bl_keys_fill(experiment->arena, BL_OF_EXPECTATION, "expect[].", item, expectation)) return BL_FAILED;
-        if (!*expectation->cell) expectation->cell = NULL;
-        if (unknown_row(experiment, item, expectation)) return BL_FAILED;
-        if (expectation->cell && unknown_cell(experiment, item, expectation)) return BL_FAILED;
-        experiment->expectation_count++;
-    }
+    for (int i = 0; i < list->count; i++, experiment->expectation_count++)
+        if (fill_expectation(experiment, list->entries[i].value, &experiment->expectations[i])) return BL_FAILED;
     return BL_OK;
 }
 

@@ -94,11 +94,11 @@ typedef struct bl_evaluation {
 
 typedef struct bl_expectation { // a published figure
     const char *row, *source, *origin, *cell; // origin: read | digitised; cell: NULL where it speaks of every cell
-    int epoch, n;
-    double value;             // percent
+    int epoch, n;             // epoch: where the source names none, the last one of ours
+    double value;             // percent; where the source contradicts itself the middle of low and high, which no one published
     double low, high;         // where the source contradicts itself: both its values; equal where it does not
     double spread;            // NaN: none is given
-    const char *spread_kind;  // sd | half_range | interval
+    const char *spread_kind;  // none | sd | half_range | interval
     const char *selection;    // last | best_on_test | unknown: which epoch of theirs it is; ours is the last
     const char *about;        // what differs from ours ("ImageNet, ResNet-50, 300 epochs"); "" where nothing does
     bool context;             // not `last`, another width, data set or protocol (`about` says): no difference is printed
@@ -131,6 +131,7 @@ typedef struct bl_cell {
     double head_lr_scale;          // supervised: method.head.lr_scale
     int head_hidden;               // supervised: method.head.hidden
     double label_share;            // supervised: data.labels, percent of the train labels that exist
+    bool is_probed;                // method.probe.kind: model.probe_classes is the data set's
     bl_train_options train;
     bl_evaluation *evaluations;
     int evaluation_count;

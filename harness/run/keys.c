@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "run/recipes.h"
 #include "run/values.h"
+#include "run/yaml.h"
 
 // Error messages say "views.color_jitter.p" and "evaluate.knn.k".
 static const char *spoken(bl_arena *arena, const char *path) {
@@ -61,7 +63,9 @@ static int known_below(bl_arena *arena, const bl_value *map, const char *prefix)
         const bl_entry *entry = &map->entries[i];
         const bl_value *value = entry->value;
         const char *full = bl_arena_format(arena, "%s%s", prefix, entry->key);
-        if (bl_schema_find(full)) continue; // its value is looked at when it is parsed
+        const bl_key *key = bl_schema_find(full);
+        if (key && key->type == BL_TYPE_VIEW && value->kind == BL_VALUE_MAP && known_below(arena, value, "views[].")) return BL_FAILED;
+        if (key) continue; // its value is looked at when it is parsed
         if (has_below(full, "[].")) {
             if (value->kind != BL_VALUE_LIST)
                 return bl_refuse(value->spot, bl_arena_format(arena, "write `%s:` and entries that begin with `-`", entry->key),
@@ -112,8 +116,12 @@ static condition condition_of(bl_arena *arena, const bl_key *key, const char *pr
     condition out = {.holds = true};
     if (!key->when) return out;
     size_t length = strcspn(key->when, "=");
-    out.path = bl_arena_format(arena, "%.*s", (int)length, key->when);
-    const bl_key *decider = bl_schema_find(out.path);
+    const char *path = bl_arena_format(arena, "%.*s", (int)length, key->when);
+    const bl_key *decider = bl_schema_find(path);
+    out = condition_of(arena, decider, prefix, tree);
+    if (!out.holds) return out; // what has no meaning itself decides nothing
+    out.path = path;
+    out.wanted = NULL;
     out.by = bl_value_at(tree, below(decider, prefix));
     out.value = out.by && out.by->kind == BL_VALUE_SCALAR ? out.by->text : decider->default_text;
     out.holds = false;
@@ -134,15 +142,11 @@ static int idle(bl_arena *arena, const char *name, const bl_value *value, const 
     return BL_MEANINGLESS;
 }
 
-// Where a missing key should have stood: the nearest map above it.
-static bl_spot spot_above(bl_arena *arena, const bl_value *tree, const char *relative) {
-    char *path = bl_arena_copy(arena, relative);
-    for (char *dot; (dot = strrchr(path, '.'));) {
-        *dot = 0;
-        const bl_value *map = bl_value_at(tree, path);
-        if (map) return map->spot;
-    }
-    return tree->spot;
+// A default as the tree it would be in a file. The schema's own text is YAML: the tests read every default.
+static const bl_value *default_of(bl_arena *arena, const bl_key *key) {
+    static const bl_source source = {"the schema", NULL};
+    bl_value *value = NULL;
+    return bl_yaml_parse(arena, &source, key->default_text, 0, &value) ? NULL : value;
 }
 
 int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const bl_value *tree, void *object) {
@@ -157,7 +161,10 @@ int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const 
             if (!reason.by || reason.by->layer <= value->layer) return idle(arena, name, value, &reason);
             value = NULL; // made idle by a later layer
         }
-        if (value) {
+        if (key->type == BL_TYPE_VIEW) {
+            if (bl_recipe_fill(arena, name, value ? value : default_of(arena, key), (bl_recipe *)((char *)object + key->offset)))
+                return BL_FAILED;
+        } else if (value) {
             if (bl_value_parse(arena, key, name, value, object)) return BL_FAILED;
         } else if (key->default_text) {
             if (bl_value_parse_default(arena, key, object)) return BL_FAILED;
@@ -167,7 +174,7 @@ int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const 
             const char *dot = strrchr(name, '.');
             const char *advice = bl_arena_format(arena, "write `%s:` followed by %s", dot ? dot + 1 : name, range.chars);
             bl_text_free(&range);
-            return bl_refuse(spot_above(arena, tree, relative), advice, "%s is missing", name);
+            return bl_refuse(bl_value_spot(arena, tree, relative), advice, "%s is missing", name);
         }
     }
     return BL_OK;
@@ -175,18 +182,31 @@ int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const 
 
 // ---- canonical text ----
 
+static void print_value(bl_arena *arena, const bl_key *key, const bl_value *value, const void *object, unsigned classes, bl_text *text) {
+    if (key->type != BL_TYPE_VIEW)
+        bl_value_print(key, value, object, text);
+    else // transforms are of class train: below `evaluate` they are all the view's own
+        bl_recipe_print(arena, value ? value : default_of(arena, key), (const bl_recipe *)((const char *)object + key->offset),
+                        1u << BL_KEY_TRAIN | (classes & BL_ONLY_CHANGED), text);
+}
+
 // Says nothing that its absence would not say.
 static bool is_default(bl_arena *arena, const bl_key *key, const bl_value *value, const void *object) {
     static const size_t sizes[] = {[BL_OF_CELL] = sizeof(bl_cell),             [BL_OF_MACHINE] = sizeof(bl_machine),
                                    [BL_OF_STUDY] = sizeof(bl_experiment),      [BL_OF_TRANSFORM] = sizeof(bl_transform),
-                                   [BL_OF_EVALUATION] = sizeof(bl_evaluation), [BL_OF_EXPECTATION] = sizeof(bl_expectation)};
+                                   [BL_OF_EVALUATION] = sizeof(bl_evaluation_entry), [BL_OF_EXPECTATION] = sizeof(bl_expectation)};
     if (!key->default_text) return false;
     if (!value) return true;
     void *fresh = bl_arena_take(arena, sizes[key->owner]);
     bl_text ours = {0}, theirs = {0};
-    if (bl_value_parse_default(arena, key, fresh)) return false;
-    bl_value_print(key, value, object, &ours);
-    bl_value_print(key, NULL, fresh, &theirs);
+    if (key->type == BL_TYPE_VIEW) { // printed from its own default
+        bl_recipe *recipe = (bl_recipe *)((char *)fresh + key->offset);
+        if (bl_recipe_fill(arena, key->path, default_of(arena, key), recipe)) return false;
+    } else if (bl_value_parse_default(arena, key, fresh)) {
+        return false;
+    }
+    print_value(arena, key, value, object, BL_EVERY_CLASS, &ours);
+    print_value(arena, key, NULL, fresh, BL_EVERY_CLASS, &theirs);
     const bool equal = ours.size == theirs.size && (!ours.size || !memcmp(ours.chars, theirs.chars, ours.size));
     bl_text_free(&ours);
     bl_text_free(&theirs);
@@ -219,7 +239,7 @@ void bl_keys_print_block(bl_key_owner owner, const char *top, const bl_value *tr
             if (is_leaf) bl_text_add(text, "%*s%s: ", 2 * depth, "", part);
             part += size + !is_leaf;
         }
-        bl_value_print(key, bl_value_at(tree, key->path), object, text);
+        print_value(arena, key, bl_value_at(tree, key->path), object, classes, text);
         bl_text_add(text, "\n");
         previous = key->path;
     }
@@ -237,7 +257,7 @@ void bl_keys_print_flow(bl_key_owner owner, const char *prefix, const bl_value *
         const char *relative = below(key, prefix);
         is_map = *relative != 0;
         if (is_map) bl_text_add(text, "%s%s: ", count++ ? ", " : "{", relative);
-        bl_value_print(key, bl_value_at(tree, relative), object, text);
+        print_value(arena, key, bl_value_at(tree, relative), object, classes, text);
     }
     if (is_map) bl_text_add(text, count ? "}" : "{}");
     bl_arena_free(arena);

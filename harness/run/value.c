@@ -68,6 +68,22 @@ bl_value *bl_value_at(const bl_value *root, const char *path) {
     return (bl_value *)value;
 }
 
+bl_spot bl_value_spot(bl_arena *arena, const bl_value *root, const char *path) {
+    char *shorter = bl_arena_copy(arena, path);
+    for (;;) {
+        const bl_value *value = bl_value_at(root, shorter);
+        if (value) return value->spot;
+        char *dot = strrchr(shorter, '.');
+        if (!dot) return root->spot;
+        *dot = 0;
+    }
+}
+
+bl_spot bl_value_latest_spot(bl_arena *arena, const bl_value *root, const char *first, const char *second) {
+    const bl_value *a = bl_value_at(root, first), *b = bl_value_at(root, second);
+    return b && (!a || b->layer > a->layer) ? b->spot : bl_value_spot(arena, root, first);
+}
+
 bl_value *bl_value_detach(bl_value *map, const char *key) {
     bl_entry *entry = find(map, key, strlen(key));
     if (!entry) return NULL;

@@ -47,6 +47,9 @@ void bl_value_raise(bl_value *value, int layer); // sets the layer of the value 
 
 bl_value *bl_value_get(const bl_value *map, const char *key);       // NULL when absent or no map
 bl_value *bl_value_at(const bl_value *root, const char *path);      // "method.target.tau", "views.0.blur"; "" is the root
+bl_spot bl_value_spot(bl_arena *arena, const bl_value *root, const char *path); // of the value there, or of the nearest map above it
+// Of two paths that contradict each other, the one written last: the line that made the contradiction. `first` in doubt.
+bl_spot bl_value_latest_spot(bl_arena *arena, const bl_value *root, const char *first, const char *second);
 bl_value *bl_value_detach(bl_value *map, const char *key);          // removes and returns the entry; NULL when absent
 
 // Copies `from` over `onto`: maps merge, lists and scalars replace, null deletes.

@@ -64,7 +64,7 @@ const char *bl_nearest_name(const char *name, const char *const *names, int coun
 // ---- scalars ----
 
 static bool read_number(const bl_value *value, double *number) {
-    if (value->kind != BL_VALUE_SCALAR || value->quoted) return false;
+    if (!value || value->kind != BL_VALUE_SCALAR || value->quoted) return false;
     const char *text = value->text;
     if (text[strspn(text, "+-.0123456789eE")]) return false; // no hexadecimal, no inf, no nan
     char *end;
@@ -159,6 +159,35 @@ static int parse_pair(bl_arena *arena, const bl_key *key, const char *name, cons
     return BL_OK;
 }
 
+// Ascending numbers, and their count behind them.
+static int parse_number_list(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, double *numbers) {
+    int *count = (int *)(numbers + BL_MAX_NUMBERS);
+    if (value->kind != BL_VALUE_LIST) return unexpected(arena, key, name, value);
+    if (value->count < 1 || value->count > BL_MAX_NUMBERS)
+        return bl_refuse(value->spot, bl_arena_format(arena, "write between 1 and %d of them", BL_MAX_NUMBERS), "%s: %d numbers", name,
+                         value->count);
+    for (*count = 0; *count < value->count; ++*count) {
+        const bl_value *item = value->entries[*count].value;
+        if (parse_number(arena, key, name, item, &numbers[*count])) return BL_FAILED;
+        if (*count && numbers[*count] <= numbers[*count - 1])
+            return bl_refuse(item->spot, "write them in order, each once", "%s: %g after %g", name, numbers[*count], numbers[*count - 1]);
+    }
+    return BL_OK;
+}
+
+static int parse_rate(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, double *rate, double images) {
+    if (value->kind == BL_VALUE_SCALAR) return parse_number(arena, key, name, value, rate);
+    const bl_value *base = bl_value_get(value, "value"), *per = bl_value_get(value, "per");
+    double unit = 0;
+    if (!base || !per || value->count != 2) return unexpected(arena, key, name, value);
+    if (parse_number(arena, key, name, base, rate)) return BL_FAILED;
+    if (!read_number(per, &unit) || unit < 1)
+        return bl_refuse(per->spot, "write a number of images, 256 in most papers", "%s.per: %s does not fit here", name,
+                         describe(arena, per));
+    *rate = *rate * images / unit;
+    return BL_OK;
+}
+
 static int parse_epoch_list(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, int *list, int *count) {
     if (value->kind != BL_VALUE_LIST) return unexpected(arena, key, name, value);
     if (value->count > 32)
@@ -240,6 +269,65 @@ static int parse_normalize(bl_arena *arena, const bl_key *key, const char *name,
     return unexpected(arena, key, name, value);
 }
 
+// ---- arms ----
+
+// The name stands in a row's: "finetune/random/10%/test".
+static bool names_an_arm(const char *name) {
+    static const char *const taken[] = {"finetune", "train", "validation", "test"};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (!strcmp(name, taken[i])) return false;
+    size_t length = strlen(name);
+    return length && length <= 24 && !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")];
+}
+
+static int parse_own_arm(const bl_value *value, const char *name, bl_arm *arm) {
+    static const char *const choices[] = {[BL_ARM_PRETRAINED] = "pretrained", [BL_ARM_RANDOM] = "random"};
+    for (int i = 0; value->kind == BL_VALUE_SCALAR && i < 2; i++)
+        if (!strcmp(value->text, choices[i])) {
+            arm->source = (bl_arm_source)i;
+            return BL_OK;
+        }
+    return bl_refuse(value->spot, "write pretrained, random, {name: {run: PATH}} or {name: {weights: PATH}}", "%s: no such arm", name);
+}
+
+static int parse_foreign_arm(bl_arena *arena, const bl_value *map, const char *name, bl_arm *arm) {
+    const bl_value *run = bl_value_get(map, "run"), *weights = bl_value_get(map, "weights");
+    const bl_value *preprocessing = bl_value_get(map, "preprocessing");
+    if (!run == !weights || map->count != 1 + (preprocessing != NULL))
+        return bl_refuse(map->spot, "write {run: PATH} or {weights: PATH}, and `preprocessing: keep` beside it where the file's own counts",
+                         "%s: expected one file", name);
+    if (preprocessing && (preprocessing->kind != BL_VALUE_SCALAR || strcmp(preprocessing->text, "keep") != 0))
+        return bl_refuse(preprocessing->spot, "write `keep`, or leave it out", "%s.preprocessing: %s does not fit here", name,
+                         describe(arena, preprocessing));
+    arm->source = run ? BL_ARM_RUN : BL_ARM_WEIGHTS;
+    arm->keep_preprocessing = preprocessing != NULL;
+    return bl_value_expand(arena, name, run ? run : weights, &arm->path);
+}
+
+static int parse_arms(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, bl_evaluation_entry *entry) {
+    if (value->kind != BL_VALUE_LIST && value->kind != BL_VALUE_MAP) return unexpected(arena, key, name, value);
+    if (value->count < 1 || value->count > BL_MAX_ARMS)
+        return bl_refuse(value->spot, bl_arena_format(arena, "write between 1 and %d of them", BL_MAX_ARMS), "%s: %d arms", name,
+                         value->count);
+    for (entry->arm_count = 0; entry->arm_count < value->count; entry->arm_count++) {
+        const bl_entry *item = &value->entries[entry->arm_count];
+        bl_arm *arm = &entry->arms[entry->arm_count];
+        const char *word = item->key;
+        if (!word && parse_own_arm(item->value, name, arm)) return BL_FAILED; // a list: the arm is called what it is
+        if (!word) word = item->value->text;
+        const bl_spot spot = item->key ? item->key_spot : item->value->spot;
+        *arm = (bl_arm){.name = word, .source = arm->source};
+        if (!names_an_arm(word))
+            return bl_refuse(spot, "write up to 24 letters, digits, _ or -, and no split", "%s: \"%s\" cannot name an arm", name, word);
+        for (int i = 0; i < entry->arm_count; i++)
+            if (!strcmp(entry->arms[i].name, word)) return bl_refuse(spot, "write each once", "%s: %s stands there twice", name, word);
+        if (!item->key) continue;
+        if (item->value->kind == BL_VALUE_MAP ? parse_foreign_arm(arena, item->value, name, arm) : parse_own_arm(item->value, name, arm))
+            return BL_FAILED;
+    }
+    return BL_OK;
+}
+
 // ---- one key ----
 
 int bl_value_parse(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, void *object) {
@@ -265,6 +353,12 @@ int bl_value_parse(bl_arena *arena, const bl_key *key, const char *name, const b
         if (field && key->type == BL_TYPE_CHOICE_BOOL) *(bool *)field = choice->value != 0;
         return BL_OK;
     case BL_TYPE_PAIR: return parse_pair(arena, key, name, value, field);
+    case BL_TYPE_NUMBERS: return parse_number_list(arena, key, name, value, field);
+    case BL_TYPE_RATE: { // batch and accumulate stand above it in the schema: they are there
+        const bl_train_options *train = &((const bl_cell *)object)->train;
+        return parse_rate(arena, key, name, value, field, (double)train->batch * train->accumulate);
+    }
+    case BL_TYPE_ARMS: return parse_arms(arena, key, name, value, object);
     case BL_TYPE_EPOCHS: return parse_epochs(arena, key, name, value, field);
     case BL_TYPE_EPOCH_LIST: {
         bl_cell *cell = object;
@@ -272,6 +366,7 @@ int bl_value_parse(bl_arena *arena, const bl_key *key, const char *name, const b
     }
     case BL_TYPE_SEEDS: return parse_seeds(arena, key, name, value, object);
     case BL_TYPE_NORMALIZE: return parse_normalize(arena, key, name, value, object);
+    case BL_TYPE_VIEW: // by bl_recipe_fill
     case BL_TYPE_STRUCTURE: break;
     }
     return BL_OK;
@@ -337,6 +432,40 @@ static void print_text(const char *chars, bl_text *text) {
     bl_text_add(text, "\"");
 }
 
+// As it was written: what it comes to changes with the batch.
+static void print_rate(const bl_value *value, double rate, bl_text *text) {
+    double base = 0, per = 0;
+    if (!value || !read_number(bl_value_get(value, "value"), &base) || !read_number(bl_value_get(value, "per"), &per)) {
+        print_number(rate, text);
+        return;
+    }
+    bl_text_add(text, "{value: ");
+    print_number(base, text);
+    bl_text_add(text, ", per: ");
+    print_number(per, text);
+    bl_text_add(text, "}");
+}
+
+void bl_arm_print(const bl_value *value, const bl_arm *arm, bl_text *text) {
+    const bl_value *path = value && value->kind == BL_VALUE_MAP ? bl_value_get(value, arm->source == BL_ARM_RUN ? "run" : "weights") : NULL;
+    if (!path) {
+        bl_text_add(text, arm->source == BL_ARM_RANDOM ? "random" : "pretrained");
+        return;
+    }
+    bl_text_add(text, arm->source == BL_ARM_RUN ? "{run: " : "{weights: ");
+    print_text(path->text, text);
+    bl_text_add(text, arm->keep_preprocessing ? ", preprocessing: keep}" : "}");
+}
+
+static void print_arms(const bl_value *value, const bl_evaluation_entry *entry, bl_text *text) {
+    bl_text_add(text, "{");
+    for (int i = 0; i < entry->arm_count; i++) {
+        bl_text_add(text, "%s%s: ", i ? ", " : "", entry->arms[i].name);
+        bl_arm_print(value ? value->entries[i].value : NULL, &entry->arms[i], text);
+    }
+    bl_text_add(text, "}");
+}
+
 void bl_value_print(const bl_key *key, const bl_value *value, const void *object, bl_text *text) {
     const void *field = key->offset == BL_NO_FIELD ? NULL : (const char *)object + key->offset;
     const bl_transform *transform = object;
@@ -363,6 +492,9 @@ void bl_value_print(const bl_key *key, const bl_value *value, const void *object
         }
         return;
     case BL_TYPE_PAIR: print_numbers(field, 2, text); return;
+    case BL_TYPE_NUMBERS: print_numbers(field, *(const int *)((const double *)field + BL_MAX_NUMBERS), text); return;
+    case BL_TYPE_RATE: print_rate(value, *(const double *)field, text); return;
+    case BL_TYPE_ARMS: print_arms(value, object, text); return;
     case BL_TYPE_EPOCHS: print_epochs(field, text); return;
     case BL_TYPE_EPOCH_LIST: print_epoch_list(cell->save_checkpoints, cell->save_checkpoint_count, text); return;
     case BL_TYPE_NORMALIZE:
@@ -372,6 +504,7 @@ void bl_value_print(const bl_key *key, const bl_value *value, const void *object
         print_numbers(transform->std, 3, text);
         bl_text_add(text, "}");
         return;
+    case BL_TYPE_VIEW: // by bl_recipe_print
     case BL_TYPE_SEEDS:
     case BL_TYPE_STRUCTURE: return;
     }

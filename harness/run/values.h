@@ -14,6 +14,9 @@ BL_CHECK int bl_value_parse_default(bl_arena *arena, const bl_key *key, void *ob
 // Numbers print in the fewest digits that read back the same. `value`: as written (NULL: default); text keeps its ${VARIABLE}.
 void bl_value_print(const bl_key *key, const bl_value *value, const void *object, bl_text *text);
 
+// "random", or "{weights: ..., preprocessing: keep}" with the path as it was written; `value`: the arm's own, NULL for a default.
+void bl_arm_print(const bl_value *value, const bl_arm *arm, bl_text *text);
+
 // ${VARIABLE} replaced; a variable that is not set is an error naming it.
 BL_CHECK int bl_value_expand(bl_arena *arena, const char *name, const bl_value *value, const char **text);
 
