@@ -10,6 +10,9 @@ static void print(const bl_cell *cell, const bl_machine *machine, const bl_bench
            b->gflop / b->step_seconds);
     printf("memory: activations and workspace %.0f MiB, packed weights %.0f MiB, staging %.0f MiB\n", (double)b->arena_bytes / 1048576,
            (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576);
+    if (b->collapse_seconds > 0)
+        printf("diagnosis of collapse every %d steps: %.2f ms a step beside it, %.2f %% of its time\n", cell->train.collapse_every,
+               1e3 * b->collapse_seconds, 100 * b->collapse_seconds / b->step_seconds);
     if (!nodes) return;
     printf("peak (a 2048 x 2048 x 2048 product): %.0f GFLOP/s; the step runs at %.0f %% of it, counted as direct convolutions:\n"
            "  above 100 %% where a backend multiplies less (Winograd)\n",
@@ -47,7 +50,7 @@ const bl_command bl_command_bench = {
         "byolab bench FILE [options]\n\n"
         "Times whole steps (forward, backward, optimiser, EMA) on a batch that is ready in memory; views are timed apart. Prints\n"
         "images a second, GFLOP/s, the share of each operator, and the part of this machine's peak, a large matrix product in the\n"
-        "same run.\n\n"
+        "same run; and what the diagnosis of collapse costs beside the step.\n\n"
         "  --steps N           timed steps (default 6)\n"
-        "  --brief             the first two lines only\n",
+        "  --brief             the first lines only\n",
         run};

@@ -28,14 +28,23 @@ static void duration(double seconds, char out[16]) {
     else snprintf(out, 16, "%d:%02d", s / 60, s % 60);
 }
 
+// "std 0.43 of start, healthy": the verdict once there is one, nothing where a step has no projections.
+static void spread(const bl_event *event, char out[64]) {
+    const bool is_judged = event->verdict != BL_UNDETERMINED;
+    out[0] = 0;
+    if (event->scalars->std > 0 || is_judged)
+        snprintf(out, 64, "std %.2f of start%s%s", event->scalars->std_ratio, is_judged ? ", " : "", is_judged ? bl_verdict_name(event->verdict) : "");
+}
+
 static void draw(bl_progress_bar *bar, const bl_event *event) {
     enum { MOST = 24, LEAST = 6 };
-    char left[16], name[64], line[256];
+    char left[16], name[64], line[256], std[64];
     duration(event->seconds_left, left);
+    spread(event, std);
     snprintf(name, sizeof name, "%.24s/%" PRIu64 " ", event->cell, event->seed);
-    snprintf(line, sizeof line, " epoch %d/%d  loss %.3f  std %.2f of start  %.0f img/s  %s left", event->epoch, event->epochs,
-             event->scalars->loss, event->scalars->std_ratio, event->images_per_second, left);
-    // The bar takes what the words leave; where even the least does not fit, the words are cut.
+    snprintf(line, sizeof line, " epoch %d/%d  loss %.3f  %s%s%s left  %.0f img/s", event->epoch, event->epochs, event->scalars->loss, std,
+             std[0] ? "  " : "", left, event->images_per_second);
+    // The bar takes what the words leave; where even the least does not fit, the words are cut: what matters least stands last.
     const int width = terminal_width() - 1 - (int)strlen(name), room = width - (int)strlen(line);
     const int cells = room > MOST ? MOST : room < LEAST ? LEAST : room;
     fprintf(stderr, "\r%s", name);
@@ -53,15 +62,18 @@ static void show_step(bl_progress_bar *bar, const bl_event *event) {
         draw(bar, event);
         return;
     }
-    // A line every tenth of the run, and at least one a minute: a log file stays short, and nobody waits in the dark.
+    // A line every tenth of the run, at each change of the verdict, and at least one a minute: a log file stays short, and nobody
+    // waits in the dark.
     const int percent = (int)(event->step * 10 / event->steps) * 10;
-    if (percent == bar->last_percent && now - bar->last_drawn < 60) return;
-    char left[16];
+    if (percent == bar->last_percent && event->verdict == bar->last_verdict && now - bar->last_drawn < 60) return;
+    char left[16], std[64];
     bar->last_percent = percent;
+    bar->last_verdict = event->verdict;
     bar->last_drawn = now;
     duration(event->seconds_left, left);
-    fprintf(stderr, "%s/%" PRIu64 ": step %" PRId64 " of %" PRId64 " (epoch %d/%d), loss %.3f, std %.2f of start, %.0f img/s, %s left\n",
-            event->cell, event->seed, event->step, event->steps, event->epoch, event->epochs, event->scalars->loss, event->scalars->std_ratio,
+    spread(event, std);
+    fprintf(stderr, "%s/%" PRIu64 ": step %" PRId64 " of %" PRId64 " (epoch %d/%d), loss %.3f, %s%s%.0f img/s, %s left\n", event->cell,
+            event->seed, event->step, event->steps, event->epoch, event->epochs, event->scalars->loss, std, std[0] ? ", " : "",
             event->images_per_second, left);
 }
 
@@ -78,6 +90,7 @@ void bl_progress_show(void *context, const bl_event *event) {
     switch (event->kind) {
     case BL_EVENT_BEGIN:
         bar->last_percent = -1;
+        bar->last_verdict = BL_UNDETERMINED;
         if (event->resumed_from)
             fprintf(stderr, "continuing from step %" PRId64 " of %" PRId64 "\n", event->resumed_from, event->steps);
         else
@@ -93,9 +106,13 @@ void bl_progress_show(void *context, const bl_event *event) {
     case BL_EVENT_BUSY:
         fprintf(stderr, "another process is at it, skipped\n");
         break;
+    case BL_EVENT_COLLAPSED:
+        fprintf(stderr, "collapsed; training stops after step %" PRId64 " of %" PRId64 ", as train.stop_on asks\n", event->step, event->steps);
+        break;
     case BL_EVENT_END:
         duration(event->seconds, spent);
-        fprintf(stderr, "finished, %s of training\n", spent);
+        if (event->verdict == BL_UNDETERMINED) fprintf(stderr, "finished, %s of training\n", spent);
+        else fprintf(stderr, "finished, %s of training, %s\n", spent, bl_verdict_name(event->verdict));
         break;
     default:
         break;

@@ -9,7 +9,8 @@ typedef struct bl_progress_bar { // start from {0}
     bool is_terminal;
     bool line_open;     // a bar stands on the current line
     double last_drawn;  // seconds
-    int last_percent;   // of plain lines
+    int last_percent;   // of plain lines, as the next
+    bl_verdict last_verdict;
 } bl_progress_bar;
 
 bl_progress_bar bl_progress_bar_create(void);

@@ -1,7 +1,7 @@
 // bench.h - how fast a cell's training step runs here, and where the time goes.
 //
 // Inside the timed window: one whole step (forward, backward, optimiser, EMA) on a batch that is ready in its staging slot.
-// Outside: views and loading (measured apart), evaluation, checkpoints. The machine's peak is a large matrix product by the same
+// Outside: views and loading, and the diagnosis of collapse (each measured apart); evaluation, checkpoints. The machine's peak is a large matrix product by the same
 // backend in the same run, so that the figure means something on a machine nobody else has.
 
 #ifndef BL_RUN_BENCH_H
@@ -27,6 +27,7 @@ typedef struct bl_bench {
     double gflop;                  // arithmetic of one step: direct convolutions and linear layers, 2 a multiply-add
     double peak_gflops;            // of the large matrix product, in the step's precision
     double views_per_second;       // one loader thread
+    double collapse_seconds;       // a window of the diagnosis, over the steps from one to the next; 0: nothing is diagnosed
     size_t arena_bytes, packed_bytes, staging_bytes;
     bl_bench_kind kinds[32];       // falling by seconds
     int kind_count;
