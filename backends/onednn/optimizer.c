@@ -210,10 +210,11 @@ static double trust_ratio(const update_context *c, int s, int shares) {
         gradients += sums[1];
     }
     const double parameter_norm = sqrt(parameters), gradient_norm = sqrt(gradients);
-    if (!(parameter_norm > 0) || !(gradient_norm > 0)) return 1;
     const double decay = a->decay_apart && segment->decay ? a->weight_decay : 0;
-    const double ratio = a->eta * parameter_norm / (gradient_norm + decay * parameter_norm + a->epsilon);
-    return a->clip ? fmin(ratio / c->learning_rate, 1) : ratio;
+    double trust = 1;
+    if (parameter_norm > 0 && gradient_norm > 0)
+        trust = a->eta * parameter_norm / (gradient_norm + decay * parameter_norm + a->epsilon);
+    return a->clip ? fmin(trust / c->learning_rate, 1) : trust;
 }
 
 static void find_trust(const bl_cpu_plan *plan, update_context *c, double *workspace) {

@@ -1,0 +1,317 @@
+// Every switch of the method, and every step that learns from labels, on the oneDNN backend: each node agrees with `reference`, whole
+// steps do too, fusion changes no bit in f32, and a second run changes none at all. Exits with 77 where the backend was not built.
+
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/isolate.h"
+#include "base/random.h"
+#include "graph/classifier.h"
+#include "step_rig.h"
+
+#define BATCH 4
+#define SIZE 8
+#define WIDTH 8
+#define FEATURES (8 * WIDTH)
+#define OUT 16
+#define CLASSES 5
+#define STEPS 2
+
+// ---- the steps ----
+
+typedef struct settings {
+    bl_model_options model; // BYOL
+    bl_classifier_options classifier;
+    enum { BYOL, CLASSIFIER, HEAD } kind;
+} settings;
+
+#define STEPS_OF_ALL_KINDS(X) \
+    X(defaults, ) \
+    X(without_predictor, s->model.method.predictor = BL_PREDICTOR_NONE) \
+    X(linear_predictor, s->model.method.predictor = BL_PREDICTOR_LINEAR) \
+    X(fixed_predictor, s->model.method.predictor = BL_PREDICTOR_FIXED) \
+    X(deep_predictor_without_batch_norm, \
+      s->model.method.predictor_head = (bl_head_options){.hidden = 24, .out = OUT, .depth = 3, .hidden_bias = true, .out_bias = true}) \
+    X(online_target, s->model.method.target = BL_TARGET_ONLINE) \
+    X(online_target_without_stop_gradient, s->model.method.target = BL_TARGET_ONLINE, s->model.method.stop_gradient = false) \
+    X(online_target_without_predictor, s->model.method.target = BL_TARGET_ONLINE, s->model.method.predictor = BL_PREDICTOR_NONE) \
+    X(online_target_with_neither, s->model.method.target = BL_TARGET_ONLINE, s->model.method.predictor = BL_PREDICTOR_NONE, \
+      s->model.method.stop_gradient = false) \
+    X(frozen_independent_target, s->model.method.target = BL_TARGET_FROZEN, s->model.method.target_init = BL_TARGET_INDEPENDENT) \
+    X(same_view_in_one_direction, s->model.method.pairing = BL_SAME_VIEW, s->model.method.one_direction = true, \
+      s->model.method.reduction = BL_REDUCE_MEAN) \
+    X(simsiam, s->model.method.target = BL_TARGET_ONLINE, s->model.method.reduction = BL_REDUCE_HALF, \
+      s->model.projector = (bl_head_options){.hidden = 32, .out = OUT, .batch_norm = BL_NORM_ALL, .depth = 3, .hidden_bias = false}) \
+    X(batch_norm_after_the_last_layer, s->model.projector.batch_norm = BL_NORM_ALL) \
+    X(batch_norm_after_the_last_layer_without_predictor, s->model.projector.batch_norm = BL_NORM_ALL, \
+      s->model.method.predictor = BL_PREDICTOR_NONE, s->model.method.target = BL_TARGET_ONLINE, s->model.method.stop_gradient = false) \
+    X(loss_not_normalised, s->model.method.normalization = BL_LOSS_NONE) \
+    X(loss_of_layer_norms, s->model.method.normalization = BL_LOSS_LAYER_NORM) \
+    X(loss_of_batch_norms, s->model.method.normalization = BL_LOSS_BATCH_NORM) \
+    X(average_before_the_forward, s->model.method.target_update = BL_UPDATE_BEFORE_FORWARD) \
+    X(averaged_buffers, s->model.method.average_buffers = true) \
+    X(running_statistics_in_the_target, s->model.method.average_buffers = true, s->model.method.target_running = true) \
+    X(all_of_the_target_before_the_forward, s->model.method.average_buffers = true, s->model.method.target_running = true, \
+      s->model.method.target_update = BL_UPDATE_BEFORE_FORWARD) \
+    X(statistics_of_two_rows, s->model.encoder.statistics_rows = 2) \
+    X(stem_padding_two, s->model.encoder.stem_padding = 2) \
+    X(zero_init_residual, s->model.encoder.zero_init_residual = true) \
+    X(lars, s->model.optimizer = (bl_optimizer_options){.kind = BL_OPTIMIZER_LARS, .momentum = .9, .weight_decay = 1e-2, .eta = .1}) \
+    X(adam, s->model.optimizer = (bl_optimizer_options){.kind = BL_OPTIMIZER_ADAM, .beta1 = .9, .beta2 = .999, .epsilon = 1e-3}) \
+    X(probe, s->model.probe_classes = CLASSES, s->model.probe_lr_scale = 3) \
+    X(supervised, s->kind = CLASSIFIER) \
+    X(supervised_with_hidden_layer, s->kind = CLASSIFIER, s->classifier.hidden = 24) \
+    X(frozen_encoder, s->kind = CLASSIFIER, s->classifier.frozen = true) \
+    X(head_on_features, s->kind = HEAD) \
+    X(head_with_hidden_layer_by_lars, s->kind = HEAD, s->classifier.hidden = 24, \
+      s->classifier.optimizer = (bl_optimizer_options){.kind = BL_OPTIMIZER_LARS, .momentum = .9, .nesterov = true, .eta = .1, .clip = true})
+
+#define DEFINE(name, ...) \
+    static void set_##name(settings *s) { \
+        (void)s; \
+        __VA_ARGS__; \
+    }
+STEPS_OF_ALL_KINDS(DEFINE)
+
+typedef struct step_case {
+    const char *name;
+    void (*set)(settings *);
+    bl_dtype precision;
+} step_case;
+#define ROW(name, ...) {#name, set_##name, BL_F32}, {#name, set_##name, BL_BF16},
+static const step_case cases[] = {STEPS_OF_ALL_KINDS(ROW)};
+
+static settings settings_of(const step_case *c) {
+    const bl_encoder_options encoder = {.depth = 18, .stem_padding = 1, .width = WIDTH,
+                                        .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}};
+    const bl_optimizer_options sgd = {.kind = BL_OPTIMIZER_SGD, .momentum = .9, .weight_decay = 5e-4, .decay_norms = true};
+    const bl_head_options head = {.hidden = 32, .out = OUT, .batch_norm = BL_NORM_HIDDEN, .depth = 2, .hidden_bias = true,
+                                  .out_bias = true, .init = BL_INIT_UNIFORM_FAN_IN};
+    settings s = {.model = {.encoder = encoder, .projector = head, .optimizer = sgd, .image_size = SIZE, .precision = c->precision},
+                  .classifier = {.encoder = encoder, .optimizer = sgd, .image_size = SIZE, .precision = c->precision,
+                                 .classes = CLASSES, .head_lr_scale = 2}};
+    s.model.method = (bl_method_options){.predictor_head = head, .predictor_lr_scale = 2, .stop_gradient = true};
+    c->set(&s);
+    return s;
+}
+
+// ---- a step on a backend ----
+
+static void build(const step_case *c, bl_layout *layout, bl_step_graph *step) {
+    const settings s = settings_of(c);
+    if (s.kind == BYOL) assert_ok(bl_byol_build(step, layout, &s.model, BATCH));
+    if (s.kind == CLASSIFIER) assert_ok(bl_classifier_build(step, layout, &s.classifier, 2 * BATCH));
+    if (s.kind == HEAD) assert_ok(bl_classifier_head_build(step, layout, &s.classifier, FEATURES, 2 * BATCH));
+}
+
+static bl_rig opened(const step_case *c, const char *backend, int accumulate, bool observe_all) {
+    bl_rig rig = {0};
+    assert_ok(bl_layout_create(&rig.layout));
+    build(c, rig.layout, &rig.step);
+    assert_ok(bl_backend_open(&rig.backend, backend, &(bl_backend_options){.threads = 2, .isa = ""}));
+    assert_ok(bl_store_create(rig.backend, rig.layout, &rig.store));
+    assert_ok(bl_store_initialize(rig.store, 3, true));
+    bl_tensor *const wanted[] = {rig.step.loss, rig.step.std, rig.step.projection, rig.step.probe_loss, rig.step.correct, rig.step.logits};
+    bl_tensor *observe[6];
+    int count = 0;
+    for (int i = 0; i < 6; i++)
+        if (wanted[i]) observe[count++] = wanted[i];
+    const bl_compile_options options = {
+            .accumulate = accumulate, .observe = observe, .observe_count = count, .observe_all = observe_all};
+    assert_ok(bl_plan_compile(rig.store, rig.step.graph, &options, &rig.plan));
+    return rig;
+}
+
+// Of micro step `micro`. Features are positive; some rows have no label.
+static double *drawn(const bl_tensor *input, int micro) {
+    const int64_t count = bl_shape_count(&input->shape);
+    bl_random random = bl_random_stream(7, input->name, (uint32_t)micro, 0, 0);
+    double *values = malloc((size_t)count * sizeof *values);
+    assert_non_null(values);
+    for (int64_t i = 0; i < count; i++) {
+        if (!strcmp(input->name, "labels"))
+            values[i] = i % 4 == 1 ? -1 : (double)((i + micro) * 3 % CLASSES);
+        else
+            values[i] = bl_round_to(input->dtype, bl_random_normal(&random));
+    }
+    return values;
+}
+
+static void feed(bl_rig *rig, int micro) {
+    bl_tensor *const inputs[] = {rig->step.images, rig->step.labels};
+    for (int i = 0; i < 2; i++) {
+        if (!inputs[i]) continue;
+        double *values = drawn(inputs[i], micro);
+        assert_ok(bl_plan_write(rig->plan, inputs[i], values));
+        free(values);
+    }
+}
+
+static void train(bl_rig *rig, int steps, int accumulate) {
+    for (int step = 0; step < steps; step++) {
+        rig_scalars(rig, .05, .8, step);
+        for (int micro = 0; micro < accumulate; micro++) {
+            const unsigned begin = micro ? 0 : BL_PHASE_BEGIN, end = micro == accumulate - 1 ? BL_PHASE_UPDATE : 0;
+            feed(rig, step * accumulate + micro);
+            assert_ok(bl_plan_step(rig->plan, 0, begin | BL_PHASE_MICRO | end));
+        }
+    }
+}
+
+// ---- each node by itself ----
+
+static int judge(void *context, const bl_difference *d) {
+    int *failures = context;
+    if (d->refused) {
+        print_message("%s is refused: %s\n", d->node->name, d->refused);
+        ++*failures;
+    } else if (!(d->nmse <= bl_isolate_limit(d->node))) {
+        print_message("%s: error %.3g, at most %.3g: %.9g should be %.9g\n", d->tensor->name, d->nmse, bl_isolate_limit(d->node),
+                      d->actual, d->expected);
+        ++*failures;
+    }
+    return BL_OK;
+}
+
+static void every_node_agrees_with_the_reference(void **state) {
+    bl_rig right = opened(*state, "reference", 1, false);
+    const bl_graph *graph = right.step.graph;
+    bl_backend *onednn;
+    int failures = 0;
+    double **values = calloc((size_t)graph->tensor_count, sizeof *values);
+    assert_non_null(values);
+    assert_ok(bl_backend_open(&onednn, "onednn", &(bl_backend_options){.threads = 2, .isa = ""}));
+    for (int i = 0; i < graph->tensor_count; i++) {
+        if (graph->tensors[i]->role != BL_ROLE_INPUT) continue;
+        double *input = drawn(graph->tensors[i], 0);
+        const size_t bytes = (size_t)bl_shape_count(&graph->tensors[i]->shape) * sizeof *input;
+        assert_non_null(values[i] = bl_alloc(bytes));
+        memcpy(values[i], input, bytes);
+        free(input);
+    }
+    rig_scalars(&right, .05, .8, 0);
+    assert_ok(bl_isolate_compare(right.backend, onednn, right.store, graph, values, judge, &failures));
+    for (int i = 0; i < graph->tensor_count; i++) bl_free(values[i]);
+    free(values);
+    bl_backend_close(onednn);
+    rig_close(&right);
+    assert_int_equal(failures, 0);
+}
+
+// ---- whole steps ----
+
+// Every block of every network, by a function of two of them.
+static void compare_blocks(const bl_rig *a, const bl_rig *b, void (*compare)(const char *, const double *, const double *, int64_t)) {
+    for (int n = 0; n < a->layout->network_count; n++)
+        for (bl_block_kind kind = BL_PARAMETERS; kind < BL_BLOCK_KINDS; kind++) {
+            const bl_network *network = &a->layout->networks[n];
+            if ((kind > BL_BUFFERS && !network->trainable) || !bl_network_segments(network, kind)->count) continue;
+            int64_t count;
+            char name[64];
+            snprintf(name, sizeof name, "%s, block %d", network->name, (int)kind);
+            double *left = rig_read(a, (bl_place){n, kind, BL_WHOLE_BLOCK}, &count);
+            double *right = rig_read(b, (bl_place){n, kind, BL_WHOLE_BLOCK}, NULL);
+            compare(name, left, right, count);
+            free(left);
+            free(right);
+        }
+}
+
+static void expect_same_bits(const char *name, const double *a, const double *b, int64_t count) {
+    for (int64_t i = 0; i < count; i++)
+        if (memcmp(&a[i], &b[i], sizeof *a)) fail_msg("%s, value %lld: %.9g and %.9g", name, (long long)i, a[i], b[i]);
+}
+
+// Gradients are written anew each step, added up, or cleared: what must agree is what they made.
+static void expect_close(const char *name, const double *a, const double *b, int64_t count) {
+    if (strstr(name, "block 2")) return;
+    const double error = bl_nmse(b, a, count, 1e-12, NULL);
+    if (!(error <= 1e-9)) fail_msg("%s: error %.3g", name, error);
+}
+
+static void fusion_changes_no_bit(void **state) {
+    for (int accumulate = 1; accumulate <= 2; accumulate++) {
+        bl_rig fused = opened(*state, "onednn", accumulate, false), alone = opened(*state, "onednn", accumulate, true);
+        train(&fused, STEPS, accumulate);
+        train(&alone, STEPS, accumulate);
+        compare_blocks(&fused, &alone, expect_same_bits);
+        rig_close(&fused);
+        rig_close(&alone);
+    }
+}
+
+static void repetition_changes_no_bit(void **state) {
+    bl_rig first = opened(*state, "onednn", 2, false), second = opened(*state, "onednn", 2, false);
+    train(&first, STEPS, 2);
+    train(&second, STEPS, 2);
+    compare_blocks(&first, &second, expect_same_bits);
+    rig_close(&first);
+    rig_close(&second);
+}
+
+static void expect_near(const bl_rig *rig, const bl_rig *reference, const bl_tensor *tensor, const bl_tensor *right, double bound) {
+    if (!tensor) return;
+    const double ours = rig_value(rig, tensor), theirs = rig_value(reference, right);
+    if (!(ours - theirs <= bound && theirs - ours <= bound)) fail_msg("%s: %.9g should be %.9g", tensor->name, ours, theirs);
+}
+
+static void whole_step_agrees_with_the_reference(void **state) {
+    const step_case *c = *state;
+    const bool is_exact = c->precision == BL_F32;
+    bl_rig ours = opened(c, "onednn", 2, false), reference = opened(c, "reference", 2, false);
+    train(&ours, 1, 2);
+    train(&reference, 1, 2);
+    expect_near(&ours, &reference, ours.step.loss, reference.step.loss, is_exact ? 1e-5 : .1);
+    expect_near(&ours, &reference, ours.step.probe_loss, reference.step.probe_loss, is_exact ? 1e-5 : .1);
+    expect_near(&ours, &reference, ours.step.std, reference.step.std, is_exact ? 1e-5 : .05);
+    if (is_exact) {
+        expect_near(&ours, &reference, ours.step.correct, reference.step.correct, 1e-6);
+        compare_blocks(&ours, &reference, expect_close);
+    }
+    rig_close(&ours);
+    rig_close(&reference);
+}
+
+static bool can_run(const step_case *c) {
+    bl_rig rig = {0};
+    bool can = true;
+    char reason[256] = "";
+    assert_ok(bl_layout_create(&rig.layout));
+    build(c, rig.layout, &rig.step);
+    assert_ok(bl_backend_open(&rig.backend, "onednn", &(bl_backend_options){.threads = 2, .isa = ""}));
+    for (int n = 0; n < rig.step.graph->node_count && can; n++)
+        can = rig.backend->table->supports(rig.backend, rig.step.graph->nodes[n], reason, sizeof reason);
+    bl_backend_close(rig.backend);
+    bl_graph_free(rig.step.graph);
+    bl_layout_free(rig.layout);
+    return can;
+}
+
+int main(void) {
+    if (!bl_backend_present("onednn")) {
+        puts("skipped: the oneDNN backend was not built");
+        return 77;
+    }
+    static struct CMUnitTest tests[4][sizeof cases / sizeof *cases];
+    static char names[sizeof cases / sizeof *cases][128];
+    static const char *const groups[4] = {"every node agrees with the reference", "a whole step agrees with the reference",
+                                          "fusion changes no bit in f32", "repetition changes no bit"};
+    void (*const functions[4])(void **) = {every_node_agrees_with_the_reference, whole_step_agrees_with_the_reference,
+                                           fusion_changes_no_bit, repetition_changes_no_bit};
+    size_t counts[4] = {0};
+    const bool has_bf16 = can_run(&cases[1]); // where AVX-512 can at least emulate it
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool is_exact = cases[i].precision == BL_F32;
+        if (!is_exact && !has_bf16) continue;
+        snprintf(names[i], sizeof names[i], "%s, %s", cases[i].name, bl_dtype_name(cases[i].precision));
+        const struct CMUnitTest test = {.name = names[i], .initial_state = (void *)&cases[i]};
+        for (int group = 0; group < 4; group++) {
+            if (group == 2 && !is_exact) continue;
+            tests[group][counts[group]] = test;
+            tests[group][counts[group]++].test_func = functions[group];
+        }
+    }
+    int failures = 0;
+    for (int group = 0; group < 4; group++) failures += _cmocka_run_group_tests(groups[group], tests[group], counts[group], NULL, NULL);
+    return failures;
+}
