@@ -49,7 +49,7 @@ void bl_plot_page(bl_text *script, const char *svg, const char *title, int width
     if (!title) return;
     bl_text_add(script, "set label 1 ");
     bl_plot_quoted(script, title);
-    bl_text_add(script, " at screen %.5f,%.5f left font 'Helvetica,17'\n", (double)BL_PLOT_LEFT / width, 1 - 22. / height);
+    bl_text_add(script, " at screen %.5f,%.5f left font 'Helvetica,17'\n", (double)left / width, 1 - 22. / height);
 }
 
 // Labels at places of their own: gnuplot's would move with the width of the numbers.

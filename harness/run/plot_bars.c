@@ -10,7 +10,6 @@ enum {
     FEWEST_CELLS = 4, // fewer stand well enough in the table
     MOST_PANELS = 8,
     BAR = 30,         // pixels a cell takes
-    VALUE = 46,       // pixels a number takes
     MARKER = 9,       // pixels, half of one
 };
 
@@ -36,16 +35,23 @@ static int cells_in(const bl_study *study, const char *row) {
     return count;
 }
 
-// The published figure of a cell's row at the latest epoch; -1: there is none.
-static int published_of(const bl_experiment *experiment, int cell, const char *row) {
-    int found = -1;
-    for (int i = 0; i < experiment->expectation_count; i++) {
+// The next published figure of a cell's row after number `after`, of those at the latest epoch; -1: there is none.
+static int next_published(const bl_experiment *experiment, int cell, const char *row, int after) {
+    int latest = -1, next = -1;
+    for (int i = experiment->expectation_count - 1; i >= 0; i--) {
         const bl_expectation *expected = &experiment->expectations[i];
         if (strcmp(expected->row, row) != 0 || (expected->cell && strcmp(expected->cell, experiment->cells[cell].name) != 0)) continue;
-        if (found < 0 || expected->epoch > experiment->expectations[found].epoch) found = i;
+        if (expected->epoch > latest) {
+            latest = expected->epoch;
+            next = -1;
+        }
+        if (expected->epoch == latest && i > after) next = i;
     }
-    return found;
+    return next;
 }
+
+static double low_of(const bl_expectation *expected) { return expected->low < expected->high ? expected->low : expected->value; }
+static double high_of(const bl_expectation *expected) { return expected->low < expected->high ? expected->high : expected->value; }
 
 static void add_verdict(const bl_study *study, int cell, bl_text *text) {
     int counts[BL_VERDICTS];
@@ -72,48 +78,69 @@ static void look_at_study(bar_figure *figure, const bl_label_curve *labels, int 
             if (!is_in_panel(study, c, row)) continue;
             bl_text verdict = {0};
             const char *name = study->experiment->cells[c].name;
-            const int published = published_of(study->experiment, c, row);
             add_verdict(study, c, &verdict);
             if (verdict.size > figure->verdict) figure->verdict = verdict.size;
             bl_text_free(&verdict);
             if (strlen(name) > longest) longest = strlen(name);
             figure->has_intervals |= value_of(study, c, row).n > 1;
-            if (published < 0) continue;
-            if (study->experiment->expectations[published].context) figure->has_context = true;
-            else figure->has_published = true;
+            for (int i = -1; (i = next_published(study->experiment, c, row, i)) >= 0;) {
+                if (study->experiment->expectations[i].context) figure->has_context = true;
+                else figure->has_published = true;
+            }
         }
     }
     figure->left = 24 + BL_PLOT_CHARACTER * (int)longest;
 }
 
-// The right end of the axis: room for the last number.
+static int latest_epoch(const bl_study *study, const char *row) {
+    int latest = -1;
+    for (int c = 0; c < study->experiment->cell_count; c++) {
+        const int last = bl_study_last_epoch(study, c, row);
+        if (last > latest) latest = last;
+    }
+    return latest;
+}
+
+// "43.7"; "20.9 (epoch 2)" where others were trained for longer.
+static int number_of(const bl_study *study, int cell, const char *row, char text[40]) {
+    const int epoch = bl_study_last_epoch(study, cell, row), size = snprintf(text, 40, "%.1f", value_of(study, cell, row).mean);
+    return epoch == latest_epoch(study, row) ? size : snprintf(text, 40, "%.1f (epoch %d)", value_of(study, cell, row).mean, epoch);
+}
+
+static double right_of_bar(bl_estimate value) { return value.n > 1 ? fmin(value.high, 100) : value.mean; }
+
+// The right end of the axis: room for the numbers.
 static double right_end(const bar_figure *figure, const char *row) {
     const bl_experiment *experiment = figure->study->experiment;
     double most = 1;
     for (int c = 0; c < experiment->cell_count; c++) {
         if (!is_in_panel(figure->study, c, row)) continue;
-        const bl_estimate value = value_of(figure->study, c, row);
-        const int published = published_of(experiment, c, row);
-        most = fmax(most, value.n > 1 ? fmin(value.high, 100) : value.mean);
-        if (published >= 0) most = fmax(most, fmax(experiment->expectations[published].value, experiment->expectations[published].high));
+        char text[40];
+        const int room = 2 * MARKER + BL_PLOT_CHARACTER * number_of(figure->study, c, row, text);
+        double right = right_of_bar(value_of(figure->study, c, row));
+        for (int i = -1; (i = next_published(experiment, c, row, i)) >= 0;) right = fmax(right, high_of(&experiment->expectations[i]));
+        most = fmax(most, right * BL_PLOT_WIDTH / (BL_PLOT_WIDTH - room));
     }
-    return most * BL_PLOT_WIDTH / (BL_PLOT_WIDTH - VALUE - MARKER);
+    return most;
 }
 
-// The number stands behind the bar, its interval and, where that would be in its way, the published marker.
+// The number stands behind the bar, its interval and the published markers that would be in its way.
 static void add_number(const bar_figure *figure, int cell, const char *row, int place, double end) {
-    const bl_study *study = figure->study;
-    const bl_estimate value = value_of(study, cell, row);
-    const int published = published_of(study->experiment, cell, row);
-    const double marker = end * MARKER / BL_PLOT_WIDTH;
-    double at = value.n > 1 ? fmin(value.high, 100) : value.mean;
-    if (published >= 0) {
-        const bl_expectation *expected = &study->experiment->expectations[published];
-        const double low = fmin(expected->value, expected->low < expected->high ? expected->low : expected->value);
-        const double high = fmax(expected->value, expected->low < expected->high ? expected->high : expected->value);
-        if (low - marker < at + end * VALUE / BL_PLOT_WIDTH && high + marker > at) at = high + marker;
+    const bl_experiment *experiment = figure->study->experiment;
+    char text[40];
+    const int characters = number_of(figure->study, cell, row, text);
+    const double marker = end * MARKER / BL_PLOT_WIDTH, room = end * BL_PLOT_CHARACTER * (characters + 1) / BL_PLOT_WIDTH;
+    double at = right_of_bar(value_of(figure->study, cell, row));
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = -1; (i = next_published(experiment, cell, row, i)) >= 0;) {
+            const double low = low_of(&experiment->expectations[i]) - marker, high = high_of(&experiment->expectations[i]) + marker;
+            if (low >= at + room || high <= at) continue;
+            at = high;
+            moved = true;
+        }
     }
-    bl_text_add(figure->script, "set label %d '%.1f' at %.6g,%d left offset 0.6,0\n", 100 + place, value.mean, at, place);
+    bl_text_add(figure->script, "set label %d '%s' at %.6g,%d left offset 0.6,0\n", 100 + place, text, at, place);
 }
 
 static void add_bar(const bar_figure *figure, int cell, const char *row, int place, bool *begun) {
@@ -132,31 +159,27 @@ static void add_bar(const bar_figure *figure, int cell, const char *row, int pla
     bl_text_add(script, ":(%d):($7 < 0 ? 0 : $7):($8 > 100 ? 100 : $8) with xerrorbars lc rgb '#000000' lw 1.5 pt 7 ps 0.01 notitle", place);
 }
 
-static void add_marker(const bar_figure *figure, int cell, const char *row, int place, bool *begun) {
-    const int published = published_of(figure->study->experiment, cell, row);
-    if (published < 0) return;
-    const bl_expectation *expected = &figure->study->experiment->expectations[published];
-    char column[80];
-    snprintf(column, sizeof column, "$11 == %d && $3 == %d ? $4 : NaN", expected->context, expected->epoch);
-    if (expected->low < expected->high) {
-        bl_plot_next(figure->script, begun);
-        bl_plot_source(figure->script, "published.csv", expected->cell ? expected->cell : "", row, column);
-        bl_text_add(figure->script, ":(%d):5:6 with xerrorbars lc rgb '%s' lw 1.5 pt 7 ps 0.01 notitle", place, bl_plot_grey);
+static void add_markers(const bar_figure *figure, int cell, const char *row, int place, bool *begun) {
+    const bl_experiment *experiment = figure->study->experiment;
+    bl_text *script = figure->script;
+    for (int i = -1; (i = next_published(experiment, cell, row, i)) >= 0;) {
+        const bl_expectation *expected = &experiment->expectations[i];
+        const double low = low_of(expected), high = high_of(expected);
+        char column[120];
+        // Other figures of the cell stand in the same file: the value picks this one.
+        snprintf(column, sizeof column, "$11 == %d && $3 == %d && abs($5 - %.17g) < 1e-9 ? $5 : NaN", expected->context, expected->epoch, low);
+        if (low < high) {
+            bl_plot_next(script, begun);
+            bl_plot_source(script, "published.csv", expected->cell ? expected->cell : "", row, column);
+            bl_text_add(script, ":(%d):($6 - $5):(0) with vectors nohead lc rgb '#000000' lw 1.5 notitle", place);
+        }
+        for (int end = 0; end <= (low < high); end++) {
+            bl_plot_next(script, begun);
+            bl_plot_source(script, "published.csv", expected->cell ? expected->cell : "", row, column);
+            bl_text_add(script, "%s:(%d) with points lc rgb '#000000' lw 1.5 pt %s notitle", end ? " + $6 - $5" : "", place,
+                        expected->context ? "12 ps 1.1" : "6 ps 1");
+        }
     }
-    bl_plot_next(figure->script, begun);
-    bl_plot_source(figure->script, "published.csv", expected->cell ? expected->cell : "", row, column);
-    bl_text_add(figure->script, ":(%d) with points lc rgb '#000000' lw 1.5 pt %s notitle", place, expected->context ? "12 ps 1.1" : "6 ps 1");
-}
-
-// "last epoch", or "epoch 13", where all cells agree.
-static void add_epoch(const bar_figure *figure, const char *row, bl_text *title) {
-    int epoch = -1;
-    for (int c = 0; c < figure->study->experiment->cell_count; c++) {
-        const int last = bl_study_last_epoch(figure->study, c, row);
-        if (last >= 0) epoch = epoch == -1 || epoch == last ? last : -2;
-    }
-    if (epoch >= 0) bl_text_add(title, ", epoch %d", epoch);
-    else bl_text_add(title, ", each cell's last epoch");
 }
 
 static void add_panel(const bar_figure *figure, const bl_evaluation *panel, int width, int height, int top, int panel_height) {
@@ -166,11 +189,11 @@ static void add_panel(const bar_figure *figure, const bl_evaluation *panel, int 
     const double end = right_end(figure, panel->row);
     bool begun = false;
     bl_plot_row_title(&title, panel);
-    add_epoch(figure, panel->row, &title);
+    bl_text_add(&title, ", epoch %d", latest_epoch(figure->study, panel->row));
     bl_plot_panel(script, height, top, panel_height, title.chars);
     bl_text_free(&title);
     bl_text_add(script, "set label 4 '%s' at graph 0.5, screen %.5f center\n", bl_plot_row_axis(panel),
-                (top - panel_height - BL_PLOT_BELOW + 22.) / height);
+                (top - panel_height - 44.) / height);
     bl_text_add(script, "set xrange [0:%.6g]\nset yrange [%.1f:0.5]\nset ytics (", end, cells + .5);
     for (int c = 0, place = 0; c < experiment->cell_count; c++) {
         if (!is_in_panel(figure->study, c, panel->row)) continue;
@@ -191,7 +214,7 @@ static void add_panel(const bar_figure *figure, const bl_evaluation *panel, int 
     for (int c = 0, place = 0; c < experiment->cell_count; c++)
         if (is_in_panel(figure->study, c, panel->row)) add_bar(figure, c, panel->row, ++place, &begun);
     for (int c = 0, place = 0; c < experiment->cell_count; c++)
-        if (is_in_panel(figure->study, c, panel->row)) add_marker(figure, c, panel->row, ++place, &begun);
+        if (is_in_panel(figure->study, c, panel->row)) add_markers(figure, c, panel->row, ++place, &begun);
     bl_text_add(script, "\nunset label\n");
 }
 
@@ -213,13 +236,13 @@ void bl_plot_bars(const bl_study *study, const bl_label_curve *labels, int label
     const int verdict_width = figure.verdict ? 2 * BL_PLOT_LEGEND_GAP + BL_PLOT_CHARACTER * (int)figure.verdict : 0;
     const int legend_width = legend.count ? bl_plot_legend_width(&legend) : 0;
     const int width = right + (verdict_width > legend_width ? verdict_width : legend_width > 30 ? legend_width : 30);
-    const int legend_height = BL_PLOT_LEGEND_ROW * legend.count; // below all panels' titles would hide bars: it stands below them
+    const int legend_height = legend.count ? BL_PLOT_LEGEND_ROW * (legend.count + 1) : 0; // it stands below all panels
     int height = title_height + legend_height;
     for (int p = 0; p < figure.panel_count; p++)
         height += BL_PLOT_PANEL_TITLE + BAR * cells_in(study, figure.panels[p]->row) + BL_PLOT_BELOW;
     bl_text_add(script, "# Drawn from aggregate.csv and published.csv; `gnuplot bars.gp` in this folder writes bars.svg.\n");
     bl_plot_page(script, "bars.svg", title, width, height, figure.left, right);
-    bl_text_add(script, "unset grid\nset grid x lt 1 lc rgb '#e4e4e4' lw 1\nset bars 0.7\n");
+    bl_text_add(script, "unset grid\nset grid x lt 1 lc rgb '#e4e4e4' lw 1\nset bars 0.7\nset xtics offset 0,0.5\n");
     for (int p = 0, top = height - title_height; p < figure.panel_count; p++) {
         const int panel_height = BAR * cells_in(study, figure.panels[p]->row);
         add_panel(&figure, figure.panels[p], width, height, top - BL_PLOT_PANEL_TITLE, panel_height);

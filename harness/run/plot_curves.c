@@ -30,11 +30,15 @@ static bool has_runs(const bl_study *study, int cell) {
     return false;
 }
 
-// The largest number of epochs at which one cell measured the row.
+// The largest number of epochs at which one run measured the row.
 static int most_epochs(const bl_study *study, const char *row) {
     int most = 0;
-    for (int c = 0, count; c < study->experiment->cell_count; c++) {
-        bl_study_epochs(study, c, row, &count);
+    for (int r = 0; r < study->run_count; r++) {
+        int count = 0;
+        const bl_finished_run *run = &study->runs[r];
+        const bl_evaluation *own = bl_cell_row(&study->experiment->cells[run->cell], row);
+        for (int64_t m = 0; own && !run->left_out && m < run->history.measurement_count; m++)
+            count += !strcmp(run->history.measurements[m].row, row) && !strcmp(run->history.measurements[m].id, own->id);
         if (count > most) most = count;
     }
     return most;
@@ -117,15 +121,17 @@ static void add_published(const curve_figure *figure, const char *cell, const ch
         any_range |= expected->low < expected->high;
     }
     const char *column = context ? "$11 == 1 ? $3 : NaN" : "$11 == 0 ? $3 : NaN";
+    if (!any) return;
     if (any_range) {
         bl_plot_next(figure->script, begun);
         bl_plot_source(figure->script, "published.csv", cell ? cell : "", row, column);
         bl_text_add(figure->script, ":5:(0):($6 - $5) with vectors nohead lc rgb '%s' lw 1.5 notitle", colour);
     }
-    if (!any) return;
-    bl_plot_next(figure->script, begun);
-    bl_plot_source(figure->script, "published.csv", cell ? cell : "", row, column);
-    bl_text_add(figure->script, ":4 with points lc rgb '%s' lw 1.5 pt %s notitle", colour, context ? "12 ps 1.1" : "6 ps 1");
+    for (int end = 5; end <= 5 + any_range; end++) {
+        bl_plot_next(figure->script, begun);
+        bl_plot_source(figure->script, "published.csv", cell ? cell : "", row, column);
+        bl_text_add(figure->script, ":%d with points lc rgb '%s' lw 1.5 pt %s notitle", end, colour, context ? "12 ps 1.1" : "6 ps 1");
+    }
 }
 
 static void add_pixels(const curve_figure *figure, const bl_evaluation *panel, bool *begun) {
@@ -175,10 +181,24 @@ static void add_curves(const curve_figure *figure, const bl_evaluation *panel) {
 
 // ---- spread and rank: a line for each run; seeds of a cell share its colour ----
 
-// Collapse spans decades; a healthy study reads better on a plain axis.
+// Collapse spans decades; a healthy study reads better on a plain axis. Ticks at 1, 2 and 5, as one decade alone has few others.
 static void set_range(bl_text *script, double lowest, double highest) {
-    if (lowest < .2 * highest) bl_text_add(script, "set logscale y\nset yrange [%g:%g]\n", lowest * .8, highest * 1.25);
-    else bl_text_add(script, "unset logscale y\nset yrange [0:%g]\n", highest * 1.05);
+    if (lowest >= .2 * highest) {
+        bl_text_add(script, "unset logscale y\nset ytics autofreq\nset yrange [0:%g]\n", highest * 1.05);
+        return;
+    }
+    const double low = lowest * .8, high = highest * 1.25;
+    const bool is_long = high / low > 1e4;
+    bool begun = false;
+    bl_text_add(script, "set logscale y\nset yrange [%g:%g]\nset ytics (", low, high);
+    for (int decade = (int)floor(log10(low)); decade <= (int)ceil(log10(high)); decade++)
+        for (int step = 0; step < (is_long ? 1 : 3); step++) {
+            const double tick = (int[]){1, 2, 5}[step] * pow(10, decade);
+            if (tick < low || tick > high) continue;
+            bl_text_add(script, "%s%g", begun ? ", " : "", tick);
+            begun = true;
+        }
+    bl_text_add(script, ")\n");
 }
 
 static void widen(double value, double *lowest, double *highest) {

@@ -85,7 +85,7 @@ static void set_ticks(const label_figure *figure, bool with_text) {
         const int64_t images = bl_label_images(&figure->study->experiment->cells[figure->curves[0].cell], next);
         bl_text_add(figure->script, "%s\"", begun ? ", " : "");
         if (with_text && fits) {
-            bl_text_add(figure->script, "%g %%", next);
+            bl_text_add(figure->script, "%g %%%%", next); // a tick's text is a format
             if (images >= 0) bl_text_add(figure->script, "\\n%lld", (long long)images);
         }
         bl_text_add(figure->script, "\" %g", next);
@@ -109,12 +109,14 @@ static void add_curve(const label_figure *figure, const bl_label_curve *curve, d
     snprintf(column, sizeof column, "$5 * %.6g", dodge);
     bl_text_add(script, " ? %s : NaN)", column);
     if (intervals)
-        bl_text_add(script, ":8:($10 < 0 ? 0 : $10):($11 > 100 ? 100 : $11) with yerrorbars lc rgb '%s' lw 1.5 pt 7 ps 0.01 notitle",
+        // No errorbars: gnuplot 5.4 draws them over a disk of the background.
+        bl_text_add(script, ":($10 < 0 ? 0 : $10):(0):(($11 > 100 ? 100 : $11) - ($10 < 0 ? 0 : $10)) with vectors heads size screen 0.006,90 "
+                            "lc rgb '%s' lw 1.5 notitle",
                     bl_plot_colour(colour_of(figure, curve)));
     else {
         bl_text_add(script, ":8 with linespoints ");
         bl_plot_style(script, colour_of(figure, curve));
-        bl_text_add(script, " lw 2 pt 7 ps 0.7 notitle");
+        bl_text_add(script, " lw 2 pt 7 ps 0.5 notitle");
     }
 }
 
@@ -128,7 +130,7 @@ static void add_published(const label_figure *figure, const bl_label_curve *curv
             snprintf(share, sizeof share, "$11 == %d ? %g : NaN", expected->context, curve->points[i]->fit.share);
             bl_plot_next(figure->script, begun);
             bl_plot_source(figure->script, "published.csv", expected->cell ? expected->cell : "", expected->row, share);
-            bl_text_add(figure->script, ":4 with points lc rgb '%s' lw 1.5 pt %s notitle",
+            bl_text_add(figure->script, ":5 with points lc rgb '%s' lw 1.5 pt %s notitle",
                         bl_plot_colour(colour_of(figure, curve)), expected->context ? "12 ps 1.1" : "6 ps 1");
         }
 }
@@ -195,7 +197,7 @@ void bl_plot_labels(const bl_study *study, const bl_label_curve *labels, int lab
     const int height = title_height + (panels_height > legend_height ? panels_height : legend_height);
     bl_text_add(script, "# Drawn from labels.csv and published.csv; `gnuplot labels.gp` in this folder writes labels.svg.\n");
     bl_plot_page(script, "labels.svg", title, width, height, BL_PLOT_LEFT, right);
-    bl_text_add(script, "set logscale x\nset xrange [%g:%g]\nset bars 0.6\nset offsets 0, 0, graph 0.06, graph 0.06\nset yrange [0<*:*<100]\n",
+    bl_text_add(script, "set logscale x\nset xrange [%g:%g]\nset offsets 0, 0, graph 0.06, graph 0.06\nset yrange [0<*:*<100]\n",
                 figure.lowest / sqrt(1.3), figure.highest * sqrt(1.3));
     for (int p = 0; p < figure.panel_count; p++)
         add_panel(&figure, p, width, height, height - title_height - p * (BL_PLOT_PANEL_TITLE + BL_PLOT_PANEL) - BL_PLOT_PANEL_TITLE);

@@ -296,7 +296,7 @@ static void add_beside_published(bl_report *report, bl_text *out) {
             if (!expected->cell || strcmp(expected->cell, report->experiment->cells[c].name) == 0)
                 add_expectation(report, out, expected, c);
     }
-    bl_text_add(out, "\nEpochs are finished epochs, of the published figure; - where ours was not measured then.\n");
+    bl_text_add(out, "\nEpochs are finished epochs; - where ours was not measured then.\n");
     if (context)
         bl_text_add(out, "A figure marked context is of another set-up (data, network, epochs, protocol or selection): it orients, and a "
                          "difference would mean nothing.\n");

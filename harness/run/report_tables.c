@@ -155,7 +155,8 @@ static void add_published(bl_report *report, bl_text *csv) {
         add_optional(csv, expected->cell);
         bl_csv_text(csv, expected->row);
         bl_csv_integer(csv, expected->epoch);
-        bl_csv_number(csv, expected->value, 0);
+        if (is_range) bl_csv_none(csv);
+        else bl_csv_number(csv, expected->value, 0);
         bl_csv_number(csv, is_range ? expected->low : expected->value, 0);
         bl_csv_number(csv, is_range ? expected->high : expected->value, 0);
         if (expected->n) bl_csv_integer(csv, expected->n);
