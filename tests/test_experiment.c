@@ -1,65 +1,7 @@
 // The experiment file: what is left out gets its default, what is wrong is refused at its line with what to write instead,
 // and the ids change with what they stand for and with nothing else.
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/file.h"
-#include "base/memory.h"
-#include "run/experiment.h"
-#include "support.h"
-
-static char *folder;
-
-static int set_up(void **state) {
-    (void)state;
-    folder = bl_test_folder();
-    setenv("BYOLAB_DATA", "/data", 1);
-    unsetenv("BYOLAB_UNSET");
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    bl_test_folder_remove(folder);
-    return 0;
-}
-
-static const char *write_file(const char *name, const char *text) {
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    assert_ok(bl_atomic_write(path, text, strlen(text)));
-    return path;
-}
-
-// What every experiment must say, and one evaluation.
-static const char minimal[] = "data: {dataset: shapes, train: 400, test: 100}\n"
-                              "views:\n"
-                              "  - {flip: 0.5, normalize: imagenet}\n"
-                              "train: {epochs: 4, batch: 16, optimizer: {lr: 0.1}}\n"
-                              "evaluate:\n"
-                              "  - knn: {k: 5, split: test}\n";
-
-static bl_experiment *read_with(const char *text, const bl_override *overrides, int count) {
-    bl_experiment *experiment = NULL;
-    assert_ok(bl_experiment_read(&experiment, write_file("mine.yaml", text), overrides, count));
-    return experiment;
-}
-
-static bl_experiment *read_text(const char *text) {
-    return read_with(text, NULL, 0);
-}
-
-// `minimal` as the base of `text`.
-static bl_experiment *read_over_minimal(const char *text) {
-    char *whole = NULL;
-    write_file("minimal.yaml", minimal);
-    if (asprintf(&whole, "base: minimal.yaml\n%s", text) < 0) fail_msg("out of memory");
-    bl_experiment *experiment = read_text(whole);
-    free(whole);
-    return experiment;
-}
+#include "experiment_rig.h"
 
 static void keys_left_out_get_their_defaults(void **state) {
     (void)state;
@@ -86,7 +28,7 @@ static void keys_left_out_get_their_defaults(void **state) {
     assert_true(cell->train.tau == 0.99);
     assert_true(cell->train.shuffle);
     assert_int_equal(cell->train.accumulate, 1);
-    assert_int_equal(cell->evaluations[0].temperature * 10, 1);
+    assert_int_equal(cell->evaluations[0].knn.temperature * 10, 1);
     assert_true(cell->save_weights);
     assert_false(cell->save_features);
     bl_experiment_free(experiment);
@@ -118,7 +60,7 @@ static void every_key_reaches_its_field(void **state) {
         "machine: {backend: reference, threads: 2, loader_threads: 3, isa: avx2}\n"
         "report: {title: \"Mine, ${BYOLAB_DATA}\"}\n"
         "expect:\n"
-        "  - {row: knn/k3_cv/test, epoch: 5, value: 71.9, n: 3, origin: digitised, source: there, cell: main, context: true}\n");
+        "  - {row: knn/k3_cv/test, epoch: 5, value: 71.9, n: 3, origin: digitised, source: there, cell: main, about: another width}\n");
     const bl_cell *cell = &experiment->cells[0];
     const bl_transform *crop = &cell->views[0].items[0], *jitter = &cell->views[0].items[2], *blur = &cell->views[0].items[3];
     assert_int_equal(cell->data.seed, 3);
@@ -155,25 +97,25 @@ static void every_key_reaches_its_field(void **state) {
     assert_int_equal(cell->train.epochs, 7);
     assert_int_equal(cell->train.batch, 25);
     assert_int_equal(cell->train.accumulate, 2);
-    assert_int_equal(cell->train.schedule, BL_SCHEDULE_COSINE);
-    assert_true(cell->train.warmup_epochs == 1.5);
+    assert_int_equal(cell->train.schedule.kind, BL_SCHEDULE_COSINE);
+    assert_true(cell->train.schedule.warmup == 1.5);
     assert_int_equal(experiment->seed_count, 2);
     assert_true(experiment->seeds[1] == 9007199254740991);
     assert_int_equal(cell->model.precision, BL_BF16);
     assert_int_equal(cell->train.log_every, 3);
     assert_int_equal(cell->train.checkpoint_every, 11);
     assert_int_equal(cell->model.optimizer.kind, BL_OPTIMIZER_SGD);
-    assert_true(cell->train.learning_rate == 0.03 && cell->model.optimizer.momentum == 0.8 && cell->model.optimizer.nesterov);
+    assert_true(cell->train.schedule.base == 0.03 && cell->model.optimizer.momentum == 0.8 && cell->model.optimizer.nesterov);
     assert_true(cell->model.optimizer.weight_decay == 5e-4 && cell->model.optimizer.decay_norms);
     assert_int_equal(cell->evaluation_count, 3);
     assert_string_equal(cell->evaluations[0].row, "knn/k3_cv/test");
-    assert_int_equal(cell->evaluations[0].folds, 4);
-    assert_int_equal(cell->evaluations[0].rows, 80);
+    assert_int_equal(cell->evaluations[0].knn.folds, 4);
+    assert_int_equal(cell->evaluations[0].knn.rows, 80);
     assert_true(cell->evaluations[0].monitor);
     assert_string_equal(cell->evaluations[1].row, "knn/k9/validation");
-    assert_true(cell->evaluations[1].temperature == 0.07);
+    assert_true(cell->evaluations[1].knn.temperature == 0.07);
     assert_string_equal(cell->evaluations[2].row, "pixels/k9/test");
-    assert_true(cell->evaluations[2].raw_pixels);
+    assert_true(cell->evaluations[2].knn.raw_pixels);
     assert_int_equal(cell->save_checkpoint_count, 2);
     assert_int_equal(cell->save_checkpoints[1], 4);
     assert_false(cell->save_weights);
@@ -237,7 +179,7 @@ static void overrides_stand_above_file_and_cells(void **state) {
     assert_string_equal(experiment->cells[0].name, "long");
     assert_int_equal(experiment->cells[0].train.epochs, 3);
     assert_int_equal(experiment->cells[0].model.encoder.width, 8);
-    assert_true(experiment->cells[0].train.learning_rate == 0.5);
+    assert_true(experiment->cells[0].train.schedule.base == 0.5);
     assert_string_equal(experiment->cells[0].evaluations[0].row, "knn/k7/test");
     assert_string_equal(experiment->machine.backend, "reference");
     bl_experiment_free(experiment);
@@ -284,25 +226,40 @@ static void products_make_a_cell_each_and_skip_the_meaningless(void **state) {
     bl_experiment_free(experiment);
 }
 
-static void resolved_text_reads_back_to_the_same(void **state) {
+// What a run's name rests on: neither a new key nor a new default may change it. The first 12 digits `byolab check` shows.
+static const struct {
+    const char *study;
+    int cells;
+    const char *recipe; // of the first cell; NULL: free to change until it is run
+} studies[] = {
+    {"shapes/quickstart", 2, "ec5f270bf585"},
+    {"cifar10/understanding_byol", 2, "8c9f4ee5a834"},
+    {"cifar10/understanding_byol_narrow", 2, "c242e00b30d2"},
+    {"cifar10/label_efficiency", 1, "99628e6d8e11"},
+    {"cifar10/lightly_200", 2, NULL},
+    {"cifar10/lightly_800", 1, NULL},
+    {"cifar10/sololearn_1000", 1, NULL},
+    {"cifar10/simsiam", 1, NULL},
+    {"cifar10/ablation_collapse", 6, NULL},
+    {"cifar10/ablation_tau", 5, NULL},
+    {"cifar10/ablation_predictor_lr", 6, NULL},
+    {"cifar10/ablation_predictor_lr_narrow", 4, NULL},
+    {"cifar10/ablation_heads", 14, NULL},
+    {"cifar10/supervised", 5, NULL},
+    {"bench/pytorch_step", 1, "040505316e49"},
+};
+
+static void shipped_studies_keep_their_recipes_and_read_back_to_the_same(void **state) {
     (void)state;
-    static const char *const files[] = {"cifar10/understanding_byol", "cifar10/understanding_byol_narrow", "shapes/quickstart"};
-    for (int f = 0; f < 3; f++) {
+    for (size_t i = 0; i < sizeof studies / sizeof *studies; i++) {
         char path[512];
-        bl_experiment *experiment, *again;
-        snprintf(path, sizeof path, "%s/experiments/%s.yaml", BYOLAB_SOURCE, files[f]);
+        bl_experiment *experiment;
+        snprintf(path, sizeof path, "%s/experiments/%s.yaml", BYOLAB_SOURCE, studies[i].study);
         assert_ok(bl_experiment_read(&experiment, path, NULL, 0));
-        assert_string_equal(experiment->study, files[f]);
-        assert_int_equal(experiment->cell_count, 2);
-        for (int i = 0; i < experiment->cell_count; i++) {
-            const bl_cell *cell = &experiment->cells[i];
-            again = read_text(cell->resolved);
-            assert_string_equal(again->cells[0].resolved, cell->resolved);
-            assert_string_equal(again->cells[0].train_id, cell->train_id);
-            assert_int_equal(again->cells[0].evaluation_count, cell->evaluation_count);
-            for (int k = 0; k < cell->evaluation_count; k++) assert_string_equal(again->cells[0].evaluations[k].id, cell->evaluations[k].id);
-            bl_experiment_free(again);
-        }
+        assert_string_equal(experiment->study, studies[i].study);
+        assert_int_equal(experiment->cell_count, studies[i].cells);
+        if (studies[i].recipe) assert_memory_equal(experiment->cells[0].train_id, studies[i].recipe, 12);
+        assert_reads_back(experiment);
         bl_experiment_free(experiment);
     }
 }
@@ -342,14 +299,12 @@ static void ids_change_with_their_own_keys_alone(void **state) {
     bl_experiment_free(before);
 }
 
-// Each is a file over `minimal`; line 1 names the base.
-static const struct {
-    const char *text, *at, *says, *advice;
-} refusals[] = {
+static const refusal refusals[] = {
     // the kinds of mistakes
     {"train: {epoch: 3}", ":2:9: ", "train.epoch: no such key", "write `epochs`"},
     {"colour: 3", ":2:1: ", "colour: no such key", "write one of base, data, views"},
-    {"evaluate: [{linear: {k: 1}}]", ":2:13: ", "evaluate.linear: no such key", "write one of knn"},
+    {"evaluate: [{lineal: {k: 1}}]", ":2:13: ", "evaluate.lineal: no such key", "write `linear`"},
+    {"evaluate: [{linear: {k: 1}}]", ":2:22: ", "evaluate.linear.k: no such key", "write one of features, solver"},
     {"views: [{blurr: {p: 1}}]", ":2:10: ", "views.blurr: no such key", "write `blur`"},
     {"train: {epochs: many}", ":2:17: ", "train.epochs: many does not fit", "a whole number from 1 to 100000"},
     {"train: {epochs: \"3\"}", ":2:17: ", "the text \"3\" does not fit", "a whole number"},
@@ -402,22 +357,7 @@ static const struct {
     {"train: {optimizer: {kind: adam, momentum: 0.9}}", ":2:43: ", "momentum has no meaning", "`kind: sgd`"},
     {"train: {optimizer: {kind: sgd, beta1: 0.9}}", ":2:39: ", "beta1 has no meaning", "`kind: adam`"},
     {"train: {optimizer: {kind: sgd, momentum: 0, nesterov: true}}", ":2:55: ", "no momentum", "above 0"},
-    // evaluations
-    {"evaluate: [{knn: {k: 5}}]", ":2:13: ", "validation, but data.validation is 0", "`validation: 5000`"},
-    {"evaluate: [{knn: {k: 5, split: test, at: {every: 1}}}]", ":2:38: ", "test is looked at before training ends", "`monitor: test`"},
-    {"evaluate: [{knn: {k: 5, split: test, at: [0]}}]", ":2:38: ", "test is looked at before training ends", "`monitor: test`"},
-    {"evaluate: [{knn: {k: 5, split: train, protocol: cross_validation, monitor: test}}]", ":2:76: ", "does not look at test", "`split: test`"},
-    {"evaluate: [{knn: {k: 5, split: train}}]", ":2:32: ", "find itself", "cross_validation"},
-    {"evaluate: [{knn: {k: 401, split: test}}]", ":2:22: ", "401 neighbours from a bank of 400", "at most 400"},
-    {"evaluate: [{knn: {k: 81, split: test, protocol: cross_validation}}]", ":2:22: ", "81 neighbours from a bank of 80", "at most 80"},
-    {"evaluate: [{knn: {k: 5, split: test, rows: 101}}]", ":2:44: ", "101 of the 100 images of test", "at most 100"},
-    {"evaluate: [{knn: {k: 5, split: test, folds: 3}}]", ":2:45: ", "folds has no meaning", "`protocol: cross_validation`"},
-    {"evaluate: [{knn: {k: 5, split: test, features: pixels, at: [0]}}]", ":2:56: ", "at has no meaning", "`features: encoder`"},
-    {"evaluate: [{knn: {k: 5, split: test}}, {knn: {k: 5, split: test, rows: 9}}]", ":2:41: ", "two rows are called knn/k5/test", "another k"},
-    {"evaluate: [{knn: {k: 5, split: test, at: {first: 2}, monitor: test}}]", ":2:38: ", "every is missing", "`every: 1`"},
-    {"evaluate: [{knn: {k: 5, split: test, at: [3, 2], monitor: test}}]", ":2:46: ", "2 after 3", "in order"},
-    {"evaluate: [{}]", ":2:1: ", "an entry without a protocol", "- knn"},
-    // cells, sweep, expect
+    // cells, sweep
     {"cells: {}", ":2:1: ", "none is named", "`cells: {name: {key: value}}`"},
     {"cells: {a: {}, b: {}}", ":2:16: ", "cells a and b train the same thing", "leave one"},
     {"cells: {a: {}, a: {}}", ":2:16: ", "duplicate key", ""},
@@ -431,10 +371,6 @@ static const struct {
     {"sweep: {product: {network.widht: [8]}}", ":2:35: ", "network.widht: no such key", "`width`"},
     {"sweep: {product: {method.target.tau: [1]}}", ":2:39: ", "1 would never move the target", "`source: frozen`"},
     {"sweep: {product: {network.width: [8]}, exclude: [{network.stem: cifar}]}", ":2:51: ", "network.stem is not swept", "sweep.product"},
-    {"expect: [{row: knn/k6/test, epoch: 1, value: 1, source: me}]", ":2:16: ", "no evaluation is called knn/k6/test", "`knn/k5/test`"},
-    {"expect: [{row: knn/k5/test, epoch: 1, value: 101, source: me}]", ":2:46: ", "expect.value: 101", "from 0 to 100"},
-    {"expect: [{row: knn/k5/test, epoch: 1, value: 1}]", ":2:11: ", "expect.source is missing", "`source:`"},
-    {"expect: [{row: knn/k5/test, epoch: 1, value: 1, source: me, cell: b}]", ":2:67: ", "no cell is called b", "`main`"},
     // environment and bases
     {"data: {dataset: cifar10, root: \"${BYOLAB_UNSET}/x\"}", ":2:32: ", "BYOLAB_UNSET is not set", "export BYOLAB_UNSET="},
     {"data: {dataset: cifar10}", "minimal.yaml:1:1: ", "data.root is missing", "`root:`"},
@@ -442,21 +378,7 @@ static const struct {
 
 static void mistakes_are_refused_where_they_stand_with_what_to_write(void **state) {
     (void)state;
-    int wrong = 0;
-    write_file("minimal.yaml", minimal);
-    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
-        char text[512];
-        bl_experiment *experiment;
-        snprintf(text, sizeof text, "base: minimal.yaml\n%s\n", refusals[i].text);
-        if (bl_experiment_read(&experiment, write_file("mine.yaml", text), NULL, 0) == BL_OK) fail_msg("accepted: %s", refusals[i].text);
-        assert_null(experiment);
-        const char *error = bl_error(), *at = strstr(error, refusals[i].at), *last_line = strrchr(error, '\n');
-        bool is_there = at && at < error + strcspn(error, "\n") && strstr(error, refusals[i].says) &&
-                        strstr(last_line ? last_line : "", refusals[i].advice);
-        wrong += !is_there;
-        if (!is_there) print_error("%s\nshould say %s%s ... %s, but says\n%s\n", refusals[i].text, refusals[i].at, refusals[i].says, refusals[i].advice, error);
-    }
-    assert_int_equal(wrong, 0);
+    assert_refused(refusals, sizeof refusals / sizeof *refusals);
 }
 
 static void a_refusal_shows_the_line_and_a_caret(void **state) {
@@ -527,7 +449,7 @@ static void the_schema_lists_every_key_with_its_meaning(void **state) {
     bl_text text = {0};
     bl_schema_print(&text);
     assert_non_null(strstr(text.chars, "method.target.tau: a number from 0 to 1; default 0.99; class train; only where method.target.source=ema\n"));
-    assert_non_null(strstr(text.chars, "data.dataset: cifar10 | shapes; required; class train\n"));
+    assert_non_null(strstr(text.chars, "data.dataset: cifar10 | cifar100 | shapes; required; class train\n"));
     assert_non_null(strstr(text.chars, "machine.threads: "));
     bl_text_free(&text);
 }
@@ -541,7 +463,7 @@ int main(void) {
         cmocka_unit_test(overrides_stand_above_file_and_cells),
         cmocka_unit_test(keys_that_a_cell_makes_idle_are_dropped),
         cmocka_unit_test(products_make_a_cell_each_and_skip_the_meaningless),
-        cmocka_unit_test(resolved_text_reads_back_to_the_same),
+        cmocka_unit_test(shipped_studies_keep_their_recipes_and_read_back_to_the_same),
         cmocka_unit_test(ids_change_with_their_own_keys_alone),
         cmocka_unit_test(mistakes_are_refused_where_they_stand_with_what_to_write),
         cmocka_unit_test(a_refusal_shows_the_line_and_a_caret),
