@@ -194,7 +194,7 @@ static void add_needed_share(bl_text *out, const bl_labels_needed *needed, const
     } else {
         add_share(out, needed->share.mean, cell);
         if (needed->at_smallest) bl_text_add(out, " or less");
-        if (needed->share.n > 1) bl_text_add(out, " | %.3g %% to %.3g %% ", needed->share.low, needed->share.high);
+        if (needed->share.n > 1) bl_text_add(out, " | %.3g %% to %.3g %% ", needed->share.low, fmin(needed->share.high, 100));
         else bl_text_add(out, " | - ");
     }
 }
