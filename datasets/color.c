@@ -84,6 +84,11 @@ void bl_adjust_hue(float *image, int size, double turns) {
     }
 }
 
+void bl_solarize(float *image, int size, double threshold) {
+    float from = (float)threshold;
+    for (size_t i = 0, count = 3 * (size_t)size * size; i < count; ++i) image[i] = image[i] >= from ? 1 - image[i] : image[i];
+}
+
 void bl_to_grayscale(float *image, int size) {
     size_t area = (size_t)size * size;
     float *restrict r = image, *restrict g = r + area, *restrict b = g + area;

@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-static const bl_format *const formats[] = {&bl_format_cifar10, &bl_format_shapes};
+static const bl_format *const formats[] = {&bl_format_cifar10, &bl_format_cifar100, &bl_format_shapes};
 enum { FORMATS = sizeof formats / sizeof *formats };
 
 struct bl_dataset {

@@ -13,7 +13,7 @@ typedef enum bl_split { BL_TRAIN, BL_VALIDATION, BL_TEST, BL_SPLITS } bl_split;
 const char *bl_split_name(bl_split split); // "train", "validation", "test"
 
 typedef struct bl_dataset_options {
-    const char *name;      // "cifar10", "shapes"
+    const char *name;      // "cifar10", "cifar100", "shapes"
     const char *root;      // folder of the files; unused by procedural sets
     uint64_t seed;         // of a procedural set
     int train, test;       // images of a procedural set (0: its default)
@@ -49,6 +49,6 @@ typedef struct bl_format {
     const char *name;
     int (*load)(const bl_dataset_options *options, bl_images *train, bl_images *test);
 } bl_format;
-extern const bl_format bl_format_cifar10, bl_format_shapes;
+extern const bl_format bl_format_cifar10, bl_format_cifar100, bl_format_shapes;
 
 #endif

@@ -29,7 +29,8 @@ static bl_random transform_stream(const bl_recipe *recipe, int index, uint64_t s
     static const char *const names[] = {
         [BL_RANDOM_RESIZED_CROP] = "random_resized_crop", [BL_FLIP] = "flip",
         [BL_COLOR_JITTER] = "color_jitter", [BL_GRAYSCALE] = "grayscale",
-        [BL_GAUSSIAN_BLUR] = "gaussian_blur", [BL_NORMALIZE] = "normalize",
+        [BL_GAUSSIAN_BLUR] = "gaussian_blur", [BL_SOLARIZE] = "solarize",
+        [BL_CENTER_CROP] = "center_crop", [BL_NORMALIZE] = "normalize",
     };
     const char *name = names[recipe->items[index].kind];
     int occurrence = 1;
@@ -70,7 +71,10 @@ static double draw_factor(bl_random *random, double spread) {
 
 static void draw_jitter(const bl_transform *transform, bl_random *random, bl_draw *draw) {
     bl_random_permutation(random, draw->order, 4);
-    draw->brightness = draw_factor(random, transform->brightness);
+    if (transform->rule == BL_JITTER_DEEPMIND)
+        draw->brightness = bl_random_between(random, -transform->brightness, transform->brightness);
+    else
+        draw->brightness = draw_factor(random, transform->brightness);
     draw->contrast = draw_factor(random, transform->contrast);
     draw->saturation = draw_factor(random, transform->saturation);
     draw->hue = bl_random_between(random, -transform->hue, transform->hue);
@@ -80,7 +84,7 @@ bl_draw bl_transform_draw(const bl_recipe *recipe, int index, int size, uint64_t
                           uint32_t view) {
     const bl_transform *transform = &recipe->items[index];
     bl_draw draw = {.apply = true};
-    if (transform->kind == BL_NORMALIZE) return draw;
+    if (transform->kind == BL_NORMALIZE || transform->kind == BL_CENTER_CROP) return draw;
     bl_random random = transform_stream(recipe, index, seed, sample, epoch, view);
     if (transform->kind == BL_RANDOM_RESIZED_CROP) {
         draw_crop(transform, size, &random, &draw);
@@ -105,14 +109,41 @@ void bl_flip_horizontal(float *image, int size) {
     }
 }
 
+typedef void (*adjustment)(float *image, int size, double parameter);
+
 // A part whose range is 0 is left out, as torchvision does: even a neutral factor would clamp and round.
 static void jitter(const bl_transform *transform, const bl_draw *draw, float *image, int size) {
+    static const adjustment parts[][4] = {
+        [BL_JITTER_TORCHVISION] = {bl_adjust_brightness, bl_adjust_contrast, bl_adjust_saturation, bl_adjust_hue},
+        [BL_JITTER_DEEPMIND] = {bl_deepmind_brightness, bl_deepmind_contrast, bl_deepmind_saturation, bl_adjust_hue},
+    };
+    const double ranges[] = {transform->brightness, transform->contrast, transform->saturation, transform->hue};
+    const double drawn[] = {draw->brightness, draw->contrast, draw->saturation, draw->hue};
     for (int i = 0; i < 4; ++i) {
-        if (draw->order[i] == 0 && transform->brightness > 0) bl_adjust_brightness(image, size, draw->brightness);
-        if (draw->order[i] == 1 && transform->contrast > 0) bl_adjust_contrast(image, size, draw->contrast);
-        if (draw->order[i] == 2 && transform->saturation > 0) bl_adjust_saturation(image, size, draw->saturation);
-        if (draw->order[i] == 3 && transform->hue > 0) bl_adjust_hue(image, size, draw->hue);
+        uint32_t part = draw->order[i];
+        if (ranges[part] > 0) parts[transform->rule][part](image, size, drawn[part]);
     }
+}
+
+// What a transform of another size has put into scratch->next becomes the image.
+static void swap_images(bl_view_scratch *scratch) {
+    float *image = scratch->image;
+    scratch->image = scratch->next;
+    scratch->next = image;
+}
+
+static int resize_and_crop(const bl_transform *transform, int *size, bl_view_scratch *scratch) {
+    if (transform->resize) {
+        if (bl_resized_crop(scratch->image, *size, 0, 0, *size, *size, transform->resize, true, transform->interpolation, scratch->next,
+                            scratch))
+            return BL_FAILED;
+        swap_images(scratch);
+        *size = transform->resize;
+    }
+    if (bl_center_crop(scratch->image, *size, transform->size, scratch->next)) return BL_FAILED;
+    swap_images(scratch);
+    *size = transform->size;
+    return BL_OK;
 }
 
 // Changes scratch->image, and *size with it.
@@ -121,33 +152,44 @@ static int apply(const bl_transform *transform, const bl_draw *draw, int *size, 
     switch (transform->kind) {
     case BL_RANDOM_RESIZED_CROP:
         if (bl_resized_crop(image, *size, draw->top, draw->left, draw->height, draw->width, transform->size, transform->antialias,
-                            scratch->next, scratch))
+                            transform->interpolation, scratch->next, scratch))
             return BL_FAILED;
-        scratch->image = scratch->next;
-        scratch->next = image;
+        swap_images(scratch);
         *size = transform->size;
         break;
     case BL_FLIP: bl_flip_horizontal(image, *size); break;
     case BL_COLOR_JITTER: jitter(transform, draw, image, *size); break;
     case BL_GRAYSCALE: bl_to_grayscale(image, *size); break;
     case BL_GAUSSIAN_BLUR: return bl_gaussian_blur(image, *size, transform->kernel, draw->sigma, scratch);
+    case BL_SOLARIZE: bl_solarize(image, *size, transform->threshold); break;
+    case BL_CENTER_CROP: return resize_and_crop(transform, size, scratch);
     case BL_NORMALIZE: bl_normalize(image, *size, transform->mean, transform->std); break;
+    case BL_TRANSFORMS: break;
     }
     return BL_OK;
 }
 
 int bl_recipe_size(const bl_recipe *recipe, int size) {
     for (int i = 0; i < recipe->count; ++i)
-        if (recipe->items[i].kind == BL_RANDOM_RESIZED_CROP) size = recipe->items[i].size;
+        if (recipe->items[i].kind == BL_RANDOM_RESIZED_CROP || recipe->items[i].kind == BL_CENTER_CROP) size = recipe->items[i].size;
     return size;
+}
+
+// Side of the largest image on the way from `size`.
+static int largest_size(const bl_recipe *recipe, int size) {
+    int largest = size;
+    for (int i = 0; i < recipe->count; ++i) {
+        const bl_transform *transform = &recipe->items[i];
+        bool is_crop = transform->kind == BL_RANDOM_RESIZED_CROP || transform->kind == BL_CENTER_CROP;
+        if (is_crop && transform->size > largest) largest = transform->size;
+        if (transform->kind == BL_CENTER_CROP && transform->resize > largest) largest = transform->resize;
+    }
+    return largest;
 }
 
 int bl_view_make(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, const uint8_t *image,
                  int size, float *dst, bl_view_scratch *scratch) {
-    int largest = size;
-    for (int i = 0; i < recipe->count; ++i)
-        if (recipe->items[i].kind == BL_RANDOM_RESIZED_CROP && recipe->items[i].size > largest) largest = recipe->items[i].size;
-    if (bl_view_scratch_reserve(scratch, largest)) return BL_FAILED;
+    if (bl_view_scratch_reserve(scratch, largest_size(recipe, size))) return BL_FAILED;
 
     size_t area = (size_t)size * size;
     for (int c = 0; c < 3; ++c)

@@ -6,9 +6,10 @@
 //
 // Draws of a transform, in order (a second transform of the same kind draws from "flip 2", a third from "flip 3", ...):
 //   random_resized_crop  up to ten times: area, log ratio; once they fit: top, left
-//   flip, grayscale      applied?
+//   flip, grayscale, solarize   applied?
 //   color_jitter         applied?, order, brightness, contrast, saturation, hue (all four, also those whose range is 0)
 //   gaussian_blur        applied?, sigma
+//   center_crop, normalize      none
 
 #ifndef BL_DATASETS_VIEWS_H
 #define BL_DATASETS_VIEWS_H
@@ -26,15 +27,18 @@ typedef enum bl_transform_kind {
     BL_GRAYSCALE,           // to three equal channels, .2989 .587 .114
     BL_GAUSSIAN_BLUR,       // kernel x kernel, sigma uniform, reflected border
     BL_SOLARIZE,            // values at or above the threshold are inverted: x -> 1 - x
-    BL_CENTER_CROP,         // resize to `resize` pixels a side (0: not), then the middle `size`: evaluation at another size
+    BL_CENTER_CROP,         // resize to `resize` pixels a side (0: not), antialiased, then the middle `size`: evaluation at another size
     BL_NORMALIZE,           // (x - mean) / std a channel
     BL_TRANSFORMS
 } bl_transform_kind;
 
-typedef enum bl_interpolation { BL_BILINEAR, BL_BICUBIC } bl_interpolation; // bicubic: a = -0.5 with antialias (Pillow), -0.75 without (torch)
+// Bicubic: a = -0.5 with antialias (Pillow), -0.75 without (torch). It overshoots, and torchvision leaves float tensors so: a view
+// may hold values below 0 and above 1 until a colour transform clips them.
+typedef enum bl_interpolation { BL_BILINEAR, BL_BICUBIC } bl_interpolation;
 
 // torchvision: brightness and contrast by factors, contrast around the mean gray. deepmind: brightness additive, uniform in
-// [-v, v]; contrast around each channel's mean; values clipped to [0, 1] after each part (the BYOL code's TensorFlow jitter).
+// [-v, v]; contrast around each channel's mean; saturation and hue in HSV; values clipped to [0, 1] after each part (the BYOL
+// code's jitter, which follows TensorFlow's).
 typedef enum bl_jitter_rule { BL_JITTER_TORCHVISION, BL_JITTER_DEEPMIND } bl_jitter_rule;
 
 typedef struct bl_transform {
@@ -85,21 +89,26 @@ typedef struct bl_draw {
     bool apply;
     int top, left, height, width;                   // random_resized_crop
     uint32_t order[4];                              // color_jitter: 0 brightness, 1 contrast, 2 saturation, 3 hue
-    double brightness, contrast, saturation, hue;   // factors; hue in turns
+    double brightness, contrast, saturation, hue;   // factors; hue in turns; deepmind: brightness as a summand
     double sigma;                                   // gaussian_blur
 } bl_draw;
 bl_draw bl_transform_draw(const bl_recipe *recipe, int index, int size, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view);
 
 // The deterministic transforms with their parameters given. Images are three planes, [3, size, size] floats, changed in place
-// but for the crop, whose `dst` is [3, out, out].
-BL_CHECK int bl_resized_crop(const float *src, int size, int top, int left, int height, int width, int out, bool antialias, float *dst,
-                             bl_view_scratch *scratch);
+// but for the crops, whose `dst` is [3, out, out].
+BL_CHECK int bl_resized_crop(const float *src, int size, int top, int left, int height, int width, int out, bool antialias,
+                             bl_interpolation interpolation, float *dst, bl_view_scratch *scratch);
+BL_CHECK int bl_center_crop(const float *src, int size, int out, float *dst); // dst: [3, out, out]
 void bl_flip_horizontal(float *image, int size);
 void bl_adjust_brightness(float *image, int size, double factor);
 void bl_adjust_contrast(float *image, int size, double factor);
 void bl_adjust_saturation(float *image, int size, double factor);
 void bl_adjust_hue(float *image, int size, double turns);
+void bl_deepmind_brightness(float *image, int size, double summand);
+void bl_deepmind_contrast(float *image, int size, double factor);
+void bl_deepmind_saturation(float *image, int size, double factor); // its hue is bl_adjust_hue
 void bl_to_grayscale(float *image, int size);
+void bl_solarize(float *image, int size, double threshold);
 BL_CHECK int bl_gaussian_blur(float *image, int size, int kernel, double sigma, bl_view_scratch *scratch);
 void bl_normalize(float *image, int size, const double mean[3], const double std[3]);
 

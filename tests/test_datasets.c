@@ -154,6 +154,80 @@ static void cifar10_of_the_official_files_has_its_known_digest(void **state) {
     free(folder);
 }
 
+// ---- cifar100 ----
+
+enum { RECORD_100 = 3074, TRAIN_100 = 50000 };
+
+static int make_folder_100(void **state) {
+    static const struct {
+        const char *name;
+        int records;
+    } sizes[] = {{"train.bin", TRAIN_100}, {"test.bin", RECORDS}};
+    char *folder = bl_test_folder();
+    for (int f = 0; f < 2; ++f) {
+        char *path = path_of(folder, sizes[f].name);
+        int descriptor = open(path, O_WRONLY | O_CREAT, 0600);
+        assert_true(descriptor >= 0 && ftruncate(descriptor, (off_t)RECORD_100 * sizes[f].records) == 0);
+        close(descriptor);
+        free(path);
+    }
+    *state = folder;
+    return 0;
+}
+
+static bl_dataset_options cifar100_in(const char *folder) {
+    return (bl_dataset_options){.name = "cifar100", .root = folder};
+}
+
+static void cifar100_reads_the_fine_label_and_then_the_planes(void **state) {
+    const char *folder = *state;
+    int64_t record = (int64_t)42017 * RECORD_100;
+    write_at(folder, "train.bin", record, 19); // coarse
+    write_at(folder, "train.bin", record + 1, 99);
+    write_at(folder, "train.bin", record + 2, 200);               // red of the first pixel
+    write_at(folder, "train.bin", record + 2 + 1024 + 33, 150);   // green of row 1, column 1
+    write_at(folder, "train.bin", record + RECORD_100 - 1, 77);   // blue of the last pixel
+    write_at(folder, "test.bin", (int64_t)9999 * RECORD_100 + 1, 55);
+
+    bl_dataset_options options = cifar100_in(folder);
+    options.validation = 100;
+    bl_dataset *dataset;
+    char digest[65];
+    assert_ok(bl_dataset_open(&dataset, &options));
+    assert_int_equal(bl_dataset_size(dataset), 32);
+    assert_int_equal(bl_dataset_classes(dataset), 100);
+    assert_int_equal(bl_dataset_count(dataset, BL_TRAIN), 49900);
+    assert_int_equal(bl_dataset_count(dataset, BL_VALIDATION), 100);
+    assert_int_equal(bl_dataset_count(dataset, BL_TEST), 10000);
+    assert_int_equal(bl_dataset_label(dataset, BL_TEST, 9999), 55);
+    int64_t found = -1;
+    for (int64_t i = 0; i < 49900; ++i)
+        if (bl_dataset_label(dataset, BL_TRAIN, i) == 99) found = i;
+    assert_in_range(found, 42017 - 100, 42017); // one image of a class alone stays in train: its share rounds to 0
+    const uint8_t *image = bl_dataset_image(dataset, BL_TRAIN, found);
+    for (int i = 0; i < 3072; ++i) assert_int_equal(image[i], i == 0 ? 200 : i == 3 * 33 + 1 ? 150 : i == 3071 ? 77 : 0);
+    bl_dataset_digest(dataset, digest);
+    assert_int_equal(strlen(digest), 64);
+    bl_dataset_close(dataset);
+}
+
+static void cifar100_says_what_is_wrong_with_a_file(void **state) {
+    char *test = path_of(*state, "test.bin"), *train = path_of(*state, "train.bin");
+    bl_dataset_options options = cifar100_in(*state);
+    write_at(*state, "test.bin", (int64_t)1234 * RECORD_100 + 1, 100);
+    assert_refused(&options, "test.bin: record 1234: fine label 100 is not below 100: unpack cifar-100-binary.tar.gz again");
+    write_at(*state, "test.bin", (int64_t)17 * RECORD_100, 20);
+    assert_refused(&options, "test.bin: record 17: coarse label 20 is not below 20");
+    assert_int_equal(truncate(test, (off_t)RECORD_100 * RECORDS - 5), 0);
+    assert_refused(&options, "test.bin: 5 bytes short of 30740000");
+    assert_int_equal(truncate(test, 0) | truncate(test, (off_t)RECORD_100 * RECORDS) | unlink(train), 0);
+    assert_refused(&options, "train.bin: No such file");
+    assert_refused(&options, "BYOLAB_DATA");
+    options.root = NULL;
+    assert_refused(&options, "data.root: cifar100 needs the folder of train.bin and test.bin: write it there");
+    free(test), free(train);
+}
+
 // ---- shapes ----
 
 static bl_dataset *open_shapes(bl_dataset_options options) {
@@ -301,7 +375,7 @@ static void options_that_mean_nothing_are_refused(void **state) {
         bl_dataset_options options;
         const char *reason;
     } cases[] = {
-        {{.name = "shape"}, "data.dataset: 'shape' is none of cifar10, shapes"},
+        {{.name = "shape"}, "data.dataset: 'shape' is none of cifar10, cifar100, shapes"},
         {{.name = "shapes", .train = 50, .test = 10, .validation = 50}, "data.validation: 50 of 50 train images leaves none"},
         {{.name = "shapes", .train = -1}, "data.train: -1 is below 0"},
         {{.name = "shapes", .limit = -3}, "data.limit: -3 is below 0"},
@@ -318,6 +392,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(cifar10_refuses_a_label_out_of_range, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(cifar10_refuses_a_folder_where_a_file_should_be, make_folder, remove_folder),
         cmocka_unit_test(cifar10_of_the_official_files_has_its_known_digest),
+        cmocka_unit_test_setup_teardown(cifar100_reads_the_fine_label_and_then_the_planes, make_folder_100, remove_folder),
+        cmocka_unit_test_setup_teardown(cifar100_says_what_is_wrong_with_a_file, make_folder_100, remove_folder),
         cmocka_unit_test(shapes_of_seed_0_are_these_bytes),
         cmocka_unit_test(shapes_have_ten_classes_of_equal_size),
         cmocka_unit_test(longer_shapes_begin_with_the_shorter_ones_and_other_seeds_differ),

@@ -80,26 +80,58 @@ static void contrast_is_torchvisions(void **state) { (void)state, assert_adjustm
 static void saturation_is_torchvisions(void **state) { (void)state, assert_adjustment("saturation", bl_adjust_saturation); }
 static void hue_is_torchvisions(void **state) { (void)state, assert_adjustment("hue", bl_adjust_hue); }
 
-static void resized_crop_is_torchvisions_with_and_without_antialias(void **state) {
-    (void)state;
+static void solarize_is_torchvisions(void **state) { (void)state, assert_adjustment("solarize", bl_solarize); }
+
+static void assert_crops(const char *group, bl_interpolation interpolation) {
     int size;
     int64_t count;
+    char path[64];
     bl_view_scratch scratch = {0};
     float *src = golden_image(&size);
-    double *parameters = bl_test_golden(GOLDEN, "crop/parameters", &count);
+    snprintf(path, sizeof path, "%s/parameters", group);
+    double *parameters = bl_test_golden(GOLDEN, path, &count);
     for (int64_t i = 0; i < count / 6; ++i) {
         const double *box = parameters + 6 * i;
         int out = (int)box[4];
-        char path[64];
         int64_t values;
-        snprintf(path, sizeof path, "crop/%d", (int)i);
+        snprintf(path, sizeof path, "%s/%d", group, (int)i);
         double *theirs = bl_test_golden(GOLDEN, path, &values);
         assert_int_equal(values, 3 * out * out);
         float *dst = malloc((size_t)values * sizeof *dst);
-        assert_ok(bl_resized_crop(src, size, (int)box[0], (int)box[1], (int)box[2], (int)box[3], out, box[5] != 0, dst, &scratch));
+        assert_ok(bl_resized_crop(src, size, (int)box[0], (int)box[1], (int)box[2], (int)box[3], out, box[5] != 0, interpolation, dst,
+                                  &scratch));
         assert_near(path, dst, theirs, values);
         free(theirs), free(dst);
     }
+    free(src), free(parameters);
+    bl_view_scratch_free(&scratch);
+}
+
+static void resized_crop_is_torchvisions_with_and_without_antialias(void **state) { (void)state, assert_crops("crop", BL_BILINEAR); }
+static void bicubic_crop_is_torchvisions_with_and_without_antialias(void **state) { (void)state, assert_crops("cubic", BL_BICUBIC); }
+
+static void center_crop_is_torchvisions_with_and_without_resize(void **state) {
+    (void)state;
+    int size;
+    int64_t count;
+    float *src = golden_image(&size), whole[3 * 32 * 32], dst[3 * 32 * 32];
+    bl_view_scratch scratch = {0};
+    double *parameters = bl_test_golden(GOLDEN, "center/parameters", &count);
+    for (int64_t i = 0; i < count / 3; ++i) {
+        int resize = (int)parameters[3 * i], out = (int)parameters[3 * i + 1];
+        char path[64];
+        int64_t values;
+        snprintf(path, sizeof path, "center/%d", (int)i);
+        double *theirs = bl_test_golden(GOLDEN, path, &values);
+        assert_int_equal(values, 3 * out * out);
+        if (resize)
+            assert_ok(bl_resized_crop(src, size, 0, 0, size, size, resize, true, parameters[3 * i + 2] != 0, whole, &scratch));
+        assert_ok(bl_center_crop(resize ? whole : src, resize ? resize : size, out, dst));
+        assert_near(path, dst, theirs, values);
+        free(theirs);
+    }
+    assert_int_equal(bl_center_crop(src, size, 21, dst), BL_FAILED);
+    assert_string_equal(bl_error(), "center crop: 21 pixels from an image of 20: write at most 20, or a `resize` before it");
     free(src), free(parameters);
     bl_view_scratch_free(&scratch);
 }
@@ -139,6 +171,76 @@ static void grayscale_flip_and_normalize_are_torchvisions(void **state) {
         assert_near(names[i], image, theirs, values);
         free(image), free(theirs);
     }
+}
+
+// ---- DeepMind's jitter, worked by hand ----
+
+// Two pixels a side, so twelve values: four of red, four of green, four of blue.
+static void assert_pixels(const char *what, const float *ours, const double *worked) {
+    for (int i = 0; i < 12; ++i)
+        if (!(fabs(ours[i] - worked[i]) < 1e-6)) fail_msg("%s: value %d is %.9g, worked by hand %g", what, i, ours[i], worked[i]);
+}
+
+static void deepmind_parts_are_what_they_are_by_hand(void **state) {
+    (void)state;
+    static const float src[12] = {0, 0.2f, 0.4f, 1, 0.5f, 0.5f, 0.5f, 0.5f, 1, 0.6f, 0.4f, 0};
+    static const struct {
+        const char *name;
+        adjustment adjust;
+        double parameter, worked[12];
+    } cases[] = {
+        {"brightness + 0.3", bl_deepmind_brightness, 0.3, {0.3, 0.5, 0.7, 1, 0.8, 0.8, 0.8, 0.8, 1, 0.9, 0.7, 0.3}},
+        {"brightness - 0.3", bl_deepmind_brightness, -0.3, {0, 0, 0.1, 0.7, 0.2, 0.2, 0.2, 0.2, 0.7, 0.3, 0.1, 0}},
+        // Channel means 0.4, 0.5, 0.5: a channel of one value does not move, whatever the others hold.
+        {"contrast x 0.5", bl_deepmind_contrast, 0.5, {0.2, 0.3, 0.4, 0.7, 0.5, 0.5, 0.5, 0.5, 0.75, 0.55, 0.45, 0.25}},
+        {"contrast x 1.5", bl_deepmind_contrast, 1.5, {0, 0.1, 0.4, 1, 0.5, 0.5, 0.5, 0.5, 1, 0.65, 0.35, 0}},
+        // Pixels (0, .5, 1), (.2, .5, .6), (.4, .5, .4), (1, .5, 0): V 1, .6, .5, 1 and S 1, 2/3, 1/5, 1.
+        {"saturation x 0.5", bl_deepmind_saturation, 0.5, {0.5, 0.4, 0.45, 1, 0.75, 0.55, 0.5, 0.75, 1, 0.6, 0.45, 0.5}},
+        // S becomes 1 (held there), 1, 2/5, 1.
+        {"saturation x 2", bl_deepmind_saturation, 2, {0, 0, 0.3, 1, 0.5, 0.45, 0.5, 0.5, 1, 0.6, 0.3, 0}},
+        {"hue + 1/3", bl_adjust_hue, 1.0 / 3, {1, 0.6, 0.4, 0, 0, 0.2, 0.4, 1, 0.5, 0.5, 0.5, 0.5}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        float image[12];
+        memcpy(image, src, sizeof image);
+        cases[i].adjust(image, 2, cases[i].parameter);
+        assert_pixels(cases[i].name, image, cases[i].worked);
+    }
+}
+
+// Brightness first clips what contrast then sees: the order of the draw decides, and each part clips.
+static void deepmind_jitter_clips_between_its_parts(void **state) {
+    (void)state;
+    const bl_recipe recipe = {.items = {{.kind = BL_COLOR_JITTER, .p = 1, .brightness = 0.8, .contrast = 0.8, .rule = BL_JITTER_DEEPMIND}},
+                              .count = 1};
+    static const uint8_t image[12] = {0, 255, 51, 102, 204, 51, 255, 0, 51, 51, 102, 51};
+    bl_view_scratch scratch = {0};
+    int contrast_first = 0;
+    for (uint32_t sample = 0; sample < 64; ++sample) {
+        bl_draw draw = bl_transform_draw(&recipe, 0, 2, 1, sample, 0, 0);
+        bool first = false, seen = false;
+        for (int i = 0; i < 4; ++i) {
+            if (draw.order[i] == 1 && !seen) first = true;
+            if (draw.order[i] == 0) seen = true;
+        }
+        contrast_first += first;
+        float view[12];
+        assert_ok(bl_view_make(&recipe, 1, sample, 0, 0, image, 2, view, &scratch));
+        for (int c = 0; c < 3; ++c) {
+            double x[4];
+            for (int i = 0; i < 4; ++i) x[i] = image[3 * i + c] / 255.0;
+            for (int part = 0; part < 2; ++part) {
+                double mean = (x[0] + x[1] + x[2] + x[3]) / 4;
+                for (int i = 0; i < 4; ++i) {
+                    x[i] = (part == 0) == first ? (x[i] - mean) * draw.contrast + mean : x[i] + draw.brightness;
+                    x[i] = fmin(fmax(x[i], 0), 1);
+                }
+            }
+            for (int i = 0; i < 4; ++i) assert_true(fabs(view[3 * i + c] - x[i]) < 1e-6);
+        }
+    }
+    assert_in_range(contrast_first, 16, 48);
+    bl_view_scratch_free(&scratch);
 }
 
 static void blur_that_reaches_past_the_reflected_border_is_refused(void **state) {
@@ -239,11 +341,27 @@ static void jitter_draws_every_order_equally_often_and_factors_in_their_ranges(v
     assert_int_equal(seen, 24);
 }
 
+static void deepmind_jitter_adds_brightness_and_draws_the_rest_as_torchvisions(void **state) {
+    (void)state;
+    bl_transform jitter = {.kind = BL_COLOR_JITTER, .p = 0.8, .brightness = 0.4, .contrast = 0.4, .saturation = 0.2, .hue = 0.1};
+    bl_recipe factors = {.items = {jitter}, .count = 1}, summand = factors;
+    summand.items[0].rule = BL_JITTER_DEEPMIND;
+    double sum = 0;
+    for (uint32_t i = 0; i < DRAWS; ++i) {
+        bl_draw a = bl_transform_draw(&factors, 0, 32, 3, i, 0, 0), b = bl_transform_draw(&summand, 0, 32, 3, i, 0, 0);
+        assert_true(b.brightness >= -0.4 && b.brightness < 0.4);
+        sum += b.brightness;
+        a.brightness = b.brightness;
+        assert_memory_equal(&a, &b, sizeof a);
+    }
+    assert_mean("brightness", sum, 0, 0.8 / sqrt(12));
+}
+
 static void transforms_are_applied_with_their_probability(void **state) {
     (void)state;
-    static const bl_transform_kind kinds[] = {BL_FLIP, BL_GRAYSCALE, BL_GAUSSIAN_BLUR};
+    static const bl_transform_kind kinds[] = {BL_FLIP, BL_GRAYSCALE, BL_GAUSSIAN_BLUR, BL_SOLARIZE};
     static const double chances[] = {0, 0.2, 0.5, 1};
-    for (int k = 0; k < 3; ++k) {
+    for (int k = 0; k < 4; ++k) {
         for (int c = 0; c < 4; ++c) {
             bl_recipe recipe = {.items = {{.kind = kinds[k], .p = chances[c], .kernel = 3, .sigma = {0.1, 2}}}, .count = 1};
             double applied = 0, sigma = 0;
@@ -317,7 +435,7 @@ static void view_is_its_draws_applied_in_the_recipes_order(void **state) {
         for (int i = 0; i < SIZE * SIZE; ++i)
             for (int c = 0; c < 3; ++c) src[c * SIZE * SIZE + i] = (float)image[3 * i + c] / 255.0f;
         const bl_draw *crop = &draws[0];
-        assert_ok(bl_resized_crop(src, SIZE, crop->top, crop->left, crop->height, crop->width, OUT, true, planes, &scratch));
+        assert_ok(bl_resized_crop(src, SIZE, crop->top, crop->left, crop->height, crop->width, OUT, true, BL_BILINEAR, planes, &scratch));
         if (draws[1].apply) bl_flip_horizontal(planes, OUT);
         for (int i = 0; draws[2].apply && i < 4; ++i) {
             if (draws[2].order[i] == 0) bl_adjust_brightness(planes, OUT, draws[2].brightness);
@@ -335,6 +453,53 @@ static void view_is_its_draws_applied_in_the_recipes_order(void **state) {
             for (int c = 0; c < 3; ++c) assert_true(view[3 * i + c] == planes[c * OUT * OUT + i]);
     }
     bl_view_scratch_free(&scratch);
+}
+
+static void solarize_follows_its_own_stream_and_changes_nothing_before_it(void **state) {
+    (void)state;
+    enum { SIZE = 8, COUNT = 3 * SIZE * SIZE };
+    bl_recipe plain = {.items = {{.kind = BL_FLIP, .p = 0.5}, {.kind = BL_GRAYSCALE, .p = 0.2}}, .count = 2}, solarized = plain;
+    solarized.items[solarized.count++] = (bl_transform){.kind = BL_SOLARIZE, .p = 0.5, .threshold = 0.5};
+    uint8_t image[COUNT];
+    for (int i = 0; i < COUNT; ++i) image[i] = (uint8_t)(i * 37);
+    bl_view_scratch scratch = {0};
+    int applied = 0;
+    for (uint32_t sample = 0; sample < 40; ++sample) {
+        float before[COUNT], after[COUNT];
+        assert_ok(bl_view_make(&plain, 2, sample, 0, 1, image, SIZE, before, &scratch));
+        assert_ok(bl_view_make(&solarized, 2, sample, 0, 1, image, SIZE, after, &scratch));
+        bool is_applied = bl_transform_draw(&solarized, 2, SIZE, 2, sample, 0, 1).apply;
+        applied += is_applied;
+        for (int i = 0; i < COUNT; ++i) assert_true(after[i] == (is_applied && before[i] >= 0.5f ? 1 - before[i] : before[i]));
+    }
+    assert_in_range(applied, 8, 32);
+    bl_view_scratch_free(&scratch);
+}
+
+static void center_crop_in_a_recipe_resizes_then_takes_the_middle(void **state) {
+    (void)state;
+    enum { SIZE = 10 };
+    bl_recipe recipe = {.items = {{.kind = BL_CENTER_CROP, .size = 6}}, .count = 1};
+    uint8_t image[3 * SIZE * SIZE];
+    float view[3 * 16 * 16];
+    for (int i = 0; i < 3 * SIZE * SIZE; ++i) image[i] = (uint8_t)(i % 251);
+    bl_view_scratch scratch = {0};
+    assert_int_equal(bl_recipe_size(&recipe, SIZE), 6);
+    assert_ok(bl_view_make(&recipe, 0, 0, 0, 0, image, SIZE, view, &scratch));
+    for (int y = 0; y < 6; ++y)
+        for (int x = 0; x < 18; ++x) assert_true(view[18 * y + x] == (float)image[3 * SIZE * (y + 2) + 6 + x] / 255.0f);
+
+    recipe.items[0].resize = 20; // larger than the image and than the crop: the scratch holds it
+    recipe.items[0].size = 16;
+    memset(image, 51, sizeof image);
+    bl_view_scratch fresh = {0};
+    assert_ok(bl_view_make(&recipe, 0, 0, 0, 0, image, SIZE, view, &fresh));
+    for (int i = 0; i < 3 * 16 * 16; ++i) assert_float_equal(view[i], 0.2f, 1e-6);
+
+    recipe.items[0] = (bl_transform){.kind = BL_CENTER_CROP, .size = 12};
+    assert_int_equal(bl_view_make(&recipe, 0, 0, 0, 0, image, SIZE, view, &scratch), BL_FAILED);
+    assert_non_null(strstr(bl_error(), "center crop: 12 pixels from an image of 10"));
+    bl_view_scratch_free(&scratch), bl_view_scratch_free(&fresh);
 }
 
 static void two_crops_in_a_row_change_size_twice(void **state) {
@@ -360,17 +525,25 @@ int main(void) {
         cmocka_unit_test(saturation_is_torchvisions),
         cmocka_unit_test(hue_is_torchvisions),
         cmocka_unit_test(resized_crop_is_torchvisions_with_and_without_antialias),
+        cmocka_unit_test(bicubic_crop_is_torchvisions_with_and_without_antialias),
+        cmocka_unit_test(center_crop_is_torchvisions_with_and_without_resize),
+        cmocka_unit_test(solarize_is_torchvisions),
         cmocka_unit_test(gaussian_blur_is_torchvisions),
         cmocka_unit_test(grayscale_flip_and_normalize_are_torchvisions),
+        cmocka_unit_test(deepmind_parts_are_what_they_are_by_hand),
+        cmocka_unit_test(deepmind_jitter_clips_between_its_parts),
         cmocka_unit_test(blur_that_reaches_past_the_reflected_border_is_refused),
         cmocka_unit_test(crop_has_uniform_area_log_uniform_ratio_and_uniform_position),
         cmocka_unit_test(crop_that_never_fits_takes_the_largest_centred_box_of_an_allowed_ratio),
         cmocka_unit_test(jitter_draws_every_order_equally_often_and_factors_in_their_ranges),
+        cmocka_unit_test(deepmind_jitter_adds_brightness_and_draws_the_rest_as_torchvisions),
         cmocka_unit_test(transforms_are_applied_with_their_probability),
         cmocka_unit_test(removing_any_transform_changes_no_other_draw),
         cmocka_unit_test(draws_differ_by_seed_sample_epoch_view_and_repetition),
         cmocka_unit_test(recipe_without_transforms_gives_the_bytes_divided_by_255),
         cmocka_unit_test(view_is_its_draws_applied_in_the_recipes_order),
+        cmocka_unit_test(solarize_follows_its_own_stream_and_changes_nothing_before_it),
+        cmocka_unit_test(center_crop_in_a_recipe_resizes_then_takes_the_middle),
         cmocka_unit_test(two_crops_in_a_row_change_size_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
