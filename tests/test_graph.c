@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "graph/byol.h"
-#include "graph/op.h"
 #include "graph/schedule.h"
 #include "models.h"
 #include "support.h"
@@ -42,57 +41,6 @@ static int count_ops(const bl_graph *graph, bl_op op) {
     int count = 0;
     for (int i = 0; i < graph->node_count; i++) count += graph->nodes[i]->op == op;
     return count;
-}
-
-static void every_node_runs_after_what_it_reads(void **state) {
-    (void)state;
-    const bl_model_options o = options();
-    built b = build(&o);
-    for (int i = 0; i < b.step.graph->node_count; i++) {
-        const bl_node *node = b.step.graph->nodes[i];
-        assert_int_equal(node->id, i);
-        for (int k = 0; k < node->input_count; k++)
-            if (node->inputs[k] && node->inputs[k]->role == BL_ROLE_VALUE) assert_true(node->inputs[k]->producer->id < i);
-    }
-    release(&b);
-}
-
-// Every stored tensor that a node writes is read by no later node of its phase, but by other writers.
-static void a_writer_runs_after_every_reader_of_what_it_writes(void **state) {
-    (void)state;
-    const bl_model_options o = options();
-    built b = build(&o);
-    const bl_graph *graph = b.step.graph;
-    for (int i = 0; i < graph->node_count; i++) {
-        const int *writes = bl_op_rules[graph->nodes[i]->op]->writes;
-        for (int w = 0; w < BL_MAX_INPUTS && writes[w]; w++) {
-            const bl_tensor *written = graph->nodes[i]->inputs[writes[w] - 1];
-            for (int j = i + 1; j < graph->node_count; j++) {
-                if (graph->nodes[j]->phase != graph->nodes[i]->phase || bl_op_rules[graph->nodes[j]->op]->writes[0]) continue;
-                for (int k = 0; k < graph->nodes[j]->input_count; k++) assert_ptr_not_equal(graph->nodes[j]->inputs[k], written);
-            }
-        }
-    }
-    release(&b);
-}
-
-static void every_trainable_segment_is_accumulated_once(void **state) {
-    (void)state;
-    const bl_model_options o = options();
-    built b = build(&o);
-    for (int n = 0; n < b.layout->network_count; n++) {
-        const bl_network *network = &b.layout->networks[n];
-        for (int s = 0; s < network->parameters.count; s++) {
-            int count = 0;
-            for (int i = 0; i < b.step.graph->node_count; i++) {
-                const bl_node *node = b.step.graph->nodes[i];
-                if (node->op != BL_OP_ACCUMULATE) continue;
-                count += node->inputs[1]->place.network == n && node->inputs[1]->place.segment == s;
-            }
-            assert_int_equal(count, network->trainable ? 1 : 0);
-        }
-    }
-    release(&b);
 }
 
 static void nothing_is_made_that_no_one_needs(void **state) {
@@ -180,6 +128,26 @@ static void the_digest_tells_every_switch_apart(void **state) {
         release(&second);
         for (int k = 0; k < i; k++) assert_string_not_equal(digests[i], digests[k]);
     }
+}
+
+// results/ holds runs of this graph: a new switch at its default must leave its text, and so its digest, as it was.
+static void the_digest_of_a_run_that_was_made_never_changes(void **state) {
+    (void)state;
+    const bl_model_options narrow = {
+            .encoder = RESNET18(16),
+            .projector = MLP(2048, 256, BL_NORM_HIDDEN),
+            .method = {.predictor_head = MLP(2048, 256, BL_NORM_NONE), .predictor_lr_scale = 1, .stop_gradient = true},
+            .optimizer = {.kind = BL_OPTIMIZER_ADAM, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8},
+            .image_size = 32,
+            .precision = BL_BF16,
+    };
+    bl_layout *layout;
+    bl_step_graph step;
+    assert_ok(bl_layout_create(&layout));
+    assert_ok(bl_byol_build(&step, layout, &narrow, 256));
+    assert_string_equal(step.graph->digest, "d23d1f13807c3e903edeedc91f9021aaec2b3bea24b2d93e72d6192962fe69a6");
+    bl_graph_free(step.graph);
+    bl_layout_free(layout);
 }
 
 static void the_predictors_segments_carry_its_learning_rate(void **state) {
@@ -306,6 +274,44 @@ static void schedules_equal_hand_worked_values(void **state) {
     assert_true(fabs(bl_tau(BL_SCHEDULE_COSINE, 0.99, 10, 10) - 1) < 1e-15);
 }
 
+// torch.optim.lr_scheduler.ReduceLROnPlateau with patience 1: the second observation without improvement halves the rate.
+static void a_plateau_is_left_after_its_patience(void **state) {
+    (void)state;
+    const bl_schedule schedule = {.kind = BL_SCHEDULE_PLATEAU, .base = 1, .factor = 0.5, .patience = 1, .least = 0.25};
+    static const struct {
+        double value, scale;
+    } falling[] = {{2, 1}, {2, 1}, {2 * (1 - 0.5e-4), 0.5}, {1, 0.5}, {1.5, 0.5}, {0.9, 0.5}, {NAN, 0.5}, {1, 0.25},
+                   {1, 0.25}, {1, 0.25}, {1, 0.25}}; // .25 is the least
+    for (int higher_is_better = 0; higher_is_better < 2; higher_is_better++) {
+        bl_plateau plateau = bl_plateau_start(higher_is_better);
+        for (size_t i = 0; i < sizeof falling / sizeof *falling; i++) {
+            bl_plateau_observe(&plateau, &schedule, higher_is_better, higher_is_better ? 1 / falling[i].value : falling[i].value);
+            if (plateau.scale != falling[i].scale) fail_msg("after observation %zu the scale is %g", i, plateau.scale);
+        }
+    }
+}
+
+// Haiku's rule: a normal of deviation 1 / sqrt(fan_in), drawn again beyond two deviations, whose own deviation is .8796 of it.
+static void initial_values_follow_their_rules(void **state) {
+    (void)state;
+    enum { COUNT = 40000 };
+    static double values[COUNT];
+    bl_segment segment = {.name = "weight", .shape = {1, {COUNT}}, .init = {.kind = BL_INIT_TRUNCATED_FAN_IN, .fan = 16}};
+    double sum = 0, squares = 0, largest = 0;
+    bl_segment_initial(&segment, 1, values);
+    for (int i = 0; i < COUNT; i++) {
+        sum += values[i];
+        squares += values[i] * values[i];
+        largest = fmax(largest, fabs(values[i]));
+    }
+    assert_true(fabs(sum / COUNT) < 0.005);
+    assert_true(fabs(sqrt(squares / COUNT) - 0.8796 / 4) < 0.003);
+    assert_true(largest <= 0.5 && largest > 0.49);
+    segment.init = (bl_init){.kind = BL_INIT_CONSTANT, .value = 0.75};
+    bl_segment_initial(&segment, 1, values);
+    for (int i = 0; i < COUNT; i++) assert_true(values[i] == 0.75);
+}
+
 static void bf16_rounds_to_nearest_even(void **state) {
     (void)state;
     assert_true(bl_round_to(BL_BF16, 1 + 1.0 / 256) == 1);            // half way: down to even
@@ -318,21 +324,21 @@ static void bf16_rounds_to_nearest_even(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-            cmocka_unit_test(every_node_runs_after_what_it_reads),
-            cmocka_unit_test(a_writer_runs_after_every_reader_of_what_it_writes),
-            cmocka_unit_test(every_trainable_segment_is_accumulated_once),
             cmocka_unit_test(nothing_is_made_that_no_one_needs),
             cmocka_unit_test(an_online_target_has_no_second_forward),
             cmocka_unit_test(without_stop_gradient_both_sides_of_the_loss_get_one),
             cmocka_unit_test(a_frozen_target_has_a_forward_and_no_update),
             cmocka_unit_test(without_a_predictor_the_projection_is_the_prediction),
             cmocka_unit_test(the_digest_tells_every_switch_apart),
+            cmocka_unit_test(the_digest_of_a_run_that_was_made_never_changes),
             cmocka_unit_test(the_predictors_segments_carry_its_learning_rate),
             cmocka_unit_test(biases_and_norms_decay_only_when_asked),
             cmocka_unit_test(the_targets_table_is_the_onlines),
             cmocka_unit_test(features_share_the_sealed_layout_and_strangers_are_refused),
             cmocka_unit_test(errors_name_the_node),
             cmocka_unit_test(schedules_equal_hand_worked_values),
+            cmocka_unit_test(a_plateau_is_left_after_its_patience),
+            cmocka_unit_test(initial_values_follow_their_rules),
             cmocka_unit_test(bf16_rounds_to_nearest_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
