@@ -207,7 +207,7 @@ const bl_key bl_schema[] = {
     {"train.optimizer.epsilon", CELL(model.optimizer.epsilon), BL_TYPE_NUMBER, "1e-8", ABOVE_0, 1, NULL, TRAIN, ADAM, "added to the root of the second moment"},
     {"train.optimizer.eta", CELL(model.optimizer.eta), BL_TYPE_NUMBER, "0.001", ABOVE_0, 1000, NULL, TRAIN, LARS, "trust coefficient"},
     {"train.optimizer.trust_epsilon", CELL(model.optimizer.trust_epsilon), BL_TYPE_NUMBER, "0", 0, 1, NULL, TRAIN, LARS, "added to the denominator of the trust ratio"},
-    {"train.optimizer.clip", CELL(model.optimizer.clip), BL_TYPE_BOOL, "false", 0, 0, NULL, TRAIN, LARS, "the trust ratio times the learning rate is at most the learning rate (LARC)"},
+    {"train.optimizer.clip", CELL(model.optimizer.clip), BL_TYPE_BOOL, "false", 0, 0, NULL, TRAIN, LARS, "trust ratio over learning rate, at most 1 (LARC)"},
     {"train.optimizer.trust_denominator", CELL(model.optimizer.decay_apart), BL_TYPE_CHOICE_BOOL, "decayed_gradient", 0, 0, denominators, TRAIN, LARS, "|g + decay p|, or |g| + decay |p|"},
     {"train.schedule", CELL(train.schedule.kind), BL_TYPE_CHOICE, "constant", 0, 0, schedules, TRAIN, NULL, "of the learning rate"},
     {"train.milestones", CELL(train.schedule.milestones), BL_TYPE_NUMBERS, NULL, ABOVE_0, 100000, NULL, TRAIN, STEPPED, "epochs after which it drops"},
