@@ -407,7 +407,7 @@ static void each_verdict_has_its_series(void **state) {
     assert_int_equal(judged(row), BL_COLLAPSING);
     row.std_ratio = 0.04;
     assert_int_equal(judged(row), BL_COLLAPSED);
-    row = healthy(500), row.rank = 2;
+    row = healthy(500), row.rank = 1.5;
     assert_int_equal(judged(row), BL_DIMENSIONAL);
     row = healthy(500), row.loss = 3.9;
     assert_int_equal(judged(row), BL_STUCK);
@@ -430,7 +430,7 @@ static void a_threshold_belongs_to_the_better_side(void **state) {
     assert_int_equal(judged(row), BL_HEALTHY);
     row.std_ratio = nextafter(BL_COLLAPSING_STD, 0);
     assert_int_equal(judged(row), BL_COLLAPSING);
-    row = healthy(500), row.rank = BL_DIMENSIONAL_RANK * healthy(0).rank;
+    row = healthy(500), row.rank = 1 + BL_DIMENSIONAL_RANK * (healthy(0).rank - 1);
     assert_int_equal(judged(row), BL_HEALTHY);
     row.rank = nextafter(row.rank, 0);
     assert_int_equal(judged(row), BL_DIMENSIONAL);

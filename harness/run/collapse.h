@@ -21,7 +21,7 @@
 // The thresholds, in one place. results/cifar10/ablation_collapse shows the runs they were set on.
 #define BL_COLLAPSED_STD 0.10    // std_ratio below: collapsed
 #define BL_COLLAPSING_STD 0.30   // std_ratio below: collapsing
-#define BL_DIMENSIONAL_RANK 0.10 // rank / first rank below, while std_ratio is not: dimensional
+#define BL_DIMENSIONAL_RANK 0.02 // (rank - 1) / (first rank - 1) below, while std_ratio is not: dimensional
 #define BL_STUCK_LOSS 0.90       // no loss, counted from the least it can be, below this share of the first after BL_STUCK_STEPS: stuck
 #define BL_STUCK_STEPS 100
 #define BL_DIVERGED_NORM 1e4     // projection norm / first norm above, or anything not finite: diverged
