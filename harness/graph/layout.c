@@ -147,7 +147,7 @@ void bl_segment_initial(const bl_segment *segment, uint64_t seed, double *dst) {
         break;
     }
     case BL_INIT_CONSTANT:
-        for (int64_t i = 0; i < count; i++) dst[i] = (float)segment->init.value;
+        for (int64_t i = 0; i < count; i++) dst[i] = segment->init.value; // as exact as the store keeps it
         break;
     }
 }
