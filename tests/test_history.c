@@ -39,9 +39,9 @@ static bl_run_reader *saved(bl_run_writer *writer) {
 }
 
 static bl_collapse_row row_number(int i) {
-    return (bl_collapse_row){.step = 100 * i, .epoch = 0.5 * i, .loss = 4 - i / 7.0, .std = 0.9, .std_ratio = 1.0 / (1 + i), .mean_cosine = 0.19,
-                             .rank = 20 + i, .rankme = 30 + i, .alignment = 0.4 * i, .uniformity = -0.1 * i, .norm = 7.0 * i,
-                             .prediction_norm = i ? 1.0 / i : NAN, .verdict = (bl_verdict)(i % BL_VERDICTS)};
+    return (bl_collapse_row){.step = 100 * i, .epoch = 0.5 * i, .loss = 4 - i / 7.0, .std = 0.9, .std_ratio = 1.0 / (1 + i),
+                             .mean_cosine = 0.19, .rank = 20 + i, .rankme = 30 + i, .alignment = 0.4 * i, .uniformity = -0.1 * i,
+                             .norm = 7.0 * i, .prediction_norm = i ? 1.0 / i : NAN, .verdict = (bl_verdict)(i % BL_VERDICTS)};
 }
 
 static void diagnoses_come_back(void **state) {

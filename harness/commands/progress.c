@@ -33,7 +33,8 @@ static void spread(const bl_event *event, char out[64]) {
     const bool is_judged = event->verdict != BL_UNDETERMINED;
     out[0] = 0;
     if (event->scalars->std > 0 || is_judged)
-        snprintf(out, 64, "std %.2f of start%s%s", event->scalars->std_ratio, is_judged ? ", " : "", is_judged ? bl_verdict_name(event->verdict) : "");
+        snprintf(out, 64, "std %.2f of start%s%s", event->scalars->std_ratio, is_judged ? ", " : "",
+                 is_judged ? bl_verdict_name(event->verdict) : "");
 }
 
 static void draw(bl_progress_bar *bar, const bl_event *event) {
@@ -107,7 +108,8 @@ void bl_progress_show(void *context, const bl_event *event) {
         fprintf(stderr, "another process is at it, skipped\n");
         break;
     case BL_EVENT_COLLAPSED:
-        fprintf(stderr, "collapsed; training stops after step %" PRId64 " of %" PRId64 ", as train.stop_on asks\n", event->step, event->steps);
+        fprintf(stderr, "collapsed; training stops after step %" PRId64 " of %" PRId64 ", as train.stop_on asks\n", event->step,
+                event->steps);
         break;
     case BL_EVENT_END:
         duration(event->seconds, spent);

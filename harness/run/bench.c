@@ -191,11 +191,12 @@ int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_
         if (bl_plan_slot(model.training, 0, model.step.labels, &host)) goto done;
         memset(host, 0, (size_t)bl_shape_count(&model.step.labels->shape) * sizeof *host);
     }
-    if (bl_store_scalar(model.store, BL_SCALAR_STEP, 1) || bl_store_scalar(model.store, BL_SCALAR_LEARNING_RATE, cell->train.schedule.base) ||
+    if (bl_store_scalar(model.store, BL_SCALAR_STEP, 1) ||
+        bl_store_scalar(model.store, BL_SCALAR_LEARNING_RATE, cell->train.schedule.base) ||
         bl_store_scalar(model.store, BL_SCALAR_TAU, cell->train.tau) || timed_steps(model.training, options->warmup, seconds) ||
-        timed_steps(model.training, options->steps, seconds))
+        timed_steps(model.training, options->steps, seconds) ||
+        measure_collapse(&model, cell->train.collapse_every, &result->collapse_seconds))
         goto done;
-    if (measure_collapse(&model, cell->train.collapse_every, &result->collapse_seconds)) goto done;
     qsort(seconds, (size_t)options->steps, sizeof *seconds, compare_doubles);
     result->step_seconds = seconds[options->steps / 2];
     result->best = cell->train.batch / seconds[0];

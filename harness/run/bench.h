@@ -1,8 +1,8 @@
 // bench.h - how fast a cell's training step runs here, and where the time goes.
 //
 // Inside the timed window: one whole step (forward, backward, optimiser, EMA) on a batch that is ready in its staging slot.
-// Outside: views and loading, and the diagnosis of collapse (each measured apart); evaluation, checkpoints. The machine's peak is a large matrix product by the same
-// backend in the same run, so that the figure means something on a machine nobody else has.
+// Outside: views and loading, and the diagnosis of collapse (each measured apart); evaluation, checkpoints. The machine's peak is a
+// large matrix product by the same backend in the same run, so that the figure means something on a machine nobody else has.
 
 #ifndef BL_RUN_BENCH_H
 #define BL_RUN_BENCH_H
