@@ -134,6 +134,63 @@ static void loss_gradient_is_at_right_angles_to_its_row(void **state) {
     end(&e);
 }
 
+static void layer_norm_loss_compares_rows_less_their_means(void **state) {
+    (void)state;
+    example e;
+    begin(&e);
+    bl_tensor *operands[] = {input(&e, "p", (bl_shape){2, {2, 3}}), input(&e, "z", (bl_shape){2, {2, 3}})};
+    node(&e, BL_OP_BYOL_LOSS, (bl_attributes){.groups = 2, .normalization = BL_NORMALIZE_LAYER_NORM, .reduction = BL_REDUCE_HALF}, operands, 2);
+    // Less their means: (-1,0,1) and (-1,1,0), with z crossed (-2,0,2) and (1,-1,0): cosines 1 and -1.
+    const double p[] = {4, 5, 6, /* view 2 */ 0, 2, 1}, z[] = {1, -1, 0, /* view 2 */ 7, 9, 11};
+    expect(&e, (values[]){p, z}, (values[]){(const double[]){(-1. + 1) / 2}});
+    end(&e);
+}
+
+static void one_direction_compares_view_1_alone_and_gives_the_rest_no_gradient(void **state) {
+    (void)state;
+    example e;
+    const bl_attributes attributes = {.groups = 2, .normalization = BL_NORMALIZE_NONE, .reduction = BL_REDUCE_MEAN, .one_direction = true};
+    const bl_op ops[] = {BL_OP_BYOL_LOSS, BL_OP_BYOL_LOSS_BACKWARD};
+    // (3,4) with (0,2): distance 9 + 4.
+    const double loss = 13. / 2, dp[] = {3, 2, 0, 0}, dz[] = {0, 0, -3, -2};
+    for (int i = 0; i < 2; i++) {
+        begin(&e);
+        bl_tensor *operands[] = {input(&e, "p", (bl_shape){2, {2, 2}}), input(&e, "z", (bl_shape){2, {2, 2}})};
+        node(&e, ops[i], attributes, operands, 2);
+        expect(&e, (values[]){three_four, axes}, i ? (values[]){dp, dz} : (values[]){&loss});
+        end(&e);
+    }
+}
+
+// ---- cross-entropy ----
+
+static void expect_cross_entropy(values logits, values labels, double loss, double correct, values gradient) {
+    example e;
+    for (int i = 0; i < 2; i++) {
+        begin(&e);
+        bl_tensor *operands[] = {input(&e, "logits", (bl_shape){2, {3, 2}}), input(&e, "labels", (bl_shape){1, {3}})};
+        node(&e, i ? BL_OP_CROSS_ENTROPY_BACKWARD : BL_OP_CROSS_ENTROPY, (bl_attributes){0}, operands, 2);
+        expect(&e, (values[]){logits, labels}, i ? &gradient : (values[]){&loss, &correct});
+        end(&e);
+    }
+}
+
+static void cross_entropy_is_the_mean_over_rows_with_a_label(void **state) {
+    (void)state;
+    const double three = log(3); // softmax of (0, log 3): 1/4, 3/4
+    const double logits[] = {0, three, 0, three, 100, 100 + three};
+    expect_cross_entropy(logits, (const double[]){1, -1, 0}, (log(4. / 3) + log(4)) / 2, 0.5,
+                         (const double[]){0.125, -0.125, 0, 0, -0.375, 0.375});
+    expect_cross_entropy(logits, (const double[]){-1, -1, -1}, 0, 0, (const double[6]){0});
+}
+
+static void the_first_of_equal_logits_is_the_answer(void **state) {
+    (void)state;
+    const double sixth = 1. / 6;
+    expect_cross_entropy((const double[6]){0}, (const double[]){0, 1, 0}, log(2), 2. / 3,
+                         (const double[]){-sixth, sixth, sixth, -sixth, -sixth, sixth});
+}
+
 static void expect_std(values z, double std) {
     example e;
     begin(&e);
@@ -272,6 +329,48 @@ static void adam_corrects_both_moments_and_adds_epsilon_last(void **state) {
     end(&e);
 }
 
+// A weight that adapts, a bias that learns ten times as fast, and a weight that is still 0.
+static void lars(example *e, bl_attributes attributes) {
+    begin(e);
+    const int online = network(e, "online", true);
+    segment(e, online, (bl_segment){.name = "weight", .shape = {1, {2}}, .lr_scale = 1, .decay = true, .lars_adapt = true});
+    segment(e, online, (bl_segment){.name = "bias", .shape = {1, {1}}, .lr_scale = 10});
+    segment(e, online, (bl_segment){.name = "zero", .shape = {1, {1}}, .lr_scale = 1, .decay = true, .lars_adapt = true});
+    bl_tensor *operands[] = {stored(e, online, BL_PARAMETERS, BL_WHOLE_BLOCK), stored(e, online, BL_GRADIENTS, BL_WHOLE_BLOCK),
+                             stored(e, online, BL_MOMENT1, BL_WHOLE_BLOCK), scalar(e, BL_SCALAR_LEARNING_RATE),
+                             scalar(e, BL_SCALAR_FINITE)};
+    node(e, BL_OP_LARS, attributes, operands, 5);
+}
+
+static void lars_makes_the_step_of_a_weight_a_share_of_its_norm(void **state) {
+    (void)state;
+    example e;
+    const double p[block] = {3, 4, [second] = 3}, g[block] = {2.4, 3.2, [second] = 0.25, [third] = 1}, v[block] = {1, 0, [second] = 1};
+    const bl_attributes plain = {.momentum = 0.5, .weight_decay = 0.2, .eta = 0.5}; // g + .2 p = (3,4): trust .5 * 5 / 5
+    // |g| + .2 |p| + 1 = 6: trust .06 * 5 / 6, by the learning rate .5; of the zero: 1 / .1, so 1.
+    const bl_attributes apart = {.momentum = 0.5, .weight_decay = 0.2, .eta = 0.06, .epsilon = 1, .clip = true, .decay_apart = true};
+    const double remembered[block] = {2, 2, [second] = 0.75, [third] = 1};
+    const double moved[block] = {3 - 0.2, 4 - 0.2, [second] = 3 - 0.75, [third] = -0.1};
+    const double ahead[block] = {3 - 0.25, 4 - 0.3, [second] = 3 - 0.625, [third] = -0.15}; // nesterov: h + .5 m
+    for (int i = 0; i < 4; i++) {
+        bl_attributes attributes = i / 2 ? apart : plain;
+        attributes.nesterov = i % 2;
+        lars(&e, attributes);
+        expect(&e, (values[]){p, g, v, &rate, &one}, (values[]){i % 2 ? ahead : moved, no_values, remembered});
+        expect(&e, (values[]){p, g, v, &rate, &zero}, (values[]){p, g, v});
+        end(&e);
+    }
+}
+
+static void clipped_lars_never_stretches_a_gradient(void **state) {
+    (void)state;
+    example e;
+    lars(&e, (bl_attributes){.eta = 8, .clip = true}); // trust 8 * 5 / 4, by the learning rate 100
+    const double p[block] = {3, 4}, g[block] = {2.4, 3.2}, moved[block] = {3 - 0.24, 4 - 0.32};
+    expect(&e, (values[]){p, g, no_values, &rate, &one}, (values[]){moved, no_values, g});
+    end(&e);
+}
+
 static void ema(example *e) {
     begin(e);
     const int target = two_rules(e, "target", false), online = two_rules(e, "online", true);
@@ -335,6 +434,13 @@ static void one_value_that_is_not_finite_is_found_and_remembered(void **state) {
     expect(&e, (values[]){&one, &one, gradients, infinite}, (values[]){&zero});
     expect(&e, (values[]){&one, &zero, gradients, gradients}, (values[]){&zero});
     end(&e);
+
+    begin(&e);
+    bl_tensor *losses[] = {input(&e, "loss", (bl_shape){1, {1}}), scalar(&e, BL_SCALAR_FINITE), input(&e, "other", (bl_shape){1, {1}})};
+    node(&e, BL_OP_CHECK_FINITE, (bl_attributes){0}, losses, 3);
+    expect(&e, (values[]){&one, &one, &one}, (values[]){&one});
+    expect(&e, (values[]){&one, &one, &not_a_loss}, (values[]){&zero});
+    end(&e);
 }
 
 int main(void) {
@@ -344,6 +450,10 @@ int main(void) {
             cmocka_unit_test(loss_runs_from_zero_to_eight),
             cmocka_unit_test(row_of_zeros_has_cosine_zero),
             cmocka_unit_test(loss_gradient_is_at_right_angles_to_its_row),
+            cmocka_unit_test(layer_norm_loss_compares_rows_less_their_means),
+            cmocka_unit_test(one_direction_compares_view_1_alone_and_gives_the_rest_no_gradient),
+            cmocka_unit_test(cross_entropy_is_the_mean_over_rows_with_a_label),
+            cmocka_unit_test(the_first_of_equal_logits_is_the_answer),
             cmocka_unit_test(std_of_one_direction_is_zero),
             cmocka_unit_test(std_is_the_root_of_one_less_the_mean_cosine_of_each_view),
             cmocka_unit_test(each_group_of_a_batch_norm_has_statistics_of_its_own),
@@ -353,6 +463,8 @@ int main(void) {
             cmocka_unit_test(nothing_moves_once_a_value_was_not_finite),
             cmocka_unit_test(first_step_of_adam_is_the_learning_rate_whatever_the_gradient),
             cmocka_unit_test(adam_corrects_both_moments_and_adds_epsilon_last),
+            cmocka_unit_test(lars_makes_the_step_of_a_weight_a_share_of_its_norm),
+            cmocka_unit_test(clipped_lars_never_stretches_a_gradient),
             cmocka_unit_test(target_keeps_tau_of_itself),
             cmocka_unit_test(target_with_tau_zero_is_the_online_network_bit_for_bit),
             cmocka_unit_test(gradients_of_micro_steps_add_up),
