@@ -7,6 +7,7 @@
 
 #include "base/error.h"     // BL_CHECK
 #include "run/experiment.h" // bl_experiment
+#include "run/weights.h"    // bl_weights
 
 typedef struct bl_command {
     const char *name, *summary; // one line of `byolab --help`
@@ -15,7 +16,7 @@ typedef struct bl_command {
 } bl_command;
 
 extern const bl_command bl_command_run, bl_command_eval, bl_command_report, bl_command_check, bl_command_graph, bl_command_compare,
-        bl_command_bench, bl_command_data, bl_command_status;
+        bl_command_bench, bl_command_data, bl_command_status, bl_command_export, bl_command_import;
 
 // What most commands take: an experiment file and options that change how it is read.
 typedef struct bl_arguments {
@@ -39,5 +40,9 @@ BL_CHECK int bl_arguments_read(const bl_arguments *arguments, bl_experiment **ex
 BL_CHECK int bl_arguments_cell(const bl_arguments *arguments, const bl_experiment *experiment, const bl_cell **cell); // --cell, or the first
 
 extern const char bl_common_options[]; // their help
+
+// What export and import share: `path` with another ending, and what was written: its tensors, values and digest.
+char *bl_path_with_ending(bl_arena *arena, const char *path, const char *ending);
+BL_CHECK int bl_print_file(const char *path, const bl_weights *weights);
 
 #endif
