@@ -83,8 +83,8 @@ static void look_at_study(bar_figure *figure, const bl_label_curve *labels, int 
             bl_text_free(&verdict);
             if (strlen(name) > longest) longest = strlen(name);
             figure->has_intervals |= value_of(study, c, row).n > 1;
-            for (int i = -1; (i = next_published(study->experiment, c, row, i)) >= 0;) {
-                if (study->experiment->expectations[i].context) figure->has_context = true;
+            for (int k = -1; (k = next_published(study->experiment, c, row, k)) >= 0;) {
+                if (study->experiment->expectations[k].context) figure->has_context = true;
                 else figure->has_published = true;
             }
         }
