@@ -455,9 +455,9 @@ static void label_efficiency_says_how_many_labels_one_arm_saves(void **state) {
     leave_label_run(here, 1, (const double[]){20, 40, 60, 10, 20, 40});
     leave_label_run(here, 7, (const double[]){20, 40, 60, 10, 20, 50});
     char *summary = report_of(here);
-    assert_holds(summary, "## Label efficiency: fine-tuning, test\n\n| labels (images) | pretrained | random |\n|---:|---:|---:|\n"
-                          "| 1 % (5) | 20.0 ± 0.0 | 10.0 ± 0.0 |\n");
-    assert_holds(summary, "| 100 % (500) | 60.0 ± 0.0 | 40.0 ± 24.8 |\n");
+    assert_holds(summary, "## Label efficiency: fine-tuning, test\n\n| labels (images) | pretrained | random | difference |\n|---:|---:|---:|---:|\n"
+                          "| 1 % (5) | 20.0 ± 0.0 | 10.0 ± 0.0 | +10.0 ± 0.0 (higher) |\n");
+    assert_holds(summary, "| 100 % (500) | 60.0 ± 0.0 | 40.0 ± 24.8 | +20.0 ± 24.8 (inconclusive) |\n");
     assert_holds(summary, "| pretrained | random | 3 | 10 % (50) | 0.573 % to 100 % |\n");
     assert_holds(summary, "| random | pretrained | 3 | never | - |\n");
     assert_holds(summary, "| main | - | 3 | - | - | - | - | - |\n"); // no line a share in the table of results

@@ -63,6 +63,22 @@ const bl_label_curve *bl_label_curves(const bl_study *study, int *count) {
     return curves;
 }
 
+static const bl_measurement *find_point(const bl_study *study, const bl_label_curve *curve, int point, uint64_t seed) {
+    const char *row = curve->points[point]->row;
+    return bl_study_find(study, curve->cell, seed, row, bl_study_last_epoch(study, curve->cell, row));
+}
+
+bl_estimate bl_label_difference(const bl_study *study, const bl_label_curve *curve, int point, const bl_label_curve *minus, int minus_point) {
+    double values[MOST_SEEDS];
+    int n = 0;
+    for (int s = 0; s < study->experiment->seed_count; s++) {
+        const bl_measurement *one = find_point(study, curve, point, study->experiment->seeds[s]);
+        const bl_measurement *other = find_point(study, minus, minus_point, study->experiment->seeds[s]);
+        if (one && other) values[n++] = one->value - other->value;
+    }
+    return n ? bl_estimate_of(values, n) : (bl_estimate){0};
+}
+
 bl_estimate bl_label_value(const bl_study *study, const bl_label_curve *curve, int point) {
     const char *row = curve->points[point]->row;
     return bl_study_value(study, curve->cell, row, bl_study_last_epoch(study, curve->cell, row));
@@ -98,8 +114,7 @@ double bl_share_reaching(const double *shares, const double *values, int count, 
 static int curve_of_seed(const bl_study *study, const bl_label_curve *curve, uint64_t seed, double *shares, double *values) {
     int count = 0;
     for (int i = 0; i < curve->point_count; i++) {
-        const char *row = curve->points[i]->row;
-        const bl_measurement *measurement = bl_study_find(study, curve->cell, seed, row, bl_study_last_epoch(study, curve->cell, row));
+        const bl_measurement *measurement = find_point(study, curve, i, seed);
         if (!measurement) continue;
         shares[count] = curve->points[i]->fit.share;
         values[count++] = measurement->value;
@@ -109,13 +124,11 @@ static int curve_of_seed(const bl_study *study, const bl_label_curve *curve, uin
 
 static bl_labels_needed needed_of(const bl_study *study, const bl_label_curve *curve, const bl_label_curve *against) {
     bl_labels_needed needed = {.curve = curve, .against = against};
-    const char *all = against->points[against->point_count - 1]->row;
-    const int last = bl_study_last_epoch(study, against->cell, all);
     double logarithms[MOST_SEEDS];
     double *shares = bl_arena_take(study->arena, 2 * (size_t)curve->point_count * sizeof *shares), *values = shares + curve->point_count;
     for (int s = 0; s < study->experiment->seed_count; s++) {
         const uint64_t seed = study->experiment->seeds[s];
-        const bl_measurement *target = bl_study_find(study, against->cell, seed, all, last);
+        const bl_measurement *target = find_point(study, against, against->point_count - 1, seed);
         const int count = curve_of_seed(study, curve, seed, shares, values);
         if (!target || count < curve->point_count) continue; // half a curve could reach it later than the whole one
         needed.pairs++;

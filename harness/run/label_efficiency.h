@@ -30,6 +30,8 @@ const bl_labels_needed *bl_labels_needed_of(const bl_study *study, const bl_labe
 
 // At the last epoch that any run of the cell measured.
 bl_estimate bl_label_value(const bl_study *study, const bl_label_curve *curve, int point);
+// One curve's point minus another's, over the seeds that have both.
+bl_estimate bl_label_difference(const bl_study *study, const bl_label_curve *curve, int point, const bl_label_curve *minus, int minus_point);
 // Images that a share of the cell's labels is; -1: the file does not tell.
 int64_t bl_label_images(const bl_cell *cell, double share);
 

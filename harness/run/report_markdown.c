@@ -156,7 +156,20 @@ static void add_share(bl_text *out, double share, const bl_cell *cell) {
     if (images >= 0) bl_text_add(out, " (%" PRId64 ")", images);
 }
 
+// Of a share: what the first of two arms is ahead of the second, paired by seed.
+static void add_lead(bl_report *report, bl_text *out, const bl_label_curve *const pair[2], double share) {
+    int points[2];
+    bl_estimate lead = {0};
+    if (point_at(pair[0], share, &points[0]) && point_at(pair[1], share, &points[1]))
+        lead = bl_label_difference(&report->study, pair[0], points[0], pair[1], points[1]);
+    if (!lead.n) bl_text_add(out, " - |");
+    else if (lead.n < 2) bl_text_add(out, " %+.1f (one pair) |", lead.mean);
+    else bl_text_add(out, " %+.1f ± %.1f (%s) |", lead.mean, (lead.high - lead.low) / 2, bl_report_reads(lead));
+}
+
 static void add_label_table(bl_report *report, bl_text *out, const bl_label_curve *first) {
+    const bl_label_curve *asked[2] = {0};
+    int count = 0;
     bl_text_add(out, "\n## Label efficiency: ");
     bl_label_title(first, out);
     bl_text_add(out, "\n\n| labels (images) |");
@@ -165,10 +178,11 @@ static void add_label_table(bl_report *report, bl_text *out, const bl_label_curv
         bl_text_add(out, " ");
         add_curve_name(report, out, &report->curves[k]);
         bl_text_add(out, " |");
+        if (count < 2) asked[count] = &report->curves[k];
+        count++;
     }
-    bl_text_add(out, "\n|---:|");
-    for (int k = 0; k < report->curve_count; k++)
-        if (asks(&report->curves[k], first->question)) bl_text_add(out, "---:|");
+    bl_text_add(out, "%s\n|---:|", count == 2 ? " difference |" : "");
+    for (int k = 0; k < count + (count == 2); k++) bl_text_add(out, "---:|");
     for (double share = 0; (share = next_share(report, first->question, share)) > 0;) {
         bl_text_add(out, "\n| ");
         add_share(out, share, &report->experiment->cells[first->cell]);
@@ -180,8 +194,9 @@ static void add_label_table(bl_report *report, bl_text *out, const bl_label_curv
             add_value(out, is_there ? bl_label_value(&report->study, &report->curves[k], point) : (bl_estimate){0}, 1);
             bl_text_add(out, " |");
         }
+        if (count == 2) add_lead(report, out, asked, share);
     }
-    bl_text_add(out, "\n");
+    bl_text_add(out, "\n%s", count == 2 ? "\nThe difference is paired by seed.\n" : "");
 }
 
 static void add_needed_share(bl_text *out, const bl_labels_needed *needed, const bl_cell *cell) {
