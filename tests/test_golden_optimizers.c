@@ -154,7 +154,8 @@ static void expect_rates(const char *name, const bl_schedule *schedule, int64_t 
     for (int64_t step = 0; step < steps; step++) {
         const double rate = bl_learning_rate(schedule, step, steps, steps_per_epoch, plateau.scale);
         if (!(fabs(rate - truth[step]) <= 1e-14)) fail_msg("%s, step %d: %.17g, not %.17g", name, (int)step, rate, truth[step]);
-        if (series && (step + 1) % steps_per_epoch == 0) bl_plateau_observe(&plateau, schedule, higher, series[step / steps_per_epoch]);
+        const bool is_last_of_epoch = (step + 1) % steps_per_epoch == 0;
+        if (series && is_last_of_epoch) bl_plateau_observe(&plateau, schedule, higher, series[step / steps_per_epoch]);
     }
     free(series);
     free(truth);
@@ -163,17 +164,17 @@ static void expect_rates(const char *name, const bl_schedule *schedule, int64_t 
 static void cosine_is_torchs_per_step_and_per_epoch(void **state) {
     (void)state;
     expect_rates("cosine_per_step", &(bl_schedule){.kind = BL_SCHEDULE_COSINE, .base = .4}, 3, NULL, false);
-    expect_rates("cosine_per_epoch", &(bl_schedule){.kind = BL_SCHEDULE_COSINE, .base = .4, .least = .01, .per_epoch = true}, 3, NULL, false);
+    expect_rates("cosine_per_epoch", &(bl_schedule){.kind = BL_SCHEDULE_COSINE, .base = .4, .least = .01, .per_epoch = true}, 3, NULL,
+                 false);
 }
 
 static void milestones_are_torchs_after_epochs_and_inside_them(void **state) {
     (void)state;
-    expect_rates("milestones_per_epoch",
-                 &(bl_schedule){.kind = BL_SCHEDULE_STEP, .base = .4, .per_epoch = true, .milestones = {2, 5, 6}, .milestone_count = 3, .factor = .2},
-                 3, NULL, false);
-    expect_rates("milestones_inside_epochs",
-                 &(bl_schedule){.kind = BL_SCHEDULE_STEP, .base = .4, .milestones = {3.5, 4.5}, .milestone_count = 2, .factor = .1}, 4, NULL,
-                 false);
+    const bl_schedule after = {.kind = BL_SCHEDULE_STEP, .base = .4, .per_epoch = true, .milestones = {2, 5, 6}, .milestone_count = 3,
+                               .factor = .2};
+    const bl_schedule inside = {.kind = BL_SCHEDULE_STEP, .base = .4, .milestones = {3.5, 4.5}, .milestone_count = 2, .factor = .1};
+    expect_rates("milestones_per_epoch", &after, 3, NULL, false);
+    expect_rates("milestones_inside_epochs", &inside, 4, NULL, false);
 }
 
 static void plateau_is_torchs_in_both_directions(void **state) {
@@ -197,10 +198,9 @@ static void warm_up_rises_by_equal_parts_and_hands_over_to_the_cosine(void **sta
 static void solo_learns_warm_up_is_the_line_from_one_part_lower(void **state) {
     (void)state;
     const int warmup_steps = 6;
-    const double base = .4, start = .03;
-    expect_rates("solo_learn",
-                 &(bl_schedule){.kind = BL_SCHEDULE_COSINE, .base = base, .warmup = 2, .warmup_start = start - (base - start) / (warmup_steps - 1)},
-                 3, NULL, false);
+    const double base = .4, start = .03, one_part = (base - start) / (warmup_steps - 1);
+    expect_rates("solo_learn", &(bl_schedule){.kind = BL_SCHEDULE_COSINE, .base = base, .warmup = 2, .warmup_start = start - one_part}, 3,
+                 NULL, false);
 }
 
 static void tau_rises_by_the_cosine_of_the_paper(void **state) {
@@ -218,7 +218,8 @@ int main(void) {
     enum { COUNT = sizeof cases / sizeof *cases };
     struct CMUnitTest optimizers[COUNT];
     for (int i = 0; i < COUNT; i++)
-        optimizers[i] = (struct CMUnitTest){.name = cases[i].sentence, .test_func = ten_updates_equal_the_golden_ones, .initial_state = &cases[i]};
+        optimizers[i] = (struct CMUnitTest){
+            .name = cases[i].sentence, .test_func = ten_updates_equal_the_golden_ones, .initial_state = &cases[i]};
     const struct CMUnitTest schedules[] = {
         cmocka_unit_test(cosine_is_torchs_per_step_and_per_epoch),
         cmocka_unit_test(milestones_are_torchs_after_epochs_and_inside_them),
@@ -227,5 +228,6 @@ int main(void) {
         cmocka_unit_test(solo_learns_warm_up_is_the_line_from_one_part_lower),
         cmocka_unit_test(tau_rises_by_the_cosine_of_the_paper),
     };
-    return cmocka_run_group_tests_name("optimizers", optimizers, NULL, NULL) + cmocka_run_group_tests_name("schedules", schedules, NULL, NULL);
+    return cmocka_run_group_tests_name("optimizers", optimizers, NULL, NULL) +
+           cmocka_run_group_tests_name("schedules", schedules, NULL, NULL);
 }

@@ -124,7 +124,8 @@ def solo_learn(base, start, warmup, count):
 def goyal_then_cosine(base, start, warmup, count):
     """Torch's own pieces: a linear rise whose first step is one part of `warmup` above the start, then cosine."""
     first = (start + (base - start) / warmup) / base
-    return walk(lambda o: SequentialLR(o, [LinearLR(o, first, 1.0, warmup - 1), CosineAnnealingLR(o, count - warmup)], [warmup]), base, count)
+    rise_and_fall = lambda o: [LinearLR(o, first, 1.0, warmup - 1), CosineAnnealingLR(o, count - warmup)]
+    return walk(lambda o: SequentialLR(o, rise_and_fall(o), [warmup]), base, count)
 
 
 def make_schedules(file):
