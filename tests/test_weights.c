@@ -266,8 +266,10 @@ static void other_preprocessing_is_refused_with_what_differs(void **state) {
 
 // ---- torch's file ----
 
+static const bl_encoder_options golden_encoder = {
+        .depth = 18, .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = 4, .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}};
+
 static void golden_features_on(const char *name) {
-    const bl_encoder_options encoder = {.depth = 18, .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = 4};
     bl_layout *layout;
     bl_features_graph graph;
     bl_backend *backend;
@@ -278,7 +280,7 @@ static void golden_features_on(const char *name) {
     double *images = bl_test_golden("encoder.h5", "images", &pixels), *theirs = bl_test_golden("encoder.h5", "features", &count);
     double *ours = malloc((size_t)count * sizeof *ours), power = 0;
     assert_ok(bl_layout_create(&layout));
-    assert_ok(bl_features_build(&graph, layout, &encoder, 16, 6));
+    assert_ok(bl_features_build(&graph, layout, &golden_encoder, 16, 6));
     assert_ok(bl_backend_open(&backend, name, &(bl_backend_options){.threads = 1, .isa = ""}));
     assert_ok(bl_store_create(backend, layout, &store));
     assert_ok(bl_weights_read_safetensors(&weights, BYOLAB_SOURCE "/tests/golden/encoder.safetensors"));
@@ -321,14 +323,13 @@ static void names_and_shapes_are_compared_one_by_one(void **state) {
         {"fc.weight", NULL, NULL},
         {"bn1.num_batches_tracked", NULL, NULL},
     };
-    const bl_encoder_options encoder = {.depth = 18, .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = 4};
     bl_layout *layout;
     bl_features_graph graph;
     bl_backend *backend;
     bl_store *store;
     bl_weights weights;
     assert_ok(bl_layout_create(&layout));
-    assert_ok(bl_features_build(&graph, layout, &encoder, 16, 1));
+    assert_ok(bl_features_build(&graph, layout, &golden_encoder, 16, 1));
     assert_ok(bl_backend_open(&backend, "reference", &(bl_backend_options){.threads = 1, .isa = ""}));
     assert_ok(bl_store_create(backend, layout, &store));
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
