@@ -29,12 +29,11 @@ static int try_candidates(const bl_fitter *fitter, const double *candidates, int
 }
 
 static int fit_and_measure(const bl_fitter *fitter, const bl_evaluation *row, const bl_labelled *labels, bl_measurement *measurement) {
-    const bool refit = row->fit.refit;
+    const uint32_t *samples = row->fit.refit ? labels->all : labels->fitted;
+    const int64_t count = row->fit.refit ? labels->count : labels->fitted_count;
     bool is_finite = true;
     double accuracy;
-    if (fitter->fit(fitter->context, measurement->chosen, refit ? labels->all : labels->fitted, refit ? labels->count : labels->fitted_count,
-                    &is_finite))
-        return BL_FAILED;
+    if (fitter->fit(fitter->context, measurement->chosen, samples, count, &is_finite)) return BL_FAILED;
     if (!is_finite) return bl_fail("%s: the last fit, at %g, diverged; write smaller learning rates", row->row, measurement->chosen);
     if (fitter->accuracy(fitter->context, row->split, NULL, 0, &accuracy)) return BL_FAILED;
     measurement->value = 100 * accuracy;

@@ -117,7 +117,8 @@ static int block_gradient(void *context, int block) {
         const float *rows[ROWS];
         const int real = gather_rows(p, i, end, rows);
         multiply(rows, p->at, p->width, p->pad, logits);
-        for (int r = 0; r < real; r++) p->losses[block] += to_residual(p, logits + (int64_t)r * p->pad, label_of(p->features, p->chosen, i + r));
+        for (int r = 0; r < real; r++)
+            p->losses[block] += to_residual(p, logits + (int64_t)r * p->pad, label_of(p->features, p->chosen, i + r));
         memset(logits + (int64_t)real * p->pad, 0, (size_t)(ROWS - real) * (size_t)p->pad * sizeof *logits);
         add_products(rows, logits, p->width, p->pad, gradient);
     }
