@@ -17,7 +17,7 @@ typedef enum bl_predictor_kind {
     BL_PREDICTOR_FIXED,  // an MLP that keeps its random weights: a network that is not trainable
 } bl_predictor_kind;
 typedef enum bl_target_source { BL_TARGET_EMA, BL_TARGET_ONLINE, BL_TARGET_FROZEN } bl_target_source;
-typedef enum bl_target_init { BL_TARGET_COPY, BL_TARGET_INDEPENDENT } bl_target_init; // independent: drawn as "target/<name>"
+typedef enum bl_target_init { BL_TARGET_COPY, BL_TARGET_INDEPENDENT } bl_target_init; // independent: drawn with a seed of its own
 typedef enum bl_target_update { BL_UPDATE_AFTER_STEP, BL_UPDATE_BEFORE_FORWARD } bl_target_update;
 typedef enum bl_loss_norm { BL_LOSS_L2, BL_LOSS_NONE, BL_LOSS_BATCH_NORM, BL_LOSS_LAYER_NORM } bl_loss_norm;
 

@@ -160,7 +160,8 @@ void bl_graph_begin(bl_node *node);
 bl_tensor *bl_graph_find(const bl_graph *graph, const char *tensor_name); // NULL when absent
 
 // Appends what computes d loss / d parameter for every trainable parameter that the loss reaches, and accumulates it into the
-// gradient blocks. Ends at stop_gradient; makes nothing that no one needs. `loss` has one value.
+// gradient blocks. Ends at stop_gradient; makes nothing that no one needs. `loss` has one value. A graph may have several losses, one
+// call each, where each reaches parameters of its own.
 BL_CHECK int bl_graph_backward(bl_graph *graph, bl_tensor *loss);
 
 // The canonical text: format version, networks, inputs, nodes without those of autodiff; and its digest into graph->digest.
