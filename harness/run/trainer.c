@@ -192,7 +192,7 @@ static int train(trainer *t) {
 // Training is over, at its end or before its time: what is measured last.
 static int finish(trainer *t) {
     if (t->progress.stopped) emit(t, (bl_event){.kind = BL_EVENT_COLLAPSED, .verdict = verdict_of(t)});
-    t->progress.epoch = t->progress.stopped ? (int)(t->progress.step / t->steps_per_epoch) : t->cell->train.epochs;
+    t->progress.epoch = (int)((t->progress.step + t->steps_per_epoch - 1) / t->steps_per_epoch); // a stopped run's last one is begun, not finished
     if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history) || keep_epoch(t, t->progress.epoch)) return BL_FAILED;
     emit(t, (bl_event){.kind = BL_EVENT_EPOCH, .epoch = t->progress.epoch, .verdict = verdict_of(t)});
     if (bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history)) return BL_FAILED;
