@@ -11,7 +11,7 @@ static void print(const bl_cell *cell, const bl_machine *machine, const bl_bench
     printf("memory: activations and workspace %.0f MiB, packed weights %.0f MiB, staging %.0f MiB\n", (double)b->arena_bytes / 1048576,
            (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576);
     if (b->collapse_seconds > 0)
-        printf("diagnosis of collapse every %d steps: %.2f ms a step beside it, %.2f %% of its time\n", cell->train.collapse_every,
+        printf("diagnosis of collapse every %d steps: %.2f ms a step beside it, %.3f %% of its time\n", cell->train.collapse_every,
                1e3 * b->collapse_seconds, 100 * b->collapse_seconds / b->step_seconds);
     if (!nodes) return;
     printf("peak (a 2048 x 2048 x 2048 product): %.0f GFLOP/s; the step runs at %.0f %% of it, counted as direct convolutions:\n"
