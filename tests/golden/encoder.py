@@ -1,7 +1,7 @@
 """A golden encoder in a safetensors file, and the check of an exported one by torchvision.
 
-    python encoder.py                                        # remakes encoder.safetensors and encoder.h5 beside this file
-    python encoder.py --check FILE.safetensors RUN.h5 CIFAR  # loads an export strictly and compares its features with the run's
+    python encoder.py            # remakes encoder.safetensors and encoder.h5 beside this file
+    python encoder.py --check FILE.safetensors RUN.h5 CIFAR [--rows N]   # loads an export strictly, compares its features with the run's
 
 encoder.safetensors: the whole state_dict of a torchvision ResNet-18 with the CIFAR stem, 4 channels wide, as torch saves one: OIHW, f32,
     num_batches_tracked as i64 scalars, a classifier (fc) that an encoder does not need; metadata mean, std, image_size, resize.
@@ -9,7 +9,8 @@ encoder.h5: /images [6, 16, 16, 3] as the network gets them and /features [6, 32
     of the file, which are exact in f32. tests/test_weights.c reads both.
 --check: CIFAR is the folder of test_batch.bin. An export of width 64 goes into torchvision.models.resnet18 itself (3x3 stem, no pooling),
     another into the same class at its width, with load_state_dict(strict=True); the classifier is left out. Images go through the mean and
-    std of the file's metadata; the features of the run's file, /features/test, must agree to 1e-5 of their RMS. Exit status 1 if not.
+    std of the file's metadata; the features of the run's file, /features/test (the first N with --rows), must agree to 1e-5 of their RMS.
+    Exit status 1 if not.
 Needs torch, torchvision, numpy and h5py (made with 2.15.0, 0.29.2, 2.4.6, 3.16.0).
 """
 import argparse
@@ -86,18 +87,18 @@ def network_for(width):
     return network
 
 
-def check(weights_path, run_path, cifar):
+def check(weights_path, run_path, cifar, rows):
     tensors, metadata = read_safetensors(weights_path)
     tensors = {name: values for name, values in tensors.items() if not name.startswith("fc.")}
     network = network_for(tensors["conv1.weight"].shape[0])
     network.load_state_dict(tensors, strict=True)
     with h5py.File(run_path) as file:
-        theirs = torch.from_numpy(file["features/test"][:].astype("f8"))
+        theirs = torch.from_numpy(file["features/test"][:rows].astype("f8"))
     mean, std = (torch.tensor([float(x) for x in metadata[key].split()], dtype=torch.float64)[:, None, None] for key in ("mean", "std"))
     images = (cifar_test_images(cifar, len(theirs)) - mean) / std
     network.double().eval()
     with torch.no_grad():
-        ours = torch.cat([network(rows) for rows in images.split(250)])
+        ours = torch.cat([network(some) for some in images.split(250)])
     worst = ((ours - theirs).abs().max() / ours.square().mean().sqrt()).item()
     print(f"{len(ours)} images, {len(tensors)} tensors loaded strictly: worst difference {worst:.3g} of the features' RMS")
     return worst <= 1e-5
@@ -106,7 +107,8 @@ def check(weights_path, run_path, cifar):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", nargs=3, metavar=("FILE.safetensors", "RUN.h5", "CIFAR"))
+    parser.add_argument("--rows", type=int)
     arguments = parser.parse_args()
     if arguments.check:
-        sys.exit(0 if check(*arguments.check) else 1)
+        sys.exit(0 if check(*arguments.check, arguments.rows) else 1)
     make()
