@@ -28,23 +28,34 @@ static void duration(double seconds, char out[16]) {
     else snprintf(out, 16, "%d:%02d", s / 60, s % 60);
 }
 
-// "std 0.43 of start, healthy": the verdict once there is one, nothing where a step has no projections.
+// "" while there is none.
+static const char *verdict_of(const bl_event *event) { return event->verdict == BL_UNDETERMINED ? "" : bl_verdict_name(event->verdict); }
+
+// "" where a step has no projections.
 static void spread(const bl_event *event, char out[64]) {
-    const bool is_judged = event->verdict != BL_UNDETERMINED;
     out[0] = 0;
-    if (event->scalars->std > 0 || is_judged)
-        snprintf(out, 64, "std %.2f of start%s%s", event->scalars->std_ratio, is_judged ? ", " : "",
-                 is_judged ? bl_verdict_name(event->verdict) : "");
+    if (event->scalars->std > 0 || event->verdict != BL_UNDETERMINED) snprintf(out, 64, "std %.2f of start", event->scalars->std_ratio);
+}
+
+// Appends the part, where there is one, behind the separator.
+static void add_part(char line[256], const char *separator, const char *part) {
+    const size_t used = strlen(line);
+    if (*part) snprintf(line + used, 256 - used, "%s%s", separator, part);
 }
 
 static void draw(bl_progress_bar *bar, const bl_event *event) {
     enum { MOST = 24, LEAST = 6 };
-    char left[16], name[64], line[256], std[64];
+    char left[32], speed[32], name[64], line[256], std[64];
     duration(event->seconds_left, left);
+    strcat(left, " left");
+    snprintf(speed, sizeof speed, "%.0f img/s", event->images_per_second);
     spread(event, std);
     snprintf(name, sizeof name, "%.24s/%" PRIu64 " ", event->cell, event->seed);
-    snprintf(line, sizeof line, " epoch %d/%d  loss %.3f  %s%s%s left  %.0f img/s", event->epoch, event->epochs, event->scalars->loss, std,
-             std[0] ? "  " : "", left, event->images_per_second);
+    snprintf(line, sizeof line, " epoch %d/%d  loss %.3f", event->epoch, event->epochs, event->scalars->loss);
+    add_part(line, "  ", verdict_of(event));
+    add_part(line, "  ", left);
+    add_part(line, "  ", std);
+    add_part(line, "  ", speed);
     // The bar takes what the words leave; where even the least does not fit, the words are cut: what matters least stands last.
     const int width = terminal_width() - 1 - (int)strlen(name), room = width - (int)strlen(line);
     const int cells = room > MOST ? MOST : room < LEAST ? LEAST : room;
@@ -67,15 +78,16 @@ static void show_step(bl_progress_bar *bar, const bl_event *event) {
     // waits in the dark.
     const int percent = (int)(event->step * 10 / event->steps) * 10;
     if (percent == bar->last_percent && event->verdict == bar->last_verdict && now - bar->last_drawn < 60) return;
-    char left[16], std[64];
+    char left[16], std[64], line[256] = "";
     bar->last_percent = percent;
     bar->last_verdict = event->verdict;
     bar->last_drawn = now;
     duration(event->seconds_left, left);
     spread(event, std);
-    fprintf(stderr, "%s/%" PRIu64 ": step %" PRId64 " of %" PRId64 " (epoch %d/%d), loss %.3f, %s%s%.0f img/s, %s left\n", event->cell,
-            event->seed, event->step, event->steps, event->epoch, event->epochs, event->scalars->loss, std, std[0] ? ", " : "",
-            event->images_per_second, left);
+    add_part(line, ", ", std);
+    add_part(line, ", ", verdict_of(event));
+    fprintf(stderr, "%s/%" PRIu64 ": step %" PRId64 " of %" PRId64 " (epoch %d/%d), loss %.3f%s, %.0f img/s, %s left\n", event->cell,
+            event->seed, event->step, event->steps, event->epoch, event->epochs, event->scalars->loss, line, event->images_per_second, left);
 }
 
 void bl_progress_show(void *context, const bl_event *event) {
