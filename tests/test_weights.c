@@ -208,8 +208,8 @@ static void everything_carries_the_names_of_its_networks(void **state) {
     for (int n = 0; n < run.model.layout->network_count; n++)
         segments += run.model.layout->networks[n].parameters.count + run.model.layout->networks[n].buffers.count;
     assert_int_equal(all.count, segments);
-    static const char *const names[] = {"encoder.conv1.weight", "encoder.layer4.1.bn2.running_var", "projector.0.weight", "predictor.0.weight",
-                                        "target.encoder.conv1.weight", "target.projector.0.weight"};
+    static const char *const names[] = {"encoder.conv1.weight", "encoder.layer4.1.bn2.running_var", "projector.0.weight",
+                                        "predictor.0.weight",   "target.encoder.conv1.weight",      "target.projector.0.weight"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) named(&all, names[i]);
     for (int i = 1; i < all.count; i++) assert_true(strcmp(all.items[i - 1].name, all.items[i].name) < 0);
     assert_int_equal(bl_weights_apply_encoder(&all, run.model.store, "online"), BL_FAILED);

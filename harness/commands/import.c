@@ -58,7 +58,8 @@ static int put_segments(const encoder *e, bl_run_writer *writer) {
 
 static int put_preprocessing(const bl_preprocessing *p, bl_run_writer *writer) {
     const int64_t three = 3, one = 1, size = p->image_size, resize = p->resize;
-    if (bl_run_put_f64(writer, "/preprocessing/mean", p->mean, &three, 1) || bl_run_put_f64(writer, "/preprocessing/std", p->std, &three, 1) ||
+    if (bl_run_put_f64(writer, "/preprocessing/mean", p->mean, &three, 1) ||
+        bl_run_put_f64(writer, "/preprocessing/std", p->std, &three, 1) ||
         bl_run_put_i64(writer, "/preprocessing/image_size", &size, &one, 1))
         return BL_FAILED;
     return bl_run_put_i64(writer, "/preprocessing/resize", &resize, &one, 1);

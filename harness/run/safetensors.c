@@ -102,9 +102,11 @@ static int read_shape(const header *h, struct fy_node *node, entry *e) {
 
 static int read_offsets(const header *h, struct fy_node *node, entry *e) {
     if (!node || !fy_node_is_sequence(node) || fy_node_sequence_item_count(node) != 2 ||
-        !read_whole(fy_node_sequence_get_by_index(node, 0), &e->begin) || !read_whole(fy_node_sequence_get_by_index(node, 1), &e->end))
+        !read_whole(fy_node_sequence_get_by_index(node, 0), &e->begin) ||
+        !read_whole(fy_node_sequence_get_by_index(node, 1), &e->end))
         return bl_fail("%s: %s: data_offsets are not two whole numbers", h->path, e->name);
-    if (e->begin > e->end) return bl_fail("%s: %s: its data end at %" PRIu64 ", before they begin at %" PRIu64, h->path, e->name, e->end, e->begin);
+    if (e->begin > e->end)
+        return bl_fail("%s: %s: its data end at %" PRIu64 ", before they begin at %" PRIu64, h->path, e->name, e->end, e->begin);
     if (e->end > h->data_bytes)
         return bl_fail("%s: %s: its data end at byte %" PRIu64 " of %" PRIu64 ": the file is cut short, or its header lies", h->path, e->name,
                        e->end, h->data_bytes);
@@ -161,7 +163,8 @@ static int read_metadata(header *h, struct fy_node *node) {
         bool is_read = true;
         if (!key || !value) continue; // someone's notes
         if (!strcmp(key, "mean")) is_read = has_mean = read_numbers(value, found->mean, 3);
-        if (!strcmp(key, "std")) is_read = has_std = read_numbers(value, found->std, 3) && found->std[0] > 0 && found->std[1] > 0 && found->std[2] > 0;
+        if (!strcmp(key, "std"))
+            is_read = has_std = read_numbers(value, found->std, 3) && found->std[0] > 0 && found->std[1] > 0 && found->std[2] > 0;
         if (!strcmp(key, "channel_order")) is_read = !strcmp(value, "rgb");
         if (!strcmp(key, "image_size") || (!strcmp(key, "resize") && strcmp(value, "none") != 0)) {
             is_read = read_numbers(value, &pixels, 1) && pixels >= 1 && pixels == (int)pixels;
@@ -196,7 +199,8 @@ static int check_entries(header *h) {
     qsort(e, (size_t)h->count, sizeof *e, by_offset);
     for (int i = 0; i < h->count; i++) {
         if (i && e[i].begin < end) return bl_fail("%s: the data of %s and %s overlap", h->path, e[i - 1].name, e[i].name);
-        if (e[i].begin > end) return bl_fail("%s: bytes %" PRIu64 " to %" PRIu64 " of the data belong to no tensor", h->path, end, e[i].begin);
+        if (e[i].begin > end)
+            return bl_fail("%s: bytes %" PRIu64 " to %" PRIu64 " of the data belong to no tensor", h->path, end, e[i].begin);
         end = e[i].end;
     }
     if (end < h->data_bytes) return bl_fail("%s: the last %" PRIu64 " bytes of the data belong to no tensor", h->path, h->data_bytes - end);
@@ -234,8 +238,11 @@ static int parse_header(header *h, const char *text, size_t bytes) {
     fy_diag_set_collect_errors(diag, true);
     const struct fy_parse_cfg options = {.flags = FYPCF_JSON_FORCE | FYPCF_ALLOW_DUPLICATE_KEYS, .diag = diag}; // twice: said in our words
     struct fy_document *document = memchr(text, 0, bytes) ? NULL : fy_document_build_from_string(&options, text, bytes);
-    const int status = !document || fy_diag_got_error(diag) ? bl_fail("%s: its header is not JSON: not a safetensors file, or a damaged one", h->path)
-                                                            : read_tree(h, fy_document_root(document));
+    int status;
+    if (!document || fy_diag_got_error(diag))
+        status = bl_fail("%s: its header is not JSON: not a safetensors file, or a damaged one", h->path);
+    else
+        status = read_tree(h, fy_document_root(document));
     fy_document_destroy(document);
     fy_diag_destroy(diag);
     return status;
@@ -276,8 +283,8 @@ static bool is_pickle(const unsigned char *data, size_t bytes) {
 
 static int refuse_file(const char *path, const unsigned char *data, size_t bytes, const char *reason) {
     if (is_pickle(data, bytes))
-        return bl_fail("%s: a pickle of torch, which can run anything: load it in Python and write it with safetensors.torch.save_file(state_dict, "
-                       "\"weights.safetensors\")", path);
+        return bl_fail("%s: a pickle of torch, which can run anything: load it in Python and write it with "
+                       "safetensors.torch.save_file(state_dict, \"weights.safetensors\")", path);
     return bl_fail("%s: %s: not a safetensors file, or cut short", path, reason);
 }
 

@@ -110,7 +110,8 @@ static bool is_passed_over(const char *name) {
     if (ends_with(name, ".num_batches_tracked")) return true;
     const char *const classifier[] = {"fc.weight", "fc.bias"};
     for (int i = 0; i < 2; i++)
-        if (!strcmp(name, classifier[i]) || (ends_with(name, classifier[i]) && name[strlen(name) - strlen(classifier[i]) - 1] == '.')) return true;
+        if (ends_with(name, classifier[i]) && (strlen(name) == strlen(classifier[i]) || name[strlen(name) - strlen(classifier[i]) - 1] == '.'))
+            return true;
     return false;
 }
 
@@ -144,7 +145,7 @@ static const bl_weight *find(const bl_weights *weights, size_t prefix, const cha
 
 static bool is_encoders(const char *segment) { return strncmp(segment, "projector.", 10) != 0; }
 
-// OHWI, as a store has a convolution, to OIHW, as files have it; and back.
+// OHWI, as a store has a convolution, as OIHW, as files have it.
 static bl_shape exchanged_shape(const bl_shape *s) {
     if (s->rank != 4) return *s;
     return (bl_shape){4, {s->dims[0], s->dims[3], s->dims[1], s->dims[2]}};
@@ -156,7 +157,8 @@ static int refuse_shape(const bl_weights *weights, const bl_weight *weight, cons
     bl_shape_print(&text, &weight->shape);
     bl_text_add(&text, ", the experiment's network has ");
     bl_shape_print(&text, expected);
-    const int status = bl_fail("%s: %s: write the `network` (encoder, stem, width) that these weights were trained in", weights->path, text.chars);
+    const int status =
+            bl_fail("%s: %s: write the `network` (encoder, stem, width) that these weights were trained in", weights->path, text.chars);
     bl_text_free(&text);
     return status;
 }
@@ -165,7 +167,8 @@ static int apply_segment(const bl_weights *weights, size_t prefix, bl_store *sto
     const bl_weight *weight = find(weights, prefix, segment->name);
     const bl_shape shape = exchanged_shape(&segment->shape);
     if (!weight)
-        return bl_fail("%s: %s is missing: write the `network` (encoder, stem) that these weights were trained in", weights->path, segment->name);
+        return bl_fail("%s: %s is missing: write the `network` (encoder, stem) that these weights were trained in", weights->path,
+                       segment->name);
     if (!bl_shape_equal(&weight->shape, &shape)) return refuse_shape(weights, weight, &shape);
     const int64_t count = bl_shape_count(&shape);
     for (int64_t i = 0; i < count; i++)
@@ -186,8 +189,8 @@ static int apply_segment(const bl_weights *weights, size_t prefix, bl_store *sto
 }
 
 static int refuse_left_over(const char *path, const char *name) {
-    return bl_fail("%s: %s is left over: the experiment's encoder has no such tensor (export writes an encoder alone with --what encoder)", path,
-                   name);
+    return bl_fail("%s: %s is left over: the experiment's encoder has no such tensor (export writes an encoder alone with --what encoder)",
+                   path, name);
 }
 
 int bl_weights_apply_encoder(const bl_weights *weights, bl_store *store, const char *network) {

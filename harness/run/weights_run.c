@@ -159,8 +159,9 @@ static int preprocessing_of_recipe(const source *s, bl_preprocessing *found) {
     if (bl_yaml_parse(arena, where, where->text, BL_LAYER_FILE, &tree)) return BL_FAILED;
     const bl_value *normalize = bl_value_at(tree, "views.0.normalize"), *size = bl_value_at(tree, "views.0.random_resized_crop.size");
     *found = (bl_preprocessing){.known = true, .std = {1, 1, 1}, .image_size = size && size->text ? atoi(size->text) : 32};
-    if (normalize && (!read_triple(bl_value_get(normalize, "mean"), found->mean) || !read_triple(bl_value_get(normalize, "std"), found->std)))
-        *found = (bl_preprocessing){0};
+    const bool is_read = !normalize || (read_triple(bl_value_get(normalize, "mean"), found->mean) &&
+                                        read_triple(bl_value_get(normalize, "std"), found->std));
+    if (!is_read) *found = (bl_preprocessing){0};
     return BL_OK;
 }
 
@@ -173,7 +174,8 @@ static int read_preprocessing(const source *s, bl_preprocessing *found) {
         bl_run_get_i64(s->reader, "/preprocessing/image_size", &pixels, &sizes))
         goto done;
     if (means != 3 || stds != 3 || sizes != 1) {
-        bl_fail("%s: /preprocessing has %lld, %lld and %lld values, not 3, 3 and 1", s->path, (long long)means, (long long)stds, (long long)sizes);
+        bl_fail("%s: /preprocessing has %lld, %lld and %lld values, not 3, 3 and 1", s->path, (long long)means, (long long)stds,
+                (long long)sizes);
         goto done;
     }
     *found = (bl_preprocessing){.known = true, .image_size = (int)*pixels};
