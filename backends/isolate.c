@@ -90,16 +90,24 @@ double bl_nmse(const double *expected, const double *actual, int64_t count, doub
     return error / fmax(norm, floor); // infinite where zeros were expected
 }
 
-// A bias in front of a batch norm has gradient 0: its sum cancels to rounding errors. The summands' magnitude is then the measure.
-static double cancelled_scale(const bl_node *node, const double *dy) {
-    const int64_t N = node->inputs[0]->shape.dims[0], O = node->inputs[0]->shape.dims[1];
+// A bias in front of a batch norm, a linear layer between or not, has gradient 0: its sum over the rows cancels to rounding errors.
+// The summands' magnitude is then the measure.
+static double cancelled_scale(const bl_tensor *dy, const double *values) {
+    const int64_t O = dy->shape.dims[dy->shape.rank - 1], N = bl_shape_count(&dy->shape) / O;
     double scale = 0;
     for (int64_t o = 0; o < O; o++) {
         double sum = 0;
-        for (int64_t n = 0; n < N; n++) sum += fabs(dy[n * O + o]);
+        for (int64_t n = 0; n < N; n++) sum += fabs(values[n * O + o]);
         scale += sum * sum;
     }
     return scale;
+}
+
+// The least squared norm that a result's errors are measured against.
+static double floor_of(const bl_node *node, const bl_tensor *result, const double *const *inputs) {
+    if (node->op == BL_OP_LINEAR_BACKWARD_BIAS) return cancelled_scale(node->inputs[0], inputs[0]);
+    if (node->op == BL_OP_BATCH_NORM_BACKWARD && result == node->outputs[2]) return cancelled_scale(node->inputs[1], inputs[1]);
+    return 0;
 }
 
 typedef struct operands { // of one node in a walk; all owned here
@@ -159,7 +167,7 @@ static int compare_node(bl_backend *right, bl_backend *judged, bl_store *store, 
     for (int i = 0; i < count; i++) {
         bl_difference difference = {.node = node, .tensor = results[i], .refused = runs ? NULL : reason};
         if (runs) {
-            const double floor = node->op == BL_OP_LINEAR_BACKWARD_BIAS ? cancelled_scale(node, inputs[0]) : 0;
+            const double floor = floor_of(node, results[i], inputs);
             difference.nmse = bl_nmse(o->right[i], o->judged[i], bl_shape_count(&results[i]->shape), floor, &difference.worst);
             difference.expected = o->right[i][difference.worst];
             difference.actual = o->judged[i][difference.worst];
