@@ -30,9 +30,9 @@ typedef struct bl_plateau {
 bl_plateau bl_plateau_start(bool higher_is_better);
 void bl_plateau_observe(bl_plateau *plateau, const bl_schedule *schedule, bool higher_is_better, double value);
 
-// Of step k of K (from 0). While k < W (warm-up steps): start + (base - start) (k + 1) / W (Goyal et al. 2017; torch's and
-// solo-learn's linear rise). Then base; or least + (base - least) (1 + cos(pi (k - W) / (K - W))) / 2 (Loshchilov & Hutter 2017);
-// or base factor^(milestones passed); or base times the plateau's scale, at least `least`.
+// Of step k of K (from 0). While k < W (warm-up steps): start + (base - start) (k + 1) / W (Goyal et al. 2017), so that the first step
+// is one part above `start` and the last has the base. Then base; or least + (base - least) (1 + cos(pi (k - W) / (K - W))) / 2
+// (Loshchilov & Hutter 2017); or base factor^(milestones passed); or base times the plateau's scale, at least `least`.
 double bl_learning_rate(const bl_schedule *schedule, int64_t step, int64_t steps, int64_t steps_per_epoch, double plateau_scale);
 
 // tau of step k of K: base, or 1 - (1 - base) (cos(pi k / K) + 1) / 2 (BYOL, section 3.3).

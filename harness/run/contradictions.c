@@ -91,7 +91,7 @@ static int check_schedule(bl_arena *arena, const bl_value *tree, const bl_cell *
     if (schedule->warmup > cell->train.epochs)
         return bl_refuse(bl_value_latest_spot(arena, tree, "train.warmup", length), "write fewer epochs of warmup",
                          "train.warmup: %g epochs of %d", schedule->warmup, cell->train.epochs);
-    if (schedule->warmup <= 0 && schedule->warmup_start > 0)
+    if (schedule->warmup <= 0 && schedule->warmup_start != 0)
         return bl_refuse(bl_value_spot(arena, tree, "train.warmup_start"), "write `warmup:` and its epochs, or leave this key out",
                          "train.warmup_start: there is no warmup");
     if (schedule->warmup_start > schedule->base)

@@ -108,6 +108,10 @@ static int check_fit(const where *at, const bl_cell *cell) {
         return bl_refuse(spot_of(at, "validation"), "write a part above 0, or `validation: 5000` below `data:`",
                          "evaluate.%s.validation: 0 means the split validation, but data.validation is 0", name);
     for (int i = 0; i < entry->share_count; i++)
+        if (fit->validation <= 0 && entry->shares[i] < 100)
+            return bl_refuse(spot_of(at, "validation"), "write a part above 0: labels that choose count as labels",
+                             "evaluate.%s.validation: a share of %g %% would choose by labels outside it", name, entry->shares[i]);
+    for (int i = 0; i < entry->share_count; i++)
         if (bl_share_check(at->arena, shares ? shares->entries[i].value->spot : at->options->map->spot,
                            bl_arena_format(at->arena, "evaluate.%s.shares", name), cell, entry->shares[i], fit->validation))
             return BL_FAILED;

@@ -17,9 +17,9 @@ bl_classifier_options bl_model_classifier(const bl_cell *cell) {
 }
 
 int bl_model_build_step(bl_step_graph *step, bl_layout *layout, const bl_cell *cell) {
+    if (cell->task == BL_TASK_BYOL) return bl_byol_build(step, layout, &cell->model, cell->train.batch);
     const bl_classifier_options classifier = bl_model_classifier(cell);
-    if (cell->task == BL_TASK_SUPERVISED) return bl_classifier_build(step, layout, &classifier, cell->train.batch);
-    return bl_byol_build(step, layout, &cell->model, cell->train.batch);
+    return bl_classifier_build(step, layout, &classifier, cell->train.batch);
 }
 
 static int compile_training(bl_model *model, const bl_cell *cell) {

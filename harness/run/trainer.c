@@ -58,6 +58,12 @@ static bl_verdict verdict_of(const trainer *t) {
     return t->history.collapse_count ? t->history.collapse[t->history.collapse_count - 1].verdict : BL_UNDETERMINED;
 }
 
+// Twice in a row: a dip at the start of training is normal, and passes.
+static bool is_collapsed(const trainer *t) {
+    const int64_t count = t->history.collapse_count;
+    return count > 1 && t->history.collapse[count - 1].verdict == BL_COLLAPSED && t->history.collapse[count - 2].verdict == BL_COLLAPSED;
+}
+
 static int write_checkpoint(trainer *t, const char *path) {
     return bl_checkpoint_write(path, &t->identity, t->request, &t->model, &t->progress, t->collapse, &t->history);
 }
@@ -181,7 +187,7 @@ static int train(trainer *t) {
         t->speed = t->speed > 0 ? 0.95 * t->speed + 0.05 * speed : speed;
         emit(t, (bl_event){.kind = BL_EVENT_STEP, .epoch = (int)((t->progress.step - 1) / t->steps_per_epoch) + 1, .scalars = &row,
                            .verdict = verdict_of(t)});
-        t->progress.stopped = t->cell->train.stop_when_collapsed && verdict_of(t) == BL_COLLAPSED;
+        t->progress.stopped = t->cell->train.stop_when_collapsed && is_collapsed(t);
         if (t->progress.step < t->steps && t->progress.step % t->steps_per_epoch == 0 && finish_epoch(t)) return BL_FAILED;
         if (t->progress.step % t->cell->train.checkpoint_every == 0 && t->progress.step < t->steps && write_checkpoint(t, t->checkpoint_path))
             return BL_FAILED;

@@ -1,4 +1,4 @@
-// yaml.h - YAML text to trees of values. Only yaml.c knows libfyaml.
+// yaml.h - YAML text to trees of values. libfyaml is known here and in safetensors.c, whose header is JSON.
 
 #ifndef BL_RUN_YAML_H
 #define BL_RUN_YAML_H
