@@ -196,6 +196,7 @@ static const refusal refusals[] = {
     {"evaluate: [{linear: {split: test, at: [1]}}]", ":2:35: ", "evaluate.linear.at: test is looked at", "`monitor: test`"},
     {"evaluate: [{finetune: {split: test, at: [1]}}]", ":2:37: ", "evaluate.finetune.at: no such key", "write one of arms"},
     // fits
+    {"data: {validation: 100}\nevaluate: [{linear: {split: test, shares: [50], validation: 0}}]", ":3:61: ", "by labels outside it", "a part above 0"},
     {"evaluate: [{linear: {split: test, shares: []}}]", ":2:35: ", "evaluate.linear.shares: 0 numbers", "between 1 and 16"},
     {"evaluate: [{linear: {split: test, shares: [0]}}]", ":2:44: ", "evaluate.linear.shares: 0 does not fit", "above 0"},
     {"evaluate: [{linear: {split: test, shares: [10, 5]}}]", ":2:48: ", "5 after 10", "in order"},
