@@ -13,7 +13,7 @@
 
 typedef struct bl_progress { // where a run stands
     int64_t step;            // finished updates
-    double seconds;          // spent training so far, over all sessions
+    double seconds;          // spent training so far, over all starts of the run
     bool mixed;              // parts of the run were made by different machines or thread counts
     bool stopped;            // training ended before its time: collapsed
     int epoch;               // epochs that are finished: trained and evaluated
