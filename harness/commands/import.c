@@ -108,7 +108,13 @@ static int run(int argc, char **argv) {
         goto done;
     const bl_preprocessing ours = bl_preprocessing_of(&cell->evaluation_view, cell->model.image_size);
     if (!keep && bl_preprocessing_check(file, &weights.preprocessing, &ours)) goto done;
-    if (!out) out = bl_path_with_ending(weights.arena, file, ".h5");
+    if (!out) {
+        out = bl_path_with_ending(weights.arena, file, ".h5");
+        if (bl_file_exists(out)) { // what export wrote beside a run would replace that run
+            bl_fail("%s: is there already, perhaps the run these weights were exported from: name another file by --out", out);
+            goto done;
+        }
+    }
     if (write_file(out, file, &e, &ours) || bl_weights_read_run(&taken, out) || bl_print_file(out, &taken)) goto done;
     print_preprocessing(&ours, &weights.preprocessing, keep);
     if (weights.count > taken.count) printf("  %d tensors passed over: classifier and batch counts\n", weights.count - taken.count);
@@ -129,5 +135,5 @@ const bl_command bl_command_import = {
         "safetensors.torch.save_file(state_dict, \"weights.safetensors\").\n\n"
         "  --experiment FILE      whose encoder it is (--cell: of which cell; default: the first)\n"
         "  --keep-preprocessing   use the experiment's images although the weights saw others\n"
-        "  --out FILE             default: beside the file, ending in .h5\n\n",
+        "  --out FILE             default: beside the file, ending in .h5, unless that is there already\n\n",
         run};
