@@ -56,8 +56,7 @@ int bl_arguments_parse(bl_arguments *a, int argc, char **argv, const char *own) 
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) != 0) {
             if (!a->file) a->file = argv[i];
-            else if (a->extra_count < 8) a->extra[a->extra_count++] = argv[i];
-            else return bl_fail("%s: one word too many", argv[i]);
+            else return bl_fail("%s: one word too many after %s; --help lists what it takes", argv[i], a->file);
             continue;
         }
         char *name = argv[i] + 2, *equals = strchr(name, '='), *value = NULL;

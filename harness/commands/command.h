@@ -28,8 +28,6 @@ typedef struct bl_arguments {
     char seeds[256];                    // the text of --seeds as a YAML list
     const char *options[16][2];         // the command's own: name without dashes, value
     int option_count;
-    const char *extra[8];               // words that are no options
-    int extra_count;
 } bl_arguments;
 
 // `own` names the command's own options, e.g. "steps batch"; those ending in '!' take no value. The first free word is the file.
