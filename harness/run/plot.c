@@ -61,8 +61,11 @@ void bl_plot_panel(bl_text *script, int height, int top, int panel_height, const
 }
 
 void bl_plot_source(bl_text *script, const char *file, const char *first, const char *second, const char *column) {
-    bl_text_add(script, "'%s' using (strcol(1) eq ", file);
-    bl_plot_quoted(script, first);
+    bl_text_add(script, "'%s' using (", file);
+    if (*first) {
+        bl_text_add(script, "strcol(1) eq ");
+        bl_plot_quoted(script, first);
+    } else bl_text_add(script, "(strcol(1) eq '' || strcol(1) eq ',')"); // gnuplot 5.4 reads the field "" as a comma
     bl_text_add(script, " && strcol(2) eq ");
     bl_plot_quoted(script, second);
     bl_text_add(script, " ? %s : NaN)", column);
