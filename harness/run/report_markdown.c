@@ -216,11 +216,13 @@ static void add_needed_share(bl_text *out, const bl_labels_needed *needed, const
 
 static void add_needed(bl_report *report, bl_text *out) {
     if (!report->needed_count) return;
-    bl_text_add(out, "\n### Labels needed to match\n\n| arm | to match all labels of | seeds | share needed (images) | 95 %% interval |\n"
-                     "|---|---|---:|---:|---:|\n");
+    bl_text_add(out, "\n### Labels needed to match\n\n| by | arm | to match all labels of | seeds | share needed (images) | 95 %% interval |\n"
+                     "|---|---|---|---:|---:|---:|\n");
     for (int k = 0; k < report->needed_count; k++) {
         const bl_labels_needed *needed = &report->needed[k];
         bl_text_add(out, "| ");
+        bl_label_title(needed->curve, out);
+        bl_text_add(out, " | ");
         add_curve_name(report, out, needed->curve);
         bl_text_add(out, " | ");
         add_curve_name(report, out, needed->against);
