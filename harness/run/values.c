@@ -287,7 +287,7 @@ static int parse_own_arm(const bl_value *value, const char *name, bl_arm *arm) {
             arm->source = (bl_arm_source)i;
             return BL_OK;
         }
-    return bl_refuse(value->spot, "write pretrained, random, {name: {run: PATH}} or {name: {weights: PATH}}", "%s: no such arm", name);
+    return bl_refuse(value->spot, "write pretrained, random, or instead of a list one map: {name: {run: PATH}} or {name: {weights: PATH}}", "%s: no such arm", name);
 }
 
 static int parse_foreign_arm(bl_arena *arena, const bl_value *map, const char *name, bl_arm *arm) {
