@@ -27,48 +27,42 @@ typedef struct settings {
     int64_t batch; // larger where batch norms of four values would sharpen roundings into another loss
 } settings;
 
+// Switches that do not touch each other share a row: each costs a step of `reference`. Adam's epsilon is large, as gradients that are
+// mere roundings would move weights as far as others do.
 #define STEPS_OF_ALL_KINDS(X) \
     X(defaults, ) \
-    X(without_predictor, s->model.method.predictor = BL_PREDICTOR_NONE) \
-    X(linear_predictor, s->model.method.predictor = BL_PREDICTOR_LINEAR) \
-    X(fixed_predictor, s->model.method.predictor = BL_PREDICTOR_FIXED) \
-    X(deep_predictor_without_batch_norm, \
-      s->model.method.predictor_head.batch_norm = BL_NORM_NONE, s->model.method.predictor_head.depth = 3) \
-    X(online_target, s->model.method.target = BL_TARGET_ONLINE) \
-    X(online_target_without_stop_gradient, s->model.method.target = BL_TARGET_ONLINE, s->model.method.stop_gradient = false) \
-    X(online_target_without_predictor, s->model.method.target = BL_TARGET_ONLINE, s->model.method.predictor = BL_PREDICTOR_NONE) \
-    X(online_target_with_neither, s->model.method.target = BL_TARGET_ONLINE, s->model.method.predictor = BL_PREDICTOR_NONE, \
-      s->model.method.stop_gradient = false) \
-    X(frozen_independent_target, s->model.method.target = BL_TARGET_FROZEN, s->model.method.target_init = BL_TARGET_INDEPENDENT) \
-    X(same_view_in_one_direction, s->model.method.pairing = BL_SAME_VIEW, s->model.method.one_direction = true, \
-      s->model.method.reduction = BL_REDUCE_MEAN) \
+    X(no_predictor_adam, s->model.method.predictor = BL_PREDICTOR_NONE, \
+      s->model.optimizer = (bl_optimizer_options){.kind = BL_OPTIMIZER_ADAM, .beta1 = .9, .beta2 = .999, .epsilon = .1}) \
+    X(linear_predictor_probe, s->model.method.predictor = BL_PREDICTOR_LINEAR, s->model.probe_classes = CLASSES, \
+      s->model.probe_lr_scale = 3) \
+    X(fixed_predictor_loss_not_normalised, s->model.method.predictor = BL_PREDICTOR_FIXED, \
+      s->model.method.normalization = BL_LOSS_NONE) \
+    X(deep_predictor_without_batch_norm_zero_init, s->model.method.predictor_head.batch_norm = BL_NORM_NONE, \
+      s->model.method.predictor_head.depth = 3, s->model.encoder.zero_init_residual = true) \
+    X(online_target_no_predictor_lars, s->model.method.target = BL_TARGET_ONLINE, s->model.method.predictor = BL_PREDICTOR_NONE, \
+      s->model.optimizer = (bl_optimizer_options){.kind = BL_OPTIMIZER_LARS, .momentum = .9, .weight_decay = 1e-2, .eta = .1}) \
+    X(online_target_no_predictor_no_stop_gradient_last_batch_norm, s->model.method.target = BL_TARGET_ONLINE, \
+      s->model.method.predictor = BL_PREDICTOR_NONE, s->model.method.stop_gradient = false, \
+      s->model.projector.batch_norm = BL_NORM_ALL, s->batch = 8) \
+    X(frozen_independent_target_same_view_one_direction, s->model.method.target = BL_TARGET_FROZEN, \
+      s->model.method.target_init = BL_TARGET_INDEPENDENT, s->model.method.pairing = BL_SAME_VIEW, \
+      s->model.method.one_direction = true, s->model.method.reduction = BL_REDUCE_MEAN) \
     X(simsiam, s->model.method.target = BL_TARGET_ONLINE, s->model.method.reduction = BL_REDUCE_HALF, \
       s->model.projector.batch_norm = BL_NORM_ALL, s->model.projector.depth = 3, s->model.projector.hidden_bias = false, \
       s->model.projector.out_bias = false, s->batch = 8) \
-    X(batch_norm_after_the_last_layer, s->model.projector.batch_norm = BL_NORM_ALL) \
-    X(batch_norm_after_the_last_layer_without_predictor, s->model.projector.batch_norm = BL_NORM_ALL, \
-      s->model.method.predictor = BL_PREDICTOR_NONE, s->model.method.target = BL_TARGET_ONLINE, s->model.method.stop_gradient = false, \
-      s->batch = 8) \
-    X(loss_not_normalised, s->model.method.normalization = BL_LOSS_NONE) \
-    X(loss_of_layer_norms, s->model.method.normalization = BL_LOSS_LAYER_NORM) \
-    X(loss_of_batch_norms, s->model.method.normalization = BL_LOSS_BATCH_NORM, s->batch = 8) \
-    X(average_before_the_forward, s->model.method.target_update = BL_UPDATE_BEFORE_FORWARD) \
-    X(averaged_buffers, s->model.method.average_buffers = true) \
+    X(loss_of_layer_norms_stem_padding_two, s->model.method.normalization = BL_LOSS_LAYER_NORM, s->model.encoder.stem_padding = 2) \
+    X(loss_of_batch_norms_averaged_buffers, s->model.method.normalization = BL_LOSS_BATCH_NORM, \
+      s->model.method.average_buffers = true, s->batch = 8) \
     X(running_statistics_in_the_target, s->model.method.average_buffers = true, s->model.method.target_running = true) \
-    X(all_of_the_target_before_the_forward, s->model.method.average_buffers = true, s->model.method.target_running = true, \
+    X(running_statistics_moved_before_the_forward, s->model.method.average_buffers = true, s->model.method.target_running = true, \
       s->model.method.target_update = BL_UPDATE_BEFORE_FORWARD) \
     X(statistics_of_eight_rows, s->model.encoder.statistics_rows = 8, s->batch = 16) \
-    X(stem_padding_two, s->model.encoder.stem_padding = 2) \
-    X(zero_init_residual, s->model.encoder.zero_init_residual = true) \
-    X(lars, s->model.optimizer = (bl_optimizer_options){.kind = BL_OPTIMIZER_LARS, .momentum = .9, .weight_decay = 1e-2, .eta = .1}) \
-    X(adam, s->model.optimizer = (bl_optimizer_options){.kind = BL_OPTIMIZER_ADAM, .beta1 = .9, .beta2 = .999, .epsilon = 1e-3}) \
-    X(probe, s->model.probe_classes = CLASSES, s->model.probe_lr_scale = 3) \
-    X(supervised, s->kind = CLASSIFIER) \
-    X(supervised_with_hidden_layer, s->kind = CLASSIFIER, s->classifier.hidden = 24) \
+    X(supervised_hidden_layer, s->kind = CLASSIFIER, s->classifier.hidden = 24) \
     X(frozen_encoder, s->kind = CLASSIFIER, s->classifier.frozen = true) \
     X(head_on_features, s->kind = HEAD) \
-    X(head_with_hidden_layer_by_lars, s->kind = HEAD, s->classifier.hidden = 24, \
-      s->classifier.optimizer = (bl_optimizer_options){.kind = BL_OPTIMIZER_LARS, .momentum = .9, .nesterov = true, .eta = .1, .clip = true})
+    X(head_hidden_layer_lars_clipped, s->kind = HEAD, s->classifier.hidden = 24, \
+      s->classifier.optimizer = \
+              (bl_optimizer_options){.kind = BL_OPTIMIZER_LARS, .momentum = .9, .nesterov = true, .eta = .1, .clip = true})
 
 #define DEFINE(name, ...) \
     static void set_##name(settings *s) { \
