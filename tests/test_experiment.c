@@ -371,6 +371,8 @@ static const refusal refusals[] = {
     {"sweep: {product: {network.widht: [8]}}", ":2:35: ", "network.widht: no such key", "`width`"},
     {"sweep: {product: {method.target.tau: [1]}}", ":2:39: ", "1 would never move the target", "`source: frozen`"},
     {"sweep: {product: {network.width: [8]}, exclude: [{network.stem: cifar}]}", ":2:51: ", "network.stem is not swept", "sweep.product"},
+    {"sweep: {product: {network.width: [8, 16]}, exclude: [{network.width: 61}]}", ":2:70: ", "network.width is not swept over this value", "one of 8, 16"},
+    {"sweep: {product: {network.width: [8, 16]}, exclude: {network.width: 8}}", ":2:44: ", "expected a list", "[{key: value}]"},
     // environment and bases
     {"data: {dataset: cifar10, root: \"${BYOLAB_UNSET}/x\"}", ":2:32: ", "BYOLAB_UNSET is not set", "export BYOLAB_UNSET="},
     {"data: {dataset: cifar10}", "minimal.yaml:1:1: ", "data.root is missing", "`root:`"},
@@ -411,7 +413,7 @@ static void a_mistake_in_a_base_is_shown_in_the_base(void **state) {
 static void a_mistake_in_an_override_names_the_override(void **state) {
     (void)state;
     static const bl_override wrong[] = {
-        {"train.epochs", "many"}, {"train.epoch", "3"}, {"evaluate.9.knn.k", "3"}, {"base", "other.yaml"}, {"train", "[1"}, {"method.target.tau", "1"},
+        {"train.epochs", "many"}, {"train.epoch", "3"}, {"evaluate.9.knn.k", "3"}, {"evaluate[0].knn.k", "3"}, {"base", "other.yaml"}, {"train", "[1"}, {"method.target.tau", "1"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char name[64];
@@ -419,6 +421,7 @@ static void a_mistake_in_an_override_names_the_override(void **state) {
         snprintf(name, sizeof name, "--set %s=%s: ", wrong[i].key, wrong[i].value);
         assert_int_not_equal(bl_experiment_read(&experiment, write_file("mine.yaml", minimal), &wrong[i], 1), BL_OK);
         if (strncmp(bl_error(), name, strlen(name))) fail_msg("should begin with %s, but is\n%s", name, bl_error());
+        if (strchr(wrong[i].key, '[')) assert_non_null(strstr(bl_error(), "write `evaluate.0.knn.k`"));
     }
 }
 

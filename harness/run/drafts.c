@@ -69,29 +69,51 @@ static const char *label(bl_arena *arena, const char *key, const bl_value *value
     return bl_arena_format(arena, "%s=%d", dot ? dot + 1 : key, index + 1);
 }
 
-static int is_excluded(const bl_value *exclude, const bl_value *product, const int *chosen, bool *excluded) {
-    *excluded = false;
+static bool is_same(const bl_value *a, const bl_value *b) {
+    return a->kind == BL_VALUE_SCALAR && b->kind == BL_VALUE_SCALAR && !strcmp(a->text, b->text);
+}
+
+// Every key of every rule is swept and its value is one of the key's: a rule that matches nothing excludes nothing.
+static int check_exclude(bl_arena *arena, const bl_value *exclude, const bl_value *product) {
+    if (exclude && exclude->kind != BL_VALUE_LIST)
+        return bl_refuse(exclude->spot, "write [{key: value}]", "sweep.exclude: expected a list");
     for (int i = 0; exclude && i < exclude->count; i++) {
         const bl_value *rule = exclude->entries[i].value;
         if (rule->kind != BL_VALUE_MAP || !rule->count)
             return bl_refuse(rule->spot, "write {key: value}", "sweep.exclude: expected a map of keys");
-        bool matches = true;
         for (int k = 0; k < rule->count; k++) {
             const bl_entry *wanted = &rule->entries[k];
-            bool known = false;
-            for (int p = 0; p < product->count; p++) {
-                if (strcmp(product->entries[p].key, wanted->key)) continue;
-                const bl_value *value = product->entries[p].value->entries[chosen[p]].value;
-                known = true;
-                matches &= value->kind == BL_VALUE_SCALAR && wanted->value->kind == BL_VALUE_SCALAR &&
-                           !strcmp(value->text, wanted->value->text);
-            }
-            if (!known)
+            const bl_value *values = NULL;
+            for (int p = 0; p < product->count; p++)
+                if (!strcmp(product->entries[p].key, wanted->key)) values = product->entries[p].value;
+            if (!values)
                 return bl_refuse(wanted->key_spot, "write a key of sweep.product", "sweep.exclude: %s is not swept", wanted->key);
+            bool is_known = false;
+            const char *names = "";
+            for (int v = 0; v < values->count; v++) {
+                const bl_value *value = values->entries[v].value;
+                is_known |= is_same(value, wanted->value);
+                if (value->kind == BL_VALUE_SCALAR) names = bl_arena_format(arena, "%s%s%s", names, *names ? ", " : "", value->text);
+            }
+            if (!is_known)
+                return bl_refuse(wanted->value->spot, *names ? bl_arena_format(arena, "write one of %s", names) : "leave the rule out",
+                                 "sweep.exclude: %s is not swept over this value", wanted->key);
         }
-        *excluded |= matches;
     }
     return BL_OK;
+}
+
+static bool is_excluded(const bl_value *exclude, const bl_value *product, const int *chosen) {
+    for (int i = 0; exclude && i < exclude->count; i++) {
+        const bl_value *rule = exclude->entries[i].value;
+        bool matches = true;
+        for (int p = 0; p < product->count; p++) {
+            const bl_value *wanted = bl_value_get(rule, product->entries[p].key);
+            matches &= !wanted || is_same(product->entries[p].value->entries[chosen[p]].value, wanted);
+        }
+        if (matches) return true;
+    }
+    return false;
 }
 
 static int one_combination(bl_arena *arena, const bl_value *file, const bl_value *product, const int *chosen, bl_draft *drafts,
@@ -125,10 +147,9 @@ static int product_cells(bl_arena *arena, const bl_value *file, bl_value *sweep,
         bl_value *probe = bl_value_new(arena, BL_VALUE_MAP, axis->key_spot, BL_LAYER_CELL);
         if (bl_value_assign(arena, probe, axis->key, axis->value->entries[0].value) || belongs_to_cells(arena, probe)) return BL_FAILED;
     }
+    if (check_exclude(arena, exclude, product)) return BL_FAILED;
     for (bool is_done = false; !is_done;) {
-        bool excluded;
-        if (is_excluded(exclude, product, chosen, &excluded)) return BL_FAILED;
-        if (!excluded && one_combination(arena, file, product, chosen, drafts, count)) return BL_FAILED;
+        if (!is_excluded(exclude, product, chosen) && one_combination(arena, file, product, chosen, drafts, count)) return BL_FAILED;
         int p = product->count - 1; // count up, the last key fastest
         while (p >= 0 && ++chosen[p] == product->entries[p].value->count) chosen[p--] = 0;
         is_done = p < 0;

@@ -39,6 +39,15 @@ typedef struct override { // --set, parsed
     bl_value *value;
 } override;
 
+// "evaluate.0.knn.k" of "evaluate[0].knn.k".
+static const char *with_dots(bl_arena *arena, const char *key) {
+    char *dotted = bl_arena_copy(arena, key), *to = dotted;
+    for (const char *from = key; *from; from++)
+        if (*from != ']') *to++ = *from == '[' ? '.' : *from;
+    *to = '\0';
+    return dotted;
+}
+
 static int parse_overrides(bl_arena *arena, const bl_override *given, int count, override **out) {
     *out = bl_arena_take(arena, (size_t)(count + 1) * sizeof **out);
     for (int i = 0; i < count; i++) {
@@ -49,6 +58,10 @@ static int parse_overrides(bl_arena *arena, const bl_override *given, int count,
         if (!*given[i].key || !strcmp(given[i].key, "base"))
             return bl_refuse(spot, "write --set train.epochs=2", "%s cannot be set here",
                              *given[i].key ? "base" : "a key without a name");
+        if (strchr(given[i].key, '[')) {
+            const char *dotted = with_dots(arena, given[i].key);
+            return bl_refuse(spot, bl_arena_format(arena, "write `%s`", dotted), "an entry of a list is named by a dot and its index");
+        }
         if (bl_yaml_parse(arena, source, given[i].value, BL_LAYER_SET, &(*out)[i].value)) return BL_FAILED;
     }
     return BL_OK;
