@@ -198,13 +198,13 @@ static void a_switch_that_does_not_move_keeps_the_id_and_one_that_does_changes_i
         {"train.stepping", "iteration", "epoch"},
         {"train.steps", "0", "10"},
         {"train.stop_on", "none", "collapsed"},
-        {"train.collapse_every", "50", NULL}, // class machine
+        {"train.collapse_every", "10", NULL}, // class machine
     };
     bl_experiment *before = read_text(minimal);
     for (size_t i = 0; i < sizeof switches / sizeof *switches; i++) {
         const bl_override still = {switches[i].key, switches[i].default_value}, moved = {switches[i].key, switches[i].other};
         bl_experiment *after = read_with(minimal, &still, 1);
-        if (strcmp(before->cells[0].train_id, after->cells[0].train_id)) fail_msg("%s at its default changed the id", switches[i].key);
+        if (strcmp(before->cells[0].train_id, after->cells[0].train_id)) fail_msg("%s: %s changed the id", switches[i].key, switches[i].default_value);
         bl_experiment_free(after);
         if (!switches[i].other) continue;
         after = read_with(minimal, &moved, 1);
@@ -212,6 +212,22 @@ static void a_switch_that_does_not_move_keeps_the_id_and_one_that_does_changes_i
         bl_experiment_free(after);
     }
     bl_experiment_free(before);
+}
+
+static void the_distance_of_diagnoses_is_of_the_id_where_one_can_end_the_run(void **state) {
+    (void)state;
+    const bl_override stop = {"train.stop_on", "collapsed"};
+    bl_experiment *left_out = read_with(minimal, &stop, 1);
+    static const struct {
+        const char *every;
+        bool same;
+    } cases[] = {{"50", true}, {"10", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bl_experiment *set = read_with(minimal, (bl_override[]){stop, {"train.collapse_every", cases[i].every}}, 2);
+        assert_true(!strcmp(left_out->cells[0].train_id, set->cells[0].train_id) == cases[i].same);
+        bl_experiment_free(set);
+    }
+    bl_experiment_free(left_out);
 }
 
 static const refusal refusals[] = {
@@ -306,6 +322,7 @@ int main(void) {
         cmocka_unit_test(steps_stand_for_epochs_and_end_inside_the_last),
         cmocka_unit_test(supervised_training_has_labels_and_a_head_and_nothing_of_byol),
         cmocka_unit_test(a_switch_that_does_not_move_keeps_the_id_and_one_that_does_changes_it),
+        cmocka_unit_test(the_distance_of_diagnoses_is_of_the_id_where_one_can_end_the_run),
         cmocka_unit_test(switches_that_mean_nothing_are_refused_where_they_stand),
         cmocka_unit_test(a_target_that_hardly_moves_is_warned_of),
     };

@@ -25,6 +25,7 @@ typedef struct bl_text {
     size_t size, capacity; // bytes without the terminator; bytes allocated
 } bl_text;
 void bl_text_add(bl_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static inline const char *bl_plural(long long count) { return count == 1 ? "" : "s"; } // "%d step%s"
 void bl_text_free(bl_text *text);
 
 #endif

@@ -1,6 +1,7 @@
 #include "run/cell.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/digest.h"
@@ -41,8 +42,8 @@ void bl_cell_warn(const bl_cell *cell, bl_text *text) {
     const double memory = 1 / (1 - cell->train.tau); // steps after which a weight counts 1 / e in the average
     const int64_t steps = bl_cell_steps(cell);
     if (cell->task == BL_TASK_BYOL && cell->model.method.target == BL_TARGET_EMA && (double)steps < 5 * memory)
-        bl_text_add(text, "a target with tau %g averages over %.0f steps and needs 5 times as many to leave its start; %lld are trained\n",
-                    cell->train.tau, memory, (long long)steps);
+        bl_text_add(text, "a target with tau %g averages over %.0f step%s and needs 5 times as many to leave its start; %lld %s trained\n",
+                    cell->train.tau, memory, bl_plural(llround(memory)), (long long)steps, steps == 1 ? "is" : "are");
 }
 
 // ---- views ----
@@ -96,6 +97,12 @@ int bl_cell_fill(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
     return status;
 }
 
+// How often a run is diagnosed is the machine's affair, unless the diagnosis ends it. Left out at its default, like the other keys.
+static void print_watch(const bl_cell *cell, bl_text *text) {
+    const bool is_default = cell->train.collapse_every == atoi(bl_schema_find("train.collapse_every")->default_text);
+    if (cell->train.stop_when_collapsed && !is_default) bl_text_add(text, "collapse_every: %d\n", cell->train.collapse_every);
+}
+
 void bl_cell_identify(bl_arena *arena, const bl_value *tree, const bl_machine *machine, bl_cell *cell) {
     bl_text all = {0}, training = {0};
     char digest[65];
@@ -107,7 +114,10 @@ void bl_cell_identify(bl_arena *arena, const bl_value *tree, const bl_machine *m
         bl_keys_print_block(BL_OF_CELL, "network", tree, cell, classes, text);
         bl_keys_print_block(BL_OF_CELL, "method", tree, cell, classes, text);
         bl_keys_print_block(BL_OF_CELL, "train", tree, cell, classes, text);
-        if (pass) continue;
+        if (pass) {
+            print_watch(cell, text);
+            continue;
+        }
         bl_evaluations_print(arena, tree, text);
         bl_keys_print_block(BL_OF_CELL, "save", tree, cell, classes, text);
         bl_keys_print_block(BL_OF_MACHINE, "machine", tree, machine, classes, text);

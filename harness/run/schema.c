@@ -186,7 +186,7 @@ const bl_key bl_schema[] = {
     {"method.target.buffers", CELL(model.method.average_buffers), BL_TYPE_CHOICE_BOOL, "own", 0, 0, buffers, TRAIN, MOVING, "its running statistics: of its own batches, or averaged as its weights are"},
     {"method.stop_gradient", CELL(model.method.stop_gradient), BL_TYPE_BOOL, "true", 0, 0, NULL, TRAIN, BYOL, "no gradient through the target"},
     {"method.pairing", CELL(model.method.pairing), BL_TYPE_CHOICE, "crossed", 0, 0, pairings, TRAIN, BYOL, "which views the loss compares"},
-    {"method.loss.reduction", CELL(model.method.reduction), BL_TYPE_CHOICE, "sum", 0, 0, reductions, TRAIN, BYOL, "of the two directions: l1 + l2, (l1 + l2) / 2, or (l1 + l2) / 4 - 1"},
+    {"method.loss.reduction", CELL(model.method.reduction), BL_TYPE_CHOICE, "sum", 0, 0, reductions, TRAIN, BYOL, "of the two directions: l1 + l2, (l1 + l2) / 2, or (l1 + l2) / 4 - 1; of one: l1, l1 / 2, or l1 / 2 - 1"},
     {"method.loss.normalization", CELL(model.method.normalization), BL_TYPE_CHOICE, "l2", 0, 0, normalizations, TRAIN, BYOL, "of projections and predictions, before their distance is taken"},
     {"method.loss.directions", CELL(model.method.one_direction), BL_TYPE_CHOICE_BOOL, "both", 0, 0, directions, TRAIN, BYOL, "one: view 1 alone is predicted"},
     {"method.probe.kind", CELL(is_probed), BL_TYPE_CHOICE_BOOL, "none", 0, 0, probes, TRAIN, BYOL, "a classifier that trains along behind a stop_gradient"},
@@ -222,7 +222,7 @@ const bl_key bl_schema[] = {
     {"train.seeds", STUDY(seeds), BL_TYPE_SEEDS, "[0]", 0, MAX_SEED, NULL, REPORT, NULL, "one run each"},
     {"train.precision", CELL(model.precision), BL_TYPE_CHOICE, "f32", 0, 0, precisions, TRAIN, NULL, "of activations and packed weights"},
     {"train.log_every", CELL(train.log_every), BL_TYPE_INT, "10", 1, 1e6, NULL, HOST, NULL, "steps between logged scalars"},
-    {"train.collapse_every", CELL(train.collapse_every), BL_TYPE_INT, "50", 0, 1e9, NULL, HOST, BYOL, "steps between diagnoses of collapse; 0: none"},
+    {"train.collapse_every", CELL(train.collapse_every), BL_TYPE_INT, "50", 0, 1e9, NULL, HOST, BYOL, "steps between diagnoses of collapse; 0: none; of the run's id where stop_on is collapsed"},
     {"train.checkpoint_every", CELL(train.checkpoint_every), BL_TYPE_INT, "200", 1, 1e9, NULL, HOST, NULL, "steps between checkpoints"},
 
     {KNN ".features", ROW(knn.raw_pixels), BL_TYPE_CHOICE_BOOL, "encoder", 0, 0, features, EVALUATE, NULL, "of the online encoder, or the image itself (once)"},
