@@ -26,6 +26,11 @@ BL_CHECK int bl_evaluate(const bl_evaluator *evaluator, int epoch, bool is_last,
 // Whether the history holds every row due at `epoch`, where training ended.
 bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history);
 
+// The files that arms start from, looked at before hours are spent on what they are held against.
+BL_CHECK int bl_arms_are_there(const bl_cell *cell); // refused at the path's line
+// And each that a row still needs can be read, was prepared as our images are and fits the encoder; nothing is written.
+BL_CHECK int bl_arms_fit(const bl_evaluator *evaluator, const bl_history *history);
+
 // Features of the first `rows` images of a split (0: all): rows x width floats, bl_free'd by the caller. Always f32.
 BL_CHECK int bl_extract_features(const bl_evaluator *evaluator, bl_split split, int64_t rows, float **values);
 

@@ -16,6 +16,7 @@
 #include "graph/byol.h"       // bl_model_options
 #include "graph/classifier.h" // bl_classifier_options
 #include "graph/schedule.h"   // bl_schedule
+#include "run/value.h"        // bl_spot
 
 // Which part of a run's identity a key belongs to.
 typedef enum bl_key_class {
@@ -48,6 +49,7 @@ typedef struct bl_arm {
     const char *name;         // "pretrained", "random", or the file's own word
     bl_arm_source source;     // this run's encoder; this run's initial weights; another run's file; a safetensors file
     const char *path;         // run, weights
+    bl_spot spot;             // where the path is written
     bool keep_preprocessing;  // run, weights: use the file's evaluation preprocessing although the weights say otherwise
 } bl_arm;
 

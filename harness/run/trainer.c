@@ -275,8 +275,8 @@ static int count_steps(trainer *t) {
     t->steps_per_epoch = images / update;
     t->steps = train->steps ? train->steps : t->steps_per_epoch * train->epochs;
     if (t->steps > t->steps_per_epoch * train->epochs)
-        return bl_fail("cell %s: %" PRId64 " steps are more than the %" PRId64 " of %d epochs; write more epochs", t->cell->name, t->steps,
-                       t->steps_per_epoch * train->epochs, train->epochs);
+        return bl_fail("cell %s: %" PRId64 " steps are more than the %" PRId64 " of %d epoch%s; write more epochs", t->cell->name, t->steps,
+                       t->steps_per_epoch * train->epochs, train->epochs, bl_plural(train->epochs));
     return BL_OK;
 }
 
@@ -325,7 +325,7 @@ static int run_locked(trainer *t, bl_arena *arena) {
         bl_fail("%s: not finished, so there is nothing to evaluate; `byolab run` first", t->path);
         goto done;
     }
-    if (open_run(t, arena)) goto done;
+    if (open_run(t, arena) || bl_arms_fit(&t->evaluator, &t->history)) goto done;
     status = reader ? evaluate_finished(t, reader) : train_and_save(t);
 done:
     bl_run_reader_close(reader);

@@ -301,6 +301,7 @@ static int parse_foreign_arm(bl_arena *arena, const bl_value *map, const char *n
                          describe(arena, preprocessing));
     arm->source = run ? BL_ARM_RUN : BL_ARM_WEIGHTS;
     arm->keep_preprocessing = preprocessing != NULL;
+    arm->spot = (run ? run : weights)->spot;
     return bl_value_expand(arena, name, run ? run : weights, &arm->path);
 }
 

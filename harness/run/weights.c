@@ -163,7 +163,12 @@ static int refuse_shape(const bl_weights *weights, const bl_weight *weight, cons
     return status;
 }
 
-static int apply_segment(const bl_weights *weights, size_t prefix, bl_store *store, bl_place place, const bl_segment *segment) {
+static int refuse_left_over(const char *path, const char *name) {
+    return bl_fail("%s: %s is left over: the experiment's encoder has no such tensor (export writes an encoder alone with --what encoder)",
+                   path, name);
+}
+
+static int check_segment(const bl_weights *weights, size_t prefix, const bl_segment *segment) {
     const bl_weight *weight = find(weights, prefix, segment->name);
     const bl_shape shape = exchanged_shape(&segment->shape);
     if (!weight)
@@ -173,11 +178,42 @@ static int apply_segment(const bl_weights *weights, size_t prefix, bl_store *sto
     const int64_t count = bl_shape_count(&shape);
     for (int64_t i = 0; i < count; i++)
         if (!isfinite(weight->values[i])) return bl_fail("%s: %s holds a value that is not finite", weights->path, weight->name);
+    return BL_OK;
+}
+
+int bl_weights_check_encoder(const bl_weights *weights, const bl_layout *layout, const char *network) {
+    const int n = bl_layout_find_network(layout, network);
+    const size_t prefix = shared_prefix(weights);
+    if (n < 0) return bl_fail("there is no network '%s' to load weights into", network);
+    const bl_network *into = &layout->networks[n];
+    // Before anything is missing: "encoder.conv1.weight" beside "projector.0.weight" is a file of everything.
+    for (int i = 0; i < weights->count; i++) {
+        const char *inner = inner_name(&weights->items[i], prefix);
+        if (inner && !is_encoders(inner)) return refuse_left_over(weights->path, weights->items[i].name);
+    }
+    for (int k = 0; k < 2; k++) {
+        const bl_segments *segments = bl_network_segments(into, k ? BL_BUFFERS : BL_PARAMETERS);
+        for (int s = 0; s < segments->count; s++)
+            if (is_encoders(segments->items[s].name) && check_segment(weights, prefix, &segments->items[s])) return BL_FAILED;
+    }
+    for (int i = 0; i < weights->count; i++) {
+        const char *inner = inner_name(&weights->items[i], prefix);
+        if (inner && bl_segments_find(&into->parameters, inner) < 0 && bl_segments_find(&into->buffers, inner) < 0)
+            return refuse_left_over(weights->path, weights->items[i].name);
+    }
+    return BL_OK;
+}
+
+// Checked before.
+static int apply_segment(const bl_weights *weights, size_t prefix, bl_store *store, bl_place place, const bl_segment *segment) {
+    const bl_weight *weight = find(weights, prefix, segment->name);
+    const bl_shape *shape = &weight->shape;
+    const int64_t count = bl_shape_count(shape);
     double *values = bl_alloc((size_t)count * sizeof *values);
     if (!values) return BL_FAILED;
-    if (shape.rank == 4) {
-        const int64_t in = shape.dims[1], area = shape.dims[2] * shape.dims[3];
-        for (int64_t o = 0; o < shape.dims[0]; o++)
+    if (shape->rank == 4) {
+        const int64_t in = shape->dims[1], area = shape->dims[2] * shape->dims[3];
+        for (int64_t o = 0; o < shape->dims[0]; o++)
             for (int64_t i = 0; i < in; i++)
                 for (int64_t p = 0; p < area; p++) values[(o * area + p) * in + i] = weight->values[(o * in + i) * area + p];
     } else {
@@ -188,32 +224,16 @@ static int apply_segment(const bl_weights *weights, size_t prefix, bl_store *sto
     return status;
 }
 
-static int refuse_left_over(const char *path, const char *name) {
-    return bl_fail("%s: %s is left over: the experiment's encoder has no such tensor (export writes an encoder alone with --what encoder)",
-                   path, name);
-}
-
 int bl_weights_apply_encoder(const bl_weights *weights, bl_store *store, const char *network) {
+    if (bl_weights_check_encoder(weights, store->layout, network)) return BL_FAILED;
     const int n = bl_layout_find_network(store->layout, network);
     const size_t prefix = shared_prefix(weights);
-    if (n < 0) return bl_fail("there is no network '%s' to load weights into", network);
-    const bl_network *into = &store->layout->networks[n];
-    // Before anything is missing: "encoder.conv1.weight" beside "projector.0.weight" is a file of everything.
-    for (int i = 0; i < weights->count; i++) {
-        const char *inner = inner_name(&weights->items[i], prefix);
-        if (inner && !is_encoders(inner)) return refuse_left_over(weights->path, weights->items[i].name);
-    }
     for (int k = 0; k < 2; k++) {
         const bl_block_kind kind = k ? BL_BUFFERS : BL_PARAMETERS;
-        const bl_segments *segments = bl_network_segments(into, kind);
+        const bl_segments *segments = bl_network_segments(&store->layout->networks[n], kind);
         for (int s = 0; s < segments->count; s++)
             if (is_encoders(segments->items[s].name) && apply_segment(weights, prefix, store, (bl_place){n, kind, s}, &segments->items[s]))
                 return BL_FAILED;
-    }
-    for (int i = 0; i < weights->count; i++) {
-        const char *inner = inner_name(&weights->items[i], prefix);
-        if (inner && bl_segments_find(&into->parameters, inner) < 0 && bl_segments_find(&into->buffers, inner) < 0)
-            return refuse_left_over(weights->path, weights->items[i].name);
     }
     return BL_OK;
 }

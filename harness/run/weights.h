@@ -54,5 +54,7 @@ BL_CHECK int bl_weights_read_run_all(bl_weights *weights, const char *path);
 // "fc.weight", "fc.bias" and "*.num_batches_tracked" are passed over: torchvision's state_dict has them. The message names the
 // first that is missing, left over or of another shape. A prefix that all names share ("encoder.") is taken off.
 BL_CHECK int bl_weights_apply_encoder(const bl_weights *weights, bl_store *store, const char *network);
+// Whether they would go in: everything that bl_weights_apply_encoder refuses, with nothing written.
+BL_CHECK int bl_weights_check_encoder(const bl_weights *weights, const bl_layout *layout, const char *network);
 
 #endif
