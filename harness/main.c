@@ -42,7 +42,8 @@ int main(int argc, char **argv) {
         if (strcmp(argv[1], commands[i]->name) != 0) continue;
         for (int a = 2; a < argc; a++)
             if (is_help(argv[a])) {
-                printf("%s%s", commands[i]->help, bl_common_options);
+                fputs(commands[i]->help, stdout);
+                bl_print_common_options(commands[i]->options);
                 return EXIT_SUCCESS;
             }
         if (commands[i]->run(argc - 1, argv + 1) == BL_OK) return EXIT_SUCCESS;

@@ -4,13 +4,6 @@
 
 #include "commands/command.h"
 
-const char bl_common_options[] =
-        "  --set KEY=VALUE     overrides a key of the file, as often as needed (train.epochs=5)\n"
-        "  --seeds LIST        the seeds to use (0 or 0,1,2)\n"
-        "  --backend NAME      onednn (CPU) or reference (slow, exact)\n"
-        "  --cell NAME         only this cell of the study\n"
-        "  --results FOLDER    where runs lie (default: results)\n";
-
 // Whether `name` stands in the list; *takes_value says how.
 static bool is_listed(const char *list, const char *name, bool *takes_value) {
     const size_t size = strlen(name);
@@ -24,14 +17,26 @@ static bool is_listed(const char *list, const char *name, bool *takes_value) {
     return false;
 }
 
+void bl_print_common_options(const char *options) {
+    static const char *const common[][2] = {
+            {"set", "  --set KEY=VALUE     overrides a key of the file, as often as needed (train.epochs=5)"},
+            {"seeds", "  --seeds LIST        the seeds to use (0 or 0,1,2)"},
+            {"backend", "  --backend NAME      onednn (CPU) or reference (slow, exact)"},
+            {"cell", "  --cell NAME         only this cell of the study"},
+            {"results", "  --results FOLDER    where runs lie (default: results)"},
+    };
+    bool takes_value;
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        if (is_listed(options, common[i][0], &takes_value)) puts(common[i][1]);
+}
+
 static int add_override(bl_arguments *a, const char *key, const char *value) {
     if (a->override_count == 64) return bl_fail("more than 64 overrides on one command line");
     a->overrides[a->override_count++] = (bl_override){key, value};
     return BL_OK;
 }
 
-static int take_option(bl_arguments *a, const char *name, char *value, const char *own) {
-    bool takes_value;
+static int take_option(bl_arguments *a, const char *name, char *value) {
     if (!strcmp(name, "set")) {
         char *equals = strchr(value, '=');
         if (!equals || equals == value) return bl_fail("--set %s: write --set key=value, for example --set train.epochs=5", value);
@@ -45,13 +50,13 @@ static int take_option(bl_arguments *a, const char *name, char *value, const cha
     if (!strcmp(name, "backend")) return add_override(a, "machine.backend", value);
     if (!strcmp(name, "results")) return a->results = value, BL_OK;
     if (!strcmp(name, "cell")) return a->cell = value, BL_OK;
-    if (!is_listed(own, name, &takes_value) || a->option_count == 16) return bl_fail("--%s: no such option; --help lists them", name);
+    if (a->option_count == 16) return bl_fail("more than 16 options on one command line");
     a->options[a->option_count][0] = name;
     a->options[a->option_count++][1] = value;
     return BL_OK;
 }
 
-int bl_arguments_parse(bl_arguments *a, int argc, char **argv, const char *own) {
+int bl_arguments_parse(bl_arguments *a, int argc, char **argv, const char *options) {
     *a = (bl_arguments){.results = "results"};
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) != 0) {
@@ -60,18 +65,20 @@ int bl_arguments_parse(bl_arguments *a, int argc, char **argv, const char *own) 
             continue;
         }
         char *name = argv[i] + 2, *equals = strchr(name, '='), *value = NULL;
-        bool takes_value = true;
-        if (is_listed(own, name, &takes_value) && !takes_value) {
+        bool takes_value;
+        if (equals) *equals = '\0';
+        if (!is_listed(options, name, &takes_value)) return bl_fail("no such option --%s; --help lists them", name);
+        if (!takes_value) {
+            if (equals) return bl_fail("--%s takes no value", name);
             value = "";
-        } else if (equals && strncmp(name, "set", 3) != 0) {
-            *equals = '\0';
+        } else if (equals) {
             value = equals + 1;
         } else if (i + 1 < argc) {
             value = argv[++i];
         } else {
             return bl_fail("--%s: a value is missing", name);
         }
-        if (take_option(a, name, value, own)) return BL_FAILED;
+        if (take_option(a, name, value)) return BL_FAILED;
     }
     return BL_OK;
 }

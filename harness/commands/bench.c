@@ -5,14 +5,14 @@
 #include "commands/command.h"
 
 static void print(const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
-    printf("%s, %s, batch %d, %d threads: median %.1f images/s, best %.1f; a step %.1f ms, %.0f GFLOP/s\n", machine->backend,
-           bl_dtype_name(cell->model.precision), cell->train.batch, machine->threads, b->median, b->best, 1e3 * b->step_seconds,
+    printf("%s, %s, batch %d, %d thread%s: median %.1f images/s, best %.1f; a step %.1f ms, %.0f GFLOP/s\n", machine->backend,
+           bl_dtype_name(cell->model.precision), cell->train.batch, machine->threads, bl_plural(machine->threads), b->median, b->best, 1e3 * b->step_seconds,
            b->gflop / b->step_seconds);
     printf("memory: activations and workspace %.0f MiB, packed weights %.0f MiB, staging %.0f MiB\n", (double)b->arena_bytes / 1048576,
            (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576);
     if (b->collapse_seconds > 0)
-        printf("diagnosis of collapse every %d steps: %.2f ms a step beside it, %.3f %% of its time\n", cell->train.collapse_every,
-               1e3 * b->collapse_seconds, 100 * b->collapse_seconds / b->step_seconds);
+        printf("diagnosis of collapse every %d step%s: %.2f ms a step beside it, %.3f %% of its time\n", cell->train.collapse_every,
+               bl_plural(cell->train.collapse_every), 1e3 * b->collapse_seconds, 100 * b->collapse_seconds / b->step_seconds);
     if (!nodes) return;
     printf("peak (a 2048 x 2048 x 2048 product): %.0f GFLOP/s; the step runs at %.0f %% of it, counted as direct convolutions:\n"
            "  above 100 %% where a backend multiplies less (Winograd)\n",
@@ -32,7 +32,7 @@ static int run(int argc, char **argv) {
     bl_bench result;
     bl_bench_options options = {.warmup = 3};
     int status = BL_FAILED;
-    if (bl_arguments_parse(&arguments, argc, argv, "steps brief!") || bl_arguments_count(&arguments, "steps", 6, &options.steps) ||
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_bench.options) || bl_arguments_count(&arguments, "steps", 6, &options.steps) ||
         bl_arguments_read(&arguments, &experiment))
         return BL_FAILED;
     options.nodes = !bl_arguments_option(&arguments, "brief", NULL);
@@ -53,4 +53,4 @@ const bl_command bl_command_bench = {
         "same run; and what the diagnosis of collapse costs beside the step.\n\n"
         "  --steps N           timed steps (default 6)\n"
         "  --brief             the first lines only\n",
-        run};
+        BL_COMMON_OPTIONS " steps brief!", run};

@@ -11,7 +11,8 @@
 
 typedef struct bl_command {
     const char *name, *summary; // one line of `byolab --help`
-    const char *help;           // `byolab NAME --help`
+    const char *help;           // `byolab NAME --help`; the common options follow
+    const char *options;        // it takes, without dashes: "out keep!"; those ending in '!' take no value
     int (*run)(int argc, char **argv); // argv[0] is the command's name; BL_OK or BL_FAILED with the error set
 } bl_command;
 
@@ -30,14 +31,15 @@ typedef struct bl_arguments {
     int option_count;
 } bl_arguments;
 
-// `own` names the command's own options, e.g. "steps batch"; those ending in '!' take no value. The first free word is the file.
-BL_CHECK int bl_arguments_parse(bl_arguments *arguments, int argc, char **argv, const char *own);
+// `options`: the command's. The first free word is the file.
+BL_CHECK int bl_arguments_parse(bl_arguments *arguments, int argc, char **argv, const char *options);
 const char *bl_arguments_option(const bl_arguments *arguments, const char *name, const char *otherwise);
 BL_CHECK int bl_arguments_count(const bl_arguments *arguments, const char *name, int otherwise, int *value); // a whole number >= 1
 BL_CHECK int bl_arguments_read(const bl_arguments *arguments, bl_experiment **experiment);
 BL_CHECK int bl_arguments_cell(const bl_arguments *arguments, const bl_experiment *experiment, const bl_cell **cell); // --cell, or the first
 
-extern const char bl_common_options[]; // their help
+#define BL_COMMON_OPTIONS "set seeds backend cell results"
+void bl_print_common_options(const char *options); // the help of those that are in the list
 
 // What export and import share: `path` with another ending, and what was written: its tensors, values and digest.
 char *bl_path_with_ending(bl_arena *arena, const char *path, const char *ending);

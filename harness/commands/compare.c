@@ -13,7 +13,7 @@ static int run(int argc, char **argv) {
     int batch, status = BL_FAILED;
     bool pass = false;
     bl_text table = {0};
-    if (bl_arguments_parse(&arguments, argc, argv, "backends batch chained!") || bl_arguments_count(&arguments, "batch", 4, &batch) ||
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_compare.options) || bl_arguments_count(&arguments, "batch", 4, &batch) ||
         bl_arguments_read(&arguments, &experiment))
         return BL_FAILED;
     snprintf(names, sizeof names, "%s", bl_arguments_option(&arguments, "backends", "reference,onednn"));
@@ -47,4 +47,4 @@ const bl_command bl_command_compare = {
         "  --backends A,B      the judge, then the judged (default: reference,onednn)\n"
         "  --batch N           images (default 4; reference is slow)\n"
         "  --chained           both run freely, and the distance of every tensor is listed: information, not a verdict\n",
-        run};
+        BL_COMMON_OPTIONS " backends batch chained!", run};

@@ -9,7 +9,7 @@ static int run(int argc, char **argv) {
     bl_experiment *experiment = NULL;
     const bl_cell *cell;
     if (argc < 2 || strcmp(argv[1], "preview") != 0) return bl_fail("write `byolab data preview FILE`");
-    if (bl_arguments_parse(&arguments, argc - 1, argv + 1, "out") || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc - 1, argv + 1, bl_command_data.options) || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
     const char *path = bl_arguments_option(&arguments, "out", "preview.png");
     int status = bl_arguments_cell(&arguments, experiment, &cell);
     if (!status) status = bl_preview_write(cell, experiment->seeds[0], path);
@@ -23,4 +23,4 @@ const bl_command bl_command_data = {
         "byolab data preview FILE [options]\n\n"
         "Writes a sheet of view pairs as PNG: each original beside its two views, drawn as the training run draws them.\n\n"
         "  --out PATH          the picture (default: preview.png)\n",
-        run};
+        BL_COMMON_OPTIONS " out", run};

@@ -31,7 +31,7 @@ static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_weights weights = {0};
     int status = BL_FAILED;
-    if (bl_arguments_parse(&arguments, argc, argv, "what out")) return BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_export.options)) return BL_FAILED;
     const char *what = bl_arguments_option(&arguments, "what", "encoder");
     const bool all = !strcmp(what, "all");
     if (!arguments.file) return bl_fail("write the run file to export, for example results/shapes/quickstart/main/seed-0.onednn.h5");
@@ -52,5 +52,5 @@ const bl_command bl_command_export = {
         "Reads a run file or a checkpoint. The file's metadata say how images were prepared: mean, std, image_size, resize.\n\n"
         "  --what encoder      the online encoder alone: a state_dict for torchvision (default)\n"
         "  --what all          with projector, predictor and target: encoder.*, projector.*, predictor.*, target.*\n"
-        "  --out FILE          default: beside the run file, FILE.safetensors (all: FILE.all.safetensors)\n\n",
-        run};
+        "  --out FILE          default: beside the run file, FILE.safetensors (all: FILE.all.safetensors)\n",
+        "what out", run};

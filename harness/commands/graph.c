@@ -11,7 +11,7 @@ static int run(int argc, char **argv) {
     bl_layout *layout = NULL;
     bl_step_graph step = {0};
     int status = BL_FAILED;
-    if (bl_arguments_parse(&arguments, argc, argv, "") || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_graph.options) || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
     if (bl_arguments_cell(&arguments, experiment, &cell) || bl_layout_create(&layout) ||
         bl_model_build_step(&step, layout, cell))
         goto done;
@@ -32,4 +32,4 @@ const bl_command bl_command_graph = {
         "byolab graph FILE [options]\n\n"
         "The canonical text: networks with their parameters, inputs, and every node of a step before differentiation and fusion, in\n"
         "an order in which they can run. The last line is its SHA-256: the same digest trains on every backend.\n\n",
-        run};
+        BL_COMMON_OPTIONS, run};

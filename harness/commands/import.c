@@ -97,7 +97,7 @@ static int run(int argc, char **argv) {
     bl_weights weights = {0}, taken = {0};
     encoder e = {0};
     int status = BL_FAILED;
-    if (bl_arguments_parse(&arguments, argc, argv, "experiment out keep-preprocessing!")) return BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_import.options)) return BL_FAILED;
     const char *file = arguments.file, *out = bl_arguments_option(&arguments, "out", NULL);
     const bool keep = bl_arguments_option(&arguments, "keep-preprocessing", NULL) != NULL;
     arguments.file = bl_arguments_option(&arguments, "experiment", NULL);
@@ -133,7 +133,8 @@ const bl_command bl_command_import = {
         "Names and shapes are compared one by one with the experiment's encoder, and how images were prepared with its views. The file\n"
         "written can stand in `finetune: {arms: {name: {run: FILE.h5}}}`. A .pth file is a pickle: convert it in Python with\n"
         "safetensors.torch.save_file(state_dict, \"weights.safetensors\").\n\n"
-        "  --experiment FILE      whose encoder it is (--cell: of which cell; default: the first)\n"
-        "  --keep-preprocessing   use the experiment's images although the weights saw others\n"
-        "  --out FILE             default: beside the file, ending in .h5, unless that is there already\n\n",
-        run};
+        "  --experiment FILE   whose encoder it is (--cell: of which cell; default: the first)\n"
+        "  --keep-preprocessing\n"
+        "                      use the experiment's images although the weights saw others\n"
+        "  --out FILE          default: beside the file, ending in .h5, unless that is there already\n",
+        "set cell experiment out keep-preprocessing!", run};

@@ -1,6 +1,7 @@
 #include "commands/progress.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -34,7 +35,7 @@ static const char *verdict_of(const bl_event *event) { return event->verdict == 
 // "" where a step has no projections.
 static void spread(const bl_event *event, char out[64]) {
     out[0] = 0;
-    if (event->scalars->std > 0 || event->verdict != BL_UNDETERMINED) snprintf(out, 64, "std %.2f of start", event->scalars->std_ratio);
+    if (!isnan(event->scalars->std)) snprintf(out, 64, "std %.2f of start", event->scalars->std_ratio);
 }
 
 // Appends the part, where there is one, behind the separator.
@@ -107,7 +108,7 @@ void bl_progress_show(void *context, const bl_event *event) {
         if (event->resumed_from)
             fprintf(stderr, "continuing from step %" PRId64 " of %" PRId64 "\n", event->resumed_from, event->steps);
         else
-            fprintf(stderr, "%" PRId64 " steps, %d epochs\n", event->steps, event->epochs);
+            fprintf(stderr, "%" PRId64 " step%s, %d epoch%s\n", event->steps, bl_plural(event->steps), event->epochs, bl_plural(event->epochs));
         break;
     case BL_EVENT_EVALUATION:
         if (event->measurement->epoch) fprintf(stderr, "%s %.2f %% after epoch %d\n", event->measurement->row, event->measurement->value, event->measurement->epoch);

@@ -8,7 +8,7 @@ static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
     bl_text summary = {0};
-    if (bl_arguments_parse(&arguments, argc, argv, "") || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_report.options) || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
     const int status = bl_report_write(experiment, arguments.results, &summary);
     if (!status) fputs(summary.chars, stdout);
     bl_text_free(&summary);
@@ -24,4 +24,4 @@ const bl_command bl_command_report = {
         "seed), curves.svg with the published points, and report.md. A study of more than three cells has bars.svg too, one with\n"
         "several shares of the labels labels.csv, labels_needed.csv and labels.svg. Everything is rebuilt from the run files alone:\n"
         "the same bytes each time.\n\n",
-        run};
+        BL_COMMON_OPTIONS, run};

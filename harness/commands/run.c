@@ -37,7 +37,7 @@ static int sweep(int argc, char **argv, bool evaluate_only) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
     bl_shard shard;
-    if (bl_arguments_parse(&arguments, argc, argv, "shard") || bl_shard_read(&shard, bl_arguments_option(&arguments, "shard", "1/1")) ||
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_run.options) || bl_shard_read(&shard, bl_arguments_option(&arguments, "shard", "1/1")) ||
         bl_arguments_read(&arguments, &experiment))
         return BL_FAILED;
     const int status = sweep_and_report(&arguments, experiment, shard, evaluate_only);
@@ -66,7 +66,7 @@ const bl_command bl_command_run = {
         "process is at is passed over and tried again at the end. The exit status is 0 when every run asked for is finished, and\n"
         "not 0 where some failed or other processes are still at them. experiments/slurm_array.sh gives each Slurm task a part.\n\n"
         SHARD_HELP,
-        run};
+        BL_COMMON_OPTIONS " shard", run};
 
 const bl_command bl_command_eval = {
         "eval", "measure rows that a finished run lacks, from its saved weights",
@@ -74,4 +74,4 @@ const bl_command bl_command_eval = {
         "Adds the rows under `evaluate:` that a finished run has not got yet, at its last epoch, without training again. Add a\n"
         "row to the experiment file, then call this. Runs that are not finished are an error.\n\n"
         SHARD_HELP,
-        eval};
+        BL_COMMON_OPTIONS " shard", eval};
