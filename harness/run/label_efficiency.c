@@ -103,7 +103,7 @@ void bl_label_curve_name(const bl_study *study, const bl_label_curve *curves, in
 double bl_share_reaching(const double *shares, const double *values, int count, double target) {
     for (int i = 0; i < count; i++) {
         if (values[i] < target) continue;
-        if (i == 0) return shares[0];
+        if (i == 0 || values[i] == target) return shares[i];
         const double part = (target - values[i - 1]) / (values[i] - values[i - 1]);
         return exp(log(shares[i - 1]) + part * (log(shares[i]) - log(shares[i - 1])));
     }
@@ -153,6 +153,7 @@ const bl_labels_needed *bl_labels_needed_of(const bl_study *study, const bl_labe
         if (curves[b].points[curves[b].point_count - 1]->fit.share < 100) continue;
         for (int a = 0; a < curve_count; a++) {
             if (a == b || strcmp(curves[a].question, curves[b].question) != 0) continue;
+            if (curves[a].cell != curves[b].cell && strcmp(curves[a].arm, curves[b].arm) != 0) continue;
             needed[*count] = needed_of(study, &curves[a], &curves[b]);
             *count += needed[*count].pairs > 0;
         }

@@ -25,7 +25,7 @@ typedef struct bl_labels_needed { // the share at which arm `curve` is as good a
 
 // In the arena's memory. Linear evaluation and fine-tuning, wherever two shares or more were measured.
 const bl_label_curve *bl_label_curves(const bl_study *study, int *count);
-// Every ordered pair of curves of one question whose second was measured with all labels.
+// Every ordered pair of curves of one question whose second was measured with all labels: arms of one cell, and the same arm of two.
 const bl_labels_needed *bl_labels_needed_of(const bl_study *study, const bl_label_curve *curves, int curve_count, int *count);
 
 // At the last epoch that any run of the cell measured.
