@@ -19,5 +19,6 @@ const bl_command bl_command_status = {
         "status", "say which runs of a study are finished, running, failed, interrupted or missing",
         "byolab status FILE [options]\n\n"
         "A table by cell, and what failed and why. Running: a living process on this machine, or on another one that shares the\n"
-        "folder, is at it. Interrupted: a checkpoint is there and nobody at it; `byolab run` continues it.\n\n",
-        BL_COMMON_OPTIONS, run};
+        "folder, is at it. Interrupted: a checkpoint is there and nobody at it; `byolab run` continues it. Other recipe: a run file is\n"
+        "there, of other settings than the file and --set now give.\n\n",
+        "set seeds backend results", run}; // of all cells

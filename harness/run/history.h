@@ -11,7 +11,7 @@
 typedef struct bl_step_row { // one logged step
     int64_t step;            // finished steps; 0 is before training
     double epoch, loss, std, learning_rate, tau;
-    double std_ratio;        // std relative to the first logged one (step 0): what collapse is judged on
+    double std_ratio;        // std relative to the first logged one (step 0): what collapse is judged on. Both NaN without a projection
 } bl_step_row;
 
 typedef struct bl_measurement { // one evaluation row

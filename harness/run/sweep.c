@@ -33,6 +33,7 @@ typedef enum outcome { TO_DO, DONE, FAILED, BUSY } outcome;
 typedef struct sweep_run {
     const bl_cell *cell;
     uint64_t seed;
+    const char *path;        // of the run file
     const char *marker;      // path of seed-<k>.<backend>.failed
     struct timespec failure; // the marker's time when the sweep began; 0: there was none
     outcome outcome;
@@ -68,9 +69,25 @@ static void list_runs(sweep *s) {
             if (number++ % request->shard.count != request->shard.index - 1) continue;
             const char *path = bl_run_path(s->arena, experiment, cell, experiment->seeds[k], request->results_folder);
             const char *marker = beside(s->arena, path, ".failed");
-            s->runs[s->count++] = (sweep_run){.cell = cell, .seed = experiment->seeds[k], .marker = marker, .failure = time_of(marker)};
+            s->runs[s->count++] = (sweep_run){.cell = cell, .seed = experiment->seeds[k], .path = path, .marker = marker,
+                                              .failure = time_of(marker)};
         }
     }
+}
+
+// Of a run file that is there; where it is not FINISHED the error says why.
+static bl_run_state state_of_file(const bl_cell *cell, const char *path) {
+    bl_run_reader *reader = NULL;
+    char *train_id = NULL;
+    bl_run_state state = BL_RUN_FAILED;
+    if (bl_run_reader_open(&reader, path) || bl_run_get_text(reader, "/manifest/train_id", &train_id)) goto done;
+    state = BL_RUN_FINISHED;
+    if (strcmp(train_id, cell->train_id) != 0 && bl_fail("%s: made by another recipe than the file now holds", path))
+        state = BL_RUN_OTHER_RECIPE;
+done:
+    bl_free(train_id);
+    bl_run_reader_close(reader);
+    return state;
 }
 
 // ---- doing them ----
@@ -113,9 +130,22 @@ static void do_run(sweep *s, sweep_run *run) {
     }
     const char *message = bl_arena_copy(s->arena, bl_error());
     fail_run(s, run, message);
-    // A run that cannot be evaluated because it is not finished has not failed. Where no marker can be written (a full disk, a
-    // folder that may not be changed) that is likely what the message says, and it is told in any case.
-    if (!request->evaluate_only && bl_atomic_write(run->marker, message, strlen(message))) return;
+    // A run that cannot be evaluated because it is not finished has not failed; nor has the finished one of another recipe. Where
+    // no marker can be written (a full disk, a folder that may not be changed) that is likely what the message says, and it is told
+    // in any case.
+    if (request->evaluate_only || (bl_file_exists(run->path) && state_of_file(run->cell, run->path) == BL_RUN_OTHER_RECIPE)) return;
+    if (bl_atomic_write(run->marker, message, strlen(message))) return;
+}
+
+bool bl_sweep_is_finished(const bl_sweep_request *request) {
+    sweep s = {.request = request, .arena = bl_arena_create()};
+    bool finished = true;
+    list_runs(&s);
+    for (int k = 0; finished && k < s.count; k++)
+        finished = bl_run_is_finished(&(bl_run_request){.experiment = request->experiment, .cell = s.runs[k].cell, .seed = s.runs[k].seed,
+                                                        .results_folder = request->results_folder});
+    bl_arena_free(s.arena);
+    return finished;
 }
 
 static int count_of(const sweep *s, outcome what) {
@@ -158,21 +188,8 @@ int bl_sweep(const bl_sweep_request *request) {
 // ---- where they stand ----
 
 const char *bl_run_state_name(bl_run_state state) {
-    static const char *const names[BL_RUN_STATES] = {"finished", "running", "failed", "interrupted", "missing"};
+    static const char *const names[BL_RUN_STATES] = {"finished", "running", "failed", "other recipe", "interrupted", "missing"};
     return names[state];
-}
-
-// Whether the run file holds what the experiment asks for; if not, the error says why.
-static int check_finished(const bl_cell *cell, const char *path) {
-    bl_run_reader *reader = NULL;
-    char *train_id = NULL;
-    int status = BL_FAILED;
-    if (bl_run_reader_open(&reader, path) || bl_run_get_text(reader, "/manifest/train_id", &train_id)) goto done;
-    status = strcmp(train_id, cell->train_id) ? bl_fail("%s: made by another recipe than the file now holds", path) : BL_OK;
-done:
-    bl_free(train_id);
-    bl_run_reader_close(reader);
-    return status;
 }
 
 // A lock file without a process is what a killed one leaves. Trying it takes it for a moment, in which a run that begins would be
@@ -201,8 +218,8 @@ int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_c
     if (is_running(bl_arena_format(arena, "%s.lock", path), &running)) return BL_FAILED;
     if (running) *state = BL_RUN_RUNNING;
     else if (bl_file_exists(path)) {
-        *state = check_finished(cell, path) ? BL_RUN_FAILED : BL_RUN_FINISHED;
-        if (*state == BL_RUN_FAILED) *why = bl_arena_copy(arena, bl_error());
+        *state = state_of_file(cell, path);
+        if (*state != BL_RUN_FINISHED) *why = bl_arena_copy(arena, bl_error());
     } else if (bl_file_exists(marker) && bl_read_file(marker, &message, &bytes) == BL_OK) {
         *state = BL_RUN_FAILED;
         *why = bl_arena_copy(arena, message);
@@ -229,7 +246,9 @@ int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, 
             if (bl_run_state_of(arena, experiment, &experiment->cells[c], experiment->seeds[k], results_folder, &state, &why)) goto done;
             counts[state]++;
             sums[state]++;
-            if (why) bl_text_add(&failures, "failed: %s/%" PRIu64 ": %s\n", experiment->cells[c].name, experiment->seeds[k], why);
+            if (why)
+                bl_text_add(&failures, "%s: %s/%" PRIu64 ": %s\n", bl_run_state_name(state), experiment->cells[c].name, experiment->seeds[k],
+                            why);
         }
         bl_text_add(&table, "%-*s", width, experiment->cells[c].name);
         for (int state = 0; state < BL_RUN_STATES; state++)

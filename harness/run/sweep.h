@@ -24,22 +24,25 @@ typedef struct bl_sweep_request {
 } bl_sweep_request;
 
 // Does every run of the shard that is not finished. One that fails does not stop the others: its message stays in
-// seed-<k>.<backend>.failed until it succeeds. One that another process is at is passed over, and tried once more at the end.
+// seed-<k>.<backend>.failed until it succeeds, unless all that is wrong is that a finished run of another recipe is there. One that another process is at is passed over, and tried once more at the end.
 // One that another process has seen failing meanwhile counts as failed without being repeated.
 // Succeeds when every run of the shard is finished; otherwise the message counts what is not, and names those of other processes.
 BL_CHECK int bl_sweep(const bl_sweep_request *request);
+// Whether every run of the shard is finished and evaluated now, whoever did it.
+bool bl_sweep_is_finished(const bl_sweep_request *request);
 
 typedef enum bl_run_state {
     BL_RUN_FINISHED,
-    BL_RUN_RUNNING,     // a living process holds its lock
-    BL_RUN_FAILED,      // the last attempt did, or its file cannot be used
-    BL_RUN_INTERRUPTED, // a checkpoint is there, and nobody at it
+    BL_RUN_RUNNING,      // a living process holds its lock
+    BL_RUN_FAILED,       // the last attempt did, or its file cannot be used
+    BL_RUN_OTHER_RECIPE, // a whole run file is there, of another recipe
+    BL_RUN_INTERRUPTED,  // a checkpoint is there, and nobody at it
     BL_RUN_MISSING,
     BL_RUN_STATES
 } bl_run_state;
 const char *bl_run_state_name(bl_run_state state);
 
-// *why: the message of a failure, in the arena's memory; else NULL.
+// *why: the message of FAILED and OTHER_RECIPE, in the arena's memory; else NULL.
 BL_CHECK int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed,
                              const char *results_folder, bl_run_state *state, const char **why);
 

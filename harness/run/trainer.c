@@ -88,8 +88,11 @@ static int refuse_not_finite(trainer *t, int slot) {
 }
 
 static int log_step(trainer *t, bl_step_row *row) {
-    const double first = t->history.step_count ? t->history.steps[0].std : row->std;
-    row->std_ratio = first > 0 ? row->std / first : 0;
+    if (t->model.step.std) {
+        const double first = t->history.step_count ? t->history.steps[0].std : row->std;
+        row->std_ratio = first > 0 ? row->std / first : 0;
+    } else
+        row->std = row->std_ratio = NAN; // supervised: nothing is projected
     if (row->step % t->cell->train.log_every && row->step != t->steps - 1) return BL_OK;
     return bl_history_add_step(&t->history, row);
 }
@@ -307,16 +310,37 @@ static void close_run(trainer *t) {
     bl_history_free(&t->history);
 }
 
+// Opens a run file that is there. *complete: it holds all that is asked for.
+static int open_finished(const bl_run_request *request, const char *path, bl_run_reader **reader, bl_history *history, bool *complete) {
+    int epoch;
+    if (bl_run_reader_open(reader, path) || bl_identity_check(request, *reader, path) || bl_history_get(history, *reader) ||
+        bl_run_file_epoch(*reader, request->cell, &epoch))
+        return BL_FAILED;
+    *complete = bl_is_evaluated(request->cell, epoch, history);
+    return BL_OK;
+}
+
+bool bl_run_is_finished(const bl_run_request *request) {
+    bl_arena *arena = bl_arena_create();
+    const char *path = bl_run_path(arena, request->experiment, request->cell, request->seed, request->results_folder);
+    bl_run_reader *reader = NULL;
+    bl_history history = {0};
+    bool complete = false;
+    if (bl_file_exists(path) && open_finished(request, path, &reader, &history, &complete)) complete = false;
+    bl_run_reader_close(reader);
+    bl_history_free(&history);
+    bl_arena_free(arena);
+    return complete;
+}
+
 // Everything under the run's lock.
 static int run_locked(trainer *t, bl_arena *arena) {
     bl_run_reader *reader = NULL;
     int status = BL_FAILED;
     if (bl_file_exists(t->path)) {
-        int epoch;
-        if (bl_run_reader_open(&reader, t->path) || bl_identity_check(t->request, reader, t->path) ||
-            bl_history_get(&t->history, reader) || bl_run_file_epoch(reader, t->cell, &epoch))
-            goto done;
-        if (bl_is_evaluated(t->cell, epoch, &t->history)) {
+        bool complete;
+        if (open_finished(t->request, t->path, &reader, &t->history, &complete)) goto done;
+        if (complete) {
             emit(t, (bl_event){.kind = BL_EVENT_SKIPPED, .verdict = verdict_of(t)});
             status = BL_OK;
             goto done;

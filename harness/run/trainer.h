@@ -51,6 +51,8 @@ typedef struct bl_run_request {
 } bl_run_request;
 
 BL_CHECK int bl_run(const bl_run_request *request);
+// Whether its run file is there and holds all that is asked for.
+bool bl_run_is_finished(const bl_run_request *request);
 
 // results_folder/<study>/<cell>/seed-<k>.<backend>.h5 in the arena's memory.
 const char *bl_run_path(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed, const char *results_folder);
