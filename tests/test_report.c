@@ -1,157 +1,10 @@
-// The report: what run files say, and nothing else, in tables and a figure.
+// The report: what run files say, and nothing else, in tables.
 
 #include <csv.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
+#include "report_rig.h"
 #include "run/csv.h"
-#include "run/history.h"
-#include "run/label_efficiency.h"
-#include "run/report.h"
-#include "run/run_file.h"
 #include "run/statistics.h"
-#include "run/trainer.h"
-#include "support.h"
-
-#define ROW "knn/k1_cv/test"
-#define PIXELS "pixels/k1_cv/test"
-#define ROW_ID "0123456789abcdef"
-#define PIXELS_ID "fedcba9876543210"
-
-enum { LAST = 2 }; // finished epochs
-
-typedef struct fixture {
-    char *folder;
-    bl_evaluation evaluations[2];
-    bl_cell cells[2];
-    bl_expectation expectations[4];
-    bl_experiment experiment;
-} fixture;
-
-static int set_up(void **state) {
-    fixture *here = calloc(1, sizeof *here);
-    here->folder = bl_test_folder();
-    here->evaluations[0] = (bl_evaluation){.row = ROW, .id = ROW_ID, .knn = {.k = 1, .folds = 5}, .split = BL_TEST};
-    here->evaluations[1] = (bl_evaluation){.row = PIXELS, .id = PIXELS_ID, .knn = {.k = 1, .folds = 5, .raw_pixels = true}, .split = BL_TEST};
-    const char *names[] = {"byol", "no_stop_gradient"};
-    for (int c = 0; c < 2; c++)
-        here->cells[c] = (bl_cell){.name = names[c], .evaluations = here->evaluations, .evaluation_count = 2, .train_id = "of this recipe",
-                                   .train = {.epochs = LAST}};
-    here->experiment = (bl_experiment){.study = "tests/small", .machine = {.backend = "reference"}, .seeds = {0, 1, 7}, .seed_count = 3,
-                                       .cells = here->cells, .cell_count = 2, .expectations = here->expectations};
-    *state = here;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    fixture *here = *state;
-    bl_test_folder_remove(here->folder);
-    free(here);
-    return 0;
-}
-
-typedef struct run_case { // a run file as a trainer would leave it
-    int cell;
-    uint64_t seed;
-    double accuracy[LAST + 1];
-    const char *train_id, *status, *row_id, *digest; // NULL: as it should be
-    bool mixed;
-    int last;             // epochs it was trained for; 0: LAST
-    bl_verdict verdict;   // of its last diagnosis; UNDETERMINED: it has none
-} run_case;
-
-static void add_diagnoses(bl_history *history, bl_verdict verdict) {
-    for (int i = 0; i < 2; i++) {
-        const bl_collapse_row row = {.step = 4 * i, .epoch = 2 * i, .loss = 2, .std = .5 - .4 * i, .std_ratio = 1 - .8 * i, .mean_cosine = .75 + .24 * i,
-                                     .rank = 12 - 8 * i, .rankme = 14, .alignment = .3, .uniformity = -2, .norm = 3, .prediction_norm = 5,
-                                     .verdict = i ? verdict : BL_UNDETERMINED};
-        assert_ok(bl_history_add_collapse(history, &row));
-    }
-}
-
-// A run file as a trainer would leave it.
-static void write_run(fixture *here, int cell, uint64_t seed, const run_case *run, const bl_history *history) {
-    bl_arena *arena = bl_arena_create();
-    const char *path = bl_run_path(arena, &here->experiment, &here->experiment.cells[cell], seed, here->folder);
-    assert_ok(bl_make_folders(bl_arena_format(arena, "%.*s", (int)(strrchr(path, '/') - path), path)));
-    bl_run_writer *writer;
-    const int64_t number = (int64_t)seed, mixed = run->mixed;
-    assert_ok(bl_run_writer_create(&writer));
-    assert_ok(bl_history_put(history, writer));
-    assert_ok(bl_run_put_text(writer, "/manifest/status", run->status ? run->status : "complete"));
-    assert_ok(bl_run_put_text(writer, "/manifest/train_id", run->train_id ? run->train_id : "of this recipe"));
-    assert_ok(bl_run_put_text(writer, "/manifest/run_id", "0a1b"));
-    assert_ok(bl_run_put_text(writer, "/manifest/graph_digest", run->digest ? run->digest : "of this graph"));
-    assert_ok(bl_run_put_text(writer, "/manifest/resolved", "data:\n  dataset: shapes\n"));
-    assert_ok(bl_run_put_i64(writer, "/manifest/seed", &number, (int64_t[]){1}, 1));
-    assert_ok(bl_run_put_i64(writer, "/trainer/mixed", &mixed, (int64_t[]){1}, 1));
-    assert_ok(bl_run_writer_save(writer, path));
-    bl_run_writer_free(writer);
-    bl_arena_free(arena);
-}
-
-static void leave_run(fixture *here, const run_case *run) {
-    bl_history history = {0};
-    for (int step = 0; step <= 4; step++) {
-        const bl_step_row row = {.step = step, .epoch = step / 2., .loss = 4 - step, .std = .5 / (step + 1), .std_ratio = 1. / (step + 1),
-                                 .learning_rate = 1e-3, .tau = .99};
-        assert_ok(bl_history_add_step(&history, &row));
-    }
-    for (int epoch = 0; epoch <= (run->last ? run->last : LAST); epoch++) {
-        bl_measurement row = {.row = ROW, .epoch = epoch, .value = run->accuracy[epoch], .chosen = NAN, .validation = NAN};
-        strcpy(row.id, run->row_id ? run->row_id : ROW_ID);
-        assert_ok(bl_history_add_measurement(&history, &row));
-    }
-    const bl_measurement pixels = {.row = PIXELS, .id = PIXELS_ID, .value = 17, .chosen = NAN, .validation = NAN};
-    assert_ok(bl_history_add_measurement(&history, &pixels));
-    if (run->verdict != BL_UNDETERMINED) add_diagnoses(&history, run->verdict);
-    write_run(here, run->cell, run->seed, run, &history);
-    bl_history_free(&history);
-}
-
-static const run_case all_runs[] = {
-    {.cell = 0, .seed = 0, .accuracy = {30, 50, 70}}, {.cell = 0, .seed = 1, .accuracy = {31, 52, 74}},
-    {.cell = 0, .seed = 7, .accuracy = {29, 54, 72}}, {.cell = 1, .seed = 0, .accuracy = {30, 51, 40}},
-    {.cell = 1, .seed = 1, .accuracy = {31, 51, 43}}, {.cell = 1, .seed = 7, .accuracy = {29, 54, 43}},
-};
-enum { ALL_RUNS = sizeof all_runs / sizeof *all_runs };
-
-static void leave_all_runs(fixture *here) {
-    for (int i = 0; i < ALL_RUNS; i++) leave_run(here, &all_runs[i]);
-}
-
-static char *report_of(fixture *here) {
-    bl_text summary = {0};
-    assert_ok(bl_report_write(&here->experiment, here->folder, &summary));
-    char *text = strdup(summary.chars);
-    bl_text_free(&summary);
-    return text;
-}
-
-static char *written(fixture *here, const char *name) {
-    char path[600];
-    void *data;
-    size_t bytes;
-    snprintf(path, sizeof path, "%s/tests/small/%s", here->folder, name);
-    assert_ok(bl_read_file(path, &data, &bytes));
-    char *text = strdup(data);
-    bl_free(data);
-    return text;
-}
-
-static void assert_holds(const char *text, const char *part) {
-    if (!strstr(text, part)) fail_msg("\"%s\" is not in:\n%s", part, text);
-}
-
-static void assert_written(fixture *here, const char *name, const char *part) {
-    char *text = written(here, name);
-    assert_holds(text, part);
-    free(text);
-}
 
 static void student_intervals_are_those_of_the_tables(void **state) {
     (void)state;
@@ -204,7 +57,7 @@ static void tables_hold_every_measurement_and_its_mean(void **state) {
     fixture *here = *state;
     leave_all_runs(here);
     free(report_of(here));
-    char *measurements = written(here, "measurements.csv");
+    char *measurements = written_text(here, "measurements.csv");
     int lines = 0;
     for (const char *c = measurements; *c; c++) lines += *c == '\n';
     assert_int_equal(lines, 1 + ALL_RUNS * (LAST + 2));
@@ -390,161 +243,6 @@ static void what_was_chosen_stands_beside_its_value(void **state) {
     assert_written(here, "measurements.csv", "\"" ROW_ID "\",2,61,0.03,62.5,1\n");
 }
 
-// ---- label efficiency ----
-
-static void shares_are_read_between_points_on_a_logarithmic_axis(void **state) {
-    (void)state;
-    const double shares[] = {1, 10, 100}, rising[] = {20, 40, 60}, early[] = {50, 55, 60}, falling[] = {30, 50, 45};
-    const struct {
-        const double *values;
-        double target, share; // NaN: never
-    } cases[] = {{rising, 30, 3.16227766016838}, {rising, 40, 10}, {rising, 45, 17.7827941003892}, {rising, 60, 100}, {rising, 61, NAN},
-                 {rising, 20, 1},                {early, 10, 1},   {falling, 48, 7.94328234724281}, {falling, 51, NAN}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const double share = bl_share_reaching(shares, cases[i].values, 3, cases[i].target);
-        if (isnan(cases[i].share)) assert_true(isnan(share));
-        else assert_true(fabs(share - cases[i].share) < 1e-12 * cases[i].share);
-    }
-}
-
-enum { ARMS = 2, SHARES = 3, LABEL_ROWS = ARMS * SHARES };
-
-typedef struct label_fixture {
-    bl_evaluation rows[LABEL_ROWS];
-    char names[LABEL_ROWS][64], ids[LABEL_ROWS][17];
-    bl_cell cell;
-} label_fixture;
-
-// Fine-tuning from two arms on 1, 10 and 100 % of 48 labels.
-static void make_label_study(fixture *here, label_fixture *labels) {
-    static const double shares[] = {1, 10, 100};
-    static const char *const arms[] = {"pretrained", "random"};
-    for (int i = 0; i < LABEL_ROWS; i++) {
-        const double share = shares[i % SHARES];
-        const char *arm = arms[i / SHARES];
-        if (share < 100) snprintf(labels->names[i], sizeof labels->names[i], "finetune/%s/%g%%/test", arm, share);
-        else snprintf(labels->names[i], sizeof labels->names[i], "finetune/%s/test", arm);
-        snprintf(labels->ids[i], sizeof labels->ids[i], "%016d", i);
-        labels->rows[i] = (bl_evaluation){.row = labels->names[i], .id = labels->ids[i], .kind = BL_PROTOCOL_FINETUNE, .split = BL_TEST,
-                                          .fit = {.share = share, .arm = {.name = arm}}};
-    }
-    labels->cell = (bl_cell){.name = "main", .evaluations = labels->rows, .evaluation_count = LABEL_ROWS, .train_id = "of this recipe",
-                             .train = {.epochs = LAST}, .data = {.name = "shapes", .train = 500}};
-    here->experiment.cells = &labels->cell;
-    here->experiment.cell_count = 1;
-}
-
-static void leave_label_run(fixture *here, uint64_t seed, const double values[LABEL_ROWS]) {
-    bl_history history = {0};
-    for (int i = 0; i < LABEL_ROWS; i++) {
-        bl_measurement row = {.epoch = LAST, .value = values[i], .chosen = NAN, .validation = NAN};
-        strcpy(row.row, here->experiment.cells[0].evaluations[i].row);
-        strcpy(row.id, here->experiment.cells[0].evaluations[i].id);
-        assert_ok(bl_history_add_measurement(&history, &row));
-    }
-    write_run(here, 0, seed, &(run_case){0}, &history);
-    bl_history_free(&history);
-}
-
-static void label_efficiency_says_how_many_labels_one_arm_saves(void **state) {
-    fixture *here = *state;
-    label_fixture labels;
-    make_label_study(here, &labels);
-    // The pretrained arm reaches the other's 100 % at 10^0.5, 10 and 10^1.5 percent: 10 in the geometric mean.
-    leave_label_run(here, 0, (const double[]){20, 40, 60, 10, 20, 30});
-    leave_label_run(here, 1, (const double[]){20, 40, 60, 10, 20, 40});
-    leave_label_run(here, 7, (const double[]){20, 40, 60, 10, 20, 50});
-    char *summary = report_of(here);
-    assert_holds(summary, "## Label efficiency: fine-tuning, test\n\n| labels (images) | pretrained | random | difference |\n|---:|---:|---:|---:|\n"
-                          "| 1 % (5) | 20.0 ± 0.0 | 10.0 ± 0.0 | +10.0 ± 0.0 (higher) |\n");
-    assert_holds(summary, "| 100 % (500) | 60.0 ± 0.0 | 40.0 ± 24.8 | +20.0 ± 24.8 (inconclusive) |\n");
-    assert_holds(summary, "| pretrained | random | 3 | 10 % (50) | 0.573 % to 100 % |\n");
-    assert_holds(summary, "| random | pretrained | 3 | never | - |\n");
-    assert_holds(summary, "| main | - | 3 | - | - | - | - | - |\n"); // no line a share in the table of results
-    assert_written(here, "labels.csv", "\"finetune/pretrained/test\",\"finetune\",\"pretrained\",\"main\",10,50,3,40,0,40,40\n");
-    assert_written(here, "labels_needed.csv", "\"finetune/random/test\",\"random\",\"main\",\"pretrained\",\"main\",3,0,0,,,,\n");
-    free(summary);
-}
-
-static void an_arm_that_not_every_seed_reaches_has_no_mean_share(void **state) {
-    fixture *here = *state;
-    label_fixture labels;
-    make_label_study(here, &labels);
-    leave_label_run(here, 0, (const double[]){20, 40, 60, 10, 20, 30});
-    leave_label_run(here, 1, (const double[]){20, 40, 60, 10, 20, 61});
-    char *summary = report_of(here);
-    assert_holds(summary, "| pretrained | random | 2 | in 1 of 2 seeds alone | - |\n");
-    free(summary);
-    leave_label_run(here, 1, (const double[]){32, 40, 60, 10, 20, 31}); // with fewer labels than were tried
-    leave_label_run(here, 0, (const double[]){31, 40, 60, 10, 20, 30});
-    summary = report_of(here);
-    assert_holds(summary, "| pretrained | random | 2 | 1 % (5) or less | - |\n");
-    free(summary);
-}
-
-// ---- figures ----
-
-static bool has_gnuplot(void) { return system("gnuplot --version >/dev/null 2>&1") == 0; }
-
-static void figure_shows_each_cell_with_the_published_points_and_raw_pixels(void **state) {
-    fixture *here = *state;
-    if (!has_gnuplot()) skip();
-    here->experiment.title = "A study's figure & title";
-    here->expectations[0] = (bl_expectation){.row = ROW, .cell = "byol", .epoch = 2, .value = 71.5};
-    here->experiment.expectation_count = 1;
-    leave_all_runs(here);
-    free(report_of(here));
-    const char *parts[] = {">byol</text>", ">no_stop_gradient</text>", ">published</text>", ">raw pixels</text>",
-                           ">95 % interval, seeds</text>", "study's figure &amp; title", ">finished epochs</text>",
-                           ">k-NN accuracy (%)</text>", ">std ratio</text>"};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) assert_written(here, "curves.svg", parts[i]);
-}
-
-static bool is_there(fixture *here, const char *name) {
-    char path[600];
-    snprintf(path, sizeof path, "%s/tests/small/%s", here->folder, name);
-    return bl_file_exists(path);
-}
-
-static void many_cells_have_bars_and_shares_have_a_figure_of_their_own(void **state) {
-    fixture *here = *state;
-    bl_cell cells[4];
-    label_fixture labels;
-    if (!has_gnuplot()) skip();
-    const char *names[] = {"ema", "online", "no_predictor", "it's_frozen"};
-    for (int c = 0; c < 4; c++) {
-        cells[c] = here->cells[0];
-        cells[c].name = names[c];
-    }
-    here->experiment.cells = cells;
-    here->experiment.cell_count = 4;
-    here->expectations[0] = (bl_expectation){.row = ROW, .cell = "ema", .epoch = 2, .value = 2.9, .low = .3, .high = 5.5, .context = true};
-    here->experiment.expectation_count = 1;
-    for (int c = 0; c < 4; c++)
-        for (int i = 0; i < 2; i++) {
-            run_case run = all_runs[i];
-            run.cell = c;
-            run.verdict = c == 1 ? BL_COLLAPSED : BL_HEALTHY;
-            leave_run(here, &run);
-        }
-    free(report_of(here));
-    const char *parts[] = {">ema</text>", ">it's_frozen</text>", ">72.0</text>", ">collapsed</text>", ">95 % interval, seeds</text>",
-                           ">published, other set-up</text>"};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) assert_written(here, "bars.svg", parts[i]);
-    assert_written(here, "curves.svg", ">effective rank of the projection (centred)</text>");
-    assert_false(is_there(here, "labels.svg"));
-
-    // The study shrinks: what is not drawn now does not stay behind.
-    here->experiment.expectation_count = 0;
-    make_label_study(here, &labels);
-    leave_label_run(here, 0, (const double[]){20, 40, 60, 10, 20, 30});
-    leave_label_run(here, 1, (const double[]){22, 40, 61, 11, 24, 35});
-    free(report_of(here));
-    const char *label_parts[] = {">pretrained</text>", ">random</text>", ">10 %</text>", ">50</text>", ">fine-tuning, test</text>"};
-    for (size_t i = 0; i < sizeof label_parts / sizeof *label_parts; i++) assert_written(here, "labels.svg", label_parts[i]);
-    assert_false(is_there(here, "bars.svg") || is_there(here, "bars.gp") || is_there(here, "curves.svg"));
-}
-
 static void report_has_the_same_bytes_each_time(void **state) {
     fixture *here = *state;
     const char *names[] = {"measurements.csv", "aggregate.csv", "differences.csv", "published.csv", "steps.csv", "collapse.csv", "verdicts.csv",
@@ -557,11 +255,11 @@ static void report_has_the_same_bytes_each_time(void **state) {
     diagnosed.verdict = BL_HEALTHY;
     leave_run(here, &diagnosed);
     free(report_of(here));
-    for (int i = 0; i < files; i++) first[i] = written(here, names[i]);
+    for (int i = 0; i < files; i++) first[i] = written_text(here, names[i]);
     usleep(1100000);
     free(report_of(here));
     for (int i = 0; i < files; i++) {
-        char *second = written(here, names[i]);
+        char *second = written_text(here, names[i]);
         assert_string_equal(first[i], second);
         free(first[i]);
         free(second);
@@ -584,14 +282,60 @@ static void without_gnuplot_the_tables_stand_and_the_summary_says_so(void **stat
     free(path);
 }
 
-static void a_study_without_finished_runs_has_empty_tables(void **state) {
+static void nothing_is_written_where_no_run_is_finished(void **state) {
     fixture *here = *state;
+    bl_text summary = {0};
+    bool written = true;
+    char path[600];
+    snprintf(path, sizeof path, "%s/elsewhere", here->folder);
+    assert_ok(bl_report_write(&here->experiment, path, &summary, &written));
+    assert_false(written || summary.size || bl_file_exists(path));
+    leave_all_runs(here);
+    free(report_of(here));
+    char *before = written_text(here, "aggregate.csv");
+    for (int c = 0; c < 2; c++) here->cells[c].train_id = "of another recipe"; // as a --set would
+    assert_ok(bl_report_write(&here->experiment, here->folder, &summary, &written));
+    assert_false(written || summary.size);
+    assert_written(here, "aggregate.csv", before);
+    free(before);
+}
+
+static void seeds_that_were_not_asked_for_are_named(void **state) {
+    fixture *here = *state;
+    leave_all_runs(here);
+    here->experiment.seed_count = 1;
     char *summary = report_of(here);
-    assert_holds(summary, "No run is finished.");
-    assert_holds(summary, "- byol, seed 0: not run yet");
-    char *aggregate = written(here, "aggregate.csv");
-    assert_string_equal(aggregate, "cell,row,epoch,n,mean,sd,low,high\n");
-    free(aggregate);
+    assert_holds(summary, "- byol, seeds 1, 7: not asked for, though run files are there\n");
+    assert_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 |");
+    free(summary);
+    here->experiment.seed_count = 2;
+    summary = report_of(here);
+    assert_holds(summary, "- no_stop_gradient, seed 7: not asked for, though a run file is there\n");
+    free(summary);
+}
+
+static void a_supervised_run_has_no_spread(void **state) {
+    fixture *here = *state;
+    run_case supervised = all_runs[0];
+    supervised.supervised = true;
+    leave_run(here, &supervised);
+    char *summary = report_of(here);
+    assert_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 | - | - |");
+    assert_written(here, "steps.csv", "\"byol\",0,2,1,2,,,0.001,0.99\n");
+    char *script = written_text(here, "curves.gp");
+    assert_null(strstr(script, "std ratio"));
+    assert_null(strstr(script, "steps.csv' using"));
+    free(script);
+    free(summary);
+}
+
+static void pairs_that_all_differ_by_the_same_are_inconclusive(void **state) {
+    fixture *here = *state;
+    const run_case runs[] = {{.cell = 0, .seed = 0, .accuracy = {30, 50, 70.3}}, {.cell = 0, .seed = 1, .accuracy = {31, 52, 74.1}},
+                             {.cell = 1, .seed = 0, .accuracy = {30, 51, 67.8}}, {.cell = 1, .seed = 1, .accuracy = {31, 51, 71.6}}};
+    for (int i = 0; i < 4; i++) leave_run(here, &runs[i]);
+    char *summary = report_of(here);
+    assert_holds(summary, "| no_stop_gradient | byol | " ROW " | 2 | 2 | -2.5 | no spread | inconclusive |");
     free(summary);
 }
 
@@ -611,14 +355,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_run_stopped_by_collapse_keeps_the_epoch_its_accuracy_is_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_run_says_what_failed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_chosen_stands_beside_its_value, set_up, tear_down),
-        cmocka_unit_test(shares_are_read_between_points_on_a_logarithmic_axis),
-        cmocka_unit_test_setup_teardown(label_efficiency_says_how_many_labels_one_arm_saves, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_arm_that_not_every_seed_reaches_has_no_mean_share, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(many_cells_have_bars_and_shares_have_a_figure_of_their_own, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(figure_shows_each_cell_with_the_published_points_and_raw_pixels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(report_has_the_same_bytes_each_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_gnuplot_the_tables_stand_and_the_summary_says_so, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_study_without_finished_runs_has_empty_tables, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_written_where_no_run_is_finished, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(seeds_that_were_not_asked_for_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_supervised_run_has_no_spread, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pairs_that_all_differ_by_the_same_are_inconclusive, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

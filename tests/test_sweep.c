@@ -258,9 +258,9 @@ static void a_failed_run_does_not_stop_the_others_and_stays_told_until_it_succee
     assert_int_equal(byolab(words, says), 1);
     assert_holds(says, "byolab run: 1 of 4 runs failed; the first: ");
     assert_holds(says, "- crossed, seed 1: ");
-    assert_holds(says, "cell       finished  running  failed  interrupted  missing\n"
-                       "crossed           1        0       1            0        0\n"
-                       "same_view         2        0       0            0        0\n"
+    assert_holds(says, "cell       finished  running  failed  other recipe  interrupted  missing\n"
+                       "crossed           1        0       1             0            0        0\n"
+                       "same_view         2        0       0             0            0        0\n"
                        "failed: crossed/1: ");
     assert_states(here, (const bl_run_state[]){BL_RUN_FINISHED, BL_RUN_FAILED, BL_RUN_FINISHED, BL_RUN_FINISHED});
     assert_int_equal(unlink(path_of(here, 1, "h5")), 0);
@@ -271,6 +271,38 @@ static void a_failed_run_does_not_stop_the_others_and_stays_told_until_it_succee
     snprintf(words, sizeof words, "status '%s' --results '%s' --backend %s", here->file, here->results, backend());
     assert_int_equal(byolab(words, says), 0);
     assert_string_equal(says, "Runs:      4 finished\n");
+}
+
+static void finished_runs_of_another_recipe_are_refused_and_keep_no_marker(void **state) {
+    fixture *here = *state;
+    char says[TEXT], words[1000];
+    const sweep_plan first = {{1, 4}, 0, -1};
+    if (sweep(here, &first, says)) fail_msg("%s", says);
+    snprintf(words, sizeof words, "run '%s' --results '%s' --backend %s --shard 1/4 --set train.epochs=2", here->file, here->results, backend());
+    assert_int_equal(byolab(words, says), 1);
+    assert_holds(says, "made by another recipe");
+    assert_holds(says, "No run of tiny is finished: no report is written.\n");
+    assert_holds(says, "other recipe: crossed/0: ");
+    assert_only_run_files_are_left(here);
+    assert_states(here, (const bl_run_state[]){BL_RUN_FINISHED, BL_RUN_MISSING, BL_RUN_MISSING, BL_RUN_MISSING});
+    snprintf(words, sizeof words, "report '%s' --results '%s/typo' --backend %s", here->file, here->results, backend());
+    assert_int_equal(byolab(words, says), 1);
+    assert_holds(says, "byolab report: no run of tiny is finished below ");
+    snprintf(words, sizeof words, "report '%s' --results '%s' --cell crossed", here->file, here->results);
+    assert_int_equal(byolab(words, says), 1);
+    assert_holds(says, "--cell");
+}
+
+static void a_sweep_is_finished_whoever_did_its_runs(void **state) {
+    fixture *here = *state;
+    char says[TEXT];
+    const bl_sweep_request second = {.experiment = here->experiment, .shard = {2, 2}, .results_folder = here->results};
+    const sweep_plan plan = {{2, 2}, 0, -1};
+    assert_false(bl_sweep_is_finished(&second));
+    if (sweep(here, &plan, says)) fail_msg("%s", says); // another process
+    assert_true(bl_sweep_is_finished(&second));
+    const bl_sweep_request whole = {.experiment = here->experiment, .shard = {1, 1}, .results_folder = here->results};
+    assert_false(bl_sweep_is_finished(&whole));
 }
 
 static void a_killed_sweep_goes_on_where_it_stood(void **state) {
@@ -291,7 +323,8 @@ static void a_killed_sweep_goes_on_where_it_stood(void **state) {
     assert_only_run_files_are_left(here);
     assert_int_equal(lines_of(here, "end "), RUNS);
     bl_text summary = {0};
-    assert_ok(bl_report_write(here->experiment, here->results, &summary));
+    bool written;
+    assert_ok(bl_report_write(here->experiment, here->results, &summary, &written));
     assert_null(strstr(summary.chars, "Not counted"));
     assert_holds(summary.chars, "| crossed | knn/k1_cv/test | 2 |");
     bl_text_free(&summary);
@@ -368,6 +401,8 @@ int main(void) {
             cmocka_unit_test(a_shard_is_i_of_n_and_nothing_else),
             cmocka_unit_test_setup_teardown(shards_partition_the_list_of_runs, set_up, tear_down),
             cmocka_unit_test_setup_teardown(a_failed_run_does_not_stop_the_others_and_stays_told_until_it_succeeds, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(finished_runs_of_another_recipe_are_refused_and_keep_no_marker, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(a_sweep_is_finished_whoever_did_its_runs, set_up, tear_down),
             cmocka_unit_test_setup_teardown(a_killed_sweep_goes_on_where_it_stood, set_up, tear_down),
             cmocka_unit_test_setup_teardown(two_processes_on_one_study_do_each_run_once, set_up, tear_down),
             cmocka_unit_test_setup_teardown(a_run_of_another_process_is_named_and_left_alone, set_up, tear_down),

@@ -9,7 +9,10 @@ static int run(int argc, char **argv) {
     bl_experiment *experiment = NULL;
     bl_text summary = {0};
     if (bl_arguments_parse(&arguments, argc, argv, bl_command_report.options) || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
-    const int status = bl_report_write(experiment, arguments.results, &summary);
+    bool written;
+    int status = bl_report_write(experiment, arguments.results, &summary, &written);
+    if (!status && !written)
+        status = bl_fail("no run of %s is finished below %s; `byolab run %s` first", experiment->study, arguments.results, arguments.file);
     if (!status) fputs(summary.chars, stdout);
     bl_text_free(&summary);
     bl_experiment_free(experiment);
@@ -23,5 +26,5 @@ const bl_command bl_command_report = {
         "a diagnosis) and verdicts.csv, aggregate.csv (mean, sd, 95 % interval over seeds), differences.csv (between cells, paired by\n"
         "seed), curves.svg with the published points, and report.md. A study of more than three cells has bars.svg too, one with\n"
         "several shares of the labels labels.csv, labels_needed.csv and labels.svg. Everything is rebuilt from the run files alone:\n"
-        "the same bytes each time.\n\n",
-        BL_COMMON_OPTIONS, run};
+        "the same bytes each time. Where no run is finished nothing is written.\n\n",
+        "set seeds backend results", run}; // of all cells

@@ -23,11 +23,15 @@ static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experi
     // What is finished is reported even when something failed; the first failure speaks.
     bl_text failure = {0}, summary = {0};
     if (status) bl_text_add(&failure, "%s", bl_error());
-    if (bl_report_write(experiment, arguments->results, &summary) == BL_OK &&
-        bl_sweep_table(experiment, arguments->results, &summary) == BL_OK)
-        fputs(summary.chars, stdout);
-    else if (!status) status = BL_FAILED;
-    if (failure.chars) bl_error_set(failure.chars, bl_error_origin());
+    bool written;
+    int told = bl_report_write(experiment, arguments->results, &summary, &written);
+    if (!told && !written) bl_text_add(&summary, "No run of %s is finished: no report is written.\n", experiment->study);
+    if (!told) told = bl_sweep_table(experiment, arguments->results, &summary);
+    if (!told) fputs(summary.chars, stdout);
+    // Runs that were left to other processes may be finished by now, as the table says.
+    if (status && bl_sweep_is_finished(&request)) status = BL_OK;
+    if (!status) status = told;
+    else bl_error_set(failure.chars, bl_error_origin());
     bl_text_free(&failure);
     bl_text_free(&summary);
     return status;

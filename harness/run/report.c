@@ -105,7 +105,7 @@ static int take_turn(bl_lock *lock, const char *path, bool *held) {
     return BL_OK;
 }
 
-int bl_report_write(const bl_experiment *experiment, const char *results_folder, bl_text *summary) {
+int bl_report_write(const bl_experiment *experiment, const char *results_folder, bl_text *summary, bool *written) {
     bl_report report = {.experiment = experiment};
     bl_arena *arena = bl_arena_create();
     bl_lock lock = {-1};
@@ -113,12 +113,18 @@ int bl_report_write(const bl_experiment *experiment, const char *results_folder,
     int status = BL_FAILED;
     report.folder = bl_arena_format(arena, "%s/%s", results_folder, experiment->study);
     const char *lock_path = bl_arena_format(arena, "%s/report.lock", report.folder);
-    if (bl_make_folders(report.folder) || take_turn(&lock, lock_path, &held)) goto done;
+    *written = false;
+    if (!bl_file_exists(report.folder)) {
+        status = BL_OK;
+        goto done;
+    }
+    if (take_turn(&lock, lock_path, &held)) goto done;
     if (!bl_study_read(&report.study, experiment, results_folder)) {
         report.rows = bl_study_rows(&report.study, &report.row_count);
         report.curves = bl_label_curves(&report.study, &report.curve_count);
         report.needed = bl_labels_needed_of(&report.study, report.curves, report.curve_count, &report.needed_count);
-        status = write_all(&report, summary);
+        *written = report.study.run_count > 0;
+        status = *written ? write_all(&report, summary) : BL_OK;
         bl_study_free(&report.study);
     }
     if (held) {

@@ -164,6 +164,7 @@ static void add_lead(bl_report *report, bl_text *out, const bl_label_curve *cons
         lead = bl_label_difference(&report->study, pair[0], points[0], pair[1], points[1]);
     if (!lead.n) bl_text_add(out, " - |");
     else if (lead.n < 2) bl_text_add(out, " %+.1f (one pair) |", lead.mean);
+    else if (!bl_report_has_spread(lead)) bl_text_add(out, " %+.1f (no spread) |", lead.mean);
     else bl_text_add(out, " %+.1f ± %.1f (%s) |", lead.mean, (lead.high - lead.low) / 2, bl_report_reads(lead));
 }
 
@@ -341,7 +342,8 @@ static void add_cell_differences(bl_report *report, bl_text *out) {
             bl_text_add(out, " | ");
             add_field(out, report->experiment->cells[0].name);
             bl_text_add(out, " | %s | %d | %d | %+.1f | ", report->rows[i]->row, epochs[e], difference.n, difference.mean);
-            if (difference.n > 1) bl_text_add(out, "%+.1f to %+.1f", difference.low, difference.high);
+            if (bl_report_has_spread(difference)) bl_text_add(out, "%+.1f to %+.1f", difference.low, difference.high);
+            else if (difference.n > 1) bl_text_add(out, "no spread");
             else bl_text_add(out, "-");
             bl_text_add(out, " | %s |\n", bl_report_reads(difference));
         }
@@ -363,8 +365,7 @@ static int64_t count_outdated(const bl_report *report) {
 void bl_report_markdown(bl_report *report, bl_text *out, const char *figures) {
     bl_text_add(out, "# %s\n\n", report->experiment->title ? report->experiment->title : report->experiment->study);
     if (report->experiment->title) bl_text_add(out, "Study `%s`.\n\n", report->experiment->study);
-    if (report->study.run_count) add_results(report, out);
-    else bl_text_add(out, "No run is finished.\n");
+    add_results(report, out);
     bl_text_add(out, "%s", figures);
     add_label_efficiency(report, out);
     if (report->experiment->expectation_count) add_beside_published(report, out);

@@ -30,7 +30,9 @@ extern const int bl_report_table_count;
 // `figures`: Markdown's links to them.
 void bl_report_markdown(bl_report *report, bl_text *out, const char *figures);
 
-// "higher", "lower", "inconclusive" where the interval holds 0, "one pair".
+// Whether pairs differ by more than rounding.
+bool bl_report_has_spread(bl_estimate difference);
+// "higher", "lower", "inconclusive" where the interval holds 0 or there is no spread, "one pair".
 const char *bl_report_reads(bl_estimate difference);
 
 #endif

@@ -38,6 +38,7 @@ static void add_measurements(bl_report *report, bl_text *csv) {
 }
 
 static void add_steps(bl_report *report, bl_text *csv) {
+    enum { STD = 2, STD_RATIO }; // among the values
     bl_text_add(csv, "cell,seed,step,epoch,loss,std,std_ratio,learning_rate,tau\n");
     for (int r = 0; r < report->study.run_count; r++) {
         const bl_finished_run *run = &report->study.runs[r];
@@ -47,7 +48,10 @@ static void add_steps(bl_report *report, bl_text *csv) {
             bl_csv_text(csv, report->experiment->cells[run->cell].name);
             bl_csv_integer(csv, (long long)run->seed);
             bl_csv_integer(csv, step->step);
-            for (size_t k = 0; k < sizeof values / sizeof *values; k++) bl_csv_number(csv, values[k], DIGITS);
+            for (int k = 0; k < (int)(sizeof values / sizeof *values); k++) {
+                if ((k == STD || k == STD_RATIO) && !bl_run_has_std(run)) bl_csv_none(csv);
+                else bl_csv_number(csv, values[k], DIGITS);
+            }
             bl_csv_end(csv);
         }
     }
@@ -116,9 +120,11 @@ static void add_aggregate(bl_report *report, bl_text *csv) {
         }
 }
 
+bool bl_report_has_spread(bl_estimate difference) { return difference.n > 1 && difference.sd > 1e-9; }
+
 const char *bl_report_reads(bl_estimate difference) {
     if (difference.n < 2) return "one pair";
-    if (difference.low <= 0 && difference.high >= 0) return "inconclusive";
+    if (!bl_report_has_spread(difference) || (difference.low <= 0 && difference.high >= 0)) return "inconclusive";
     return difference.mean > 0 ? "higher" : "lower";
 }
 
@@ -216,7 +222,7 @@ static void add_labels_needed(bl_report *report, bl_text *csv) {
         bl_csv_integer(csv, needed->at_smallest);
         const double share[] = {needed->share.mean, needed->share.low, needed->share.high};
         for (int i = 0; i < 3; i++) {
-            if (needed->share.n > (i > 0)) bl_csv_number(csv, share[i], 0);
+            if (needed->share.n > (i > 0)) bl_csv_number(csv, share[i], DIGITS);
             else bl_csv_none(csv);
         }
         if (needed->share.n) add_images(csv, cell, needed->share.mean);

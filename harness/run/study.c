@@ -1,5 +1,6 @@
 #include "run/study.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,11 +142,45 @@ static void leave_out_what_cannot_be_averaged(bl_study *study) {
     }
 }
 
+static bool is_asked_for(const bl_experiment *experiment, uint64_t seed) {
+    for (int s = 0; s < experiment->seed_count; s++)
+        if (experiment->seeds[s] == seed) return true;
+    return false;
+}
+
+static int by_seed(const void *a, const void *b) {
+    const uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+    return (one > other) - (one < other);
+}
+
+// A line of `absent`: a report of some seeds alone must not look like one of all.
+static void name_unasked_seeds(bl_study *study, const bl_cell *cell, const char *results_folder) {
+    enum { MOST = 64 };
+    uint64_t seeds[MOST], seed;
+    int count = 0;
+    const char *any = bl_run_path(study->arena, study->experiment, cell, 0, results_folder);
+    DIR *folder = opendir(bl_arena_format(study->arena, "%.*s", (int)(strrchr(any, '/') - any), any));
+    if (!folder) return;
+    for (const struct dirent *entry; count < MOST && (entry = readdir(folder));) {
+        if (sscanf(entry->d_name, "seed-%" SCNu64, &seed) != 1 || is_asked_for(study->experiment, seed)) continue;
+        const char *path = bl_run_path(study->arena, study->experiment, cell, seed, results_folder);
+        if (strcmp(strrchr(path, '/') + 1, entry->d_name) == 0) seeds[count++] = seed;
+    }
+    closedir(folder);
+    if (!count) return;
+    qsort(seeds, (size_t)count, sizeof *seeds, by_seed);
+    bl_text list = {0};
+    for (int i = 0; i < count; i++) bl_text_add(&list, "%s%" PRIu64, i ? ", " : "", seeds[i]);
+    study->absent[study->absent_count++] = bl_arena_format(study->arena, "%s, seed%s %s: not asked for, though %s there", cell->name,
+                                                           count > 1 ? "s" : "", list.chars, count > 1 ? "run files are" : "a run file is");
+    bl_text_free(&list);
+}
+
 int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *results_folder) {
     const size_t most = (size_t)experiment->cell_count * (size_t)experiment->seed_count;
     *study = (bl_study){.experiment = experiment, .arena = bl_arena_create()};
     study->runs = bl_alloc(most * sizeof *study->runs);
-    study->absent = bl_alloc(most * sizeof *study->absent);
+    study->absent = bl_alloc((most + (size_t)experiment->cell_count) * sizeof *study->absent);
     if (!study->runs || !study->absent) {
         bl_study_free(study);
         return BL_FAILED;
@@ -166,6 +201,7 @@ int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *
                 study->run_count++;
         }
     leave_out_what_cannot_be_averaged(study);
+    for (int c = 0; c < experiment->cell_count; c++) name_unasked_seeds(study, &experiment->cells[c], results_folder);
     return BL_OK;
 }
 
@@ -311,10 +347,13 @@ bl_estimate bl_study_std_ratio(const bl_study *study, int cell) {
         if (!run) continue;
         const bl_collapse_row *last = bl_run_diagnosis(run);
         if (last) values[n++] = last->std_ratio;
-        else if (run->history.step_count) values[n++] = run->history.steps[run->history.step_count - 1].std_ratio;
+        else if (bl_run_has_std(run)) values[n++] = run->history.steps[run->history.step_count - 1].std_ratio;
     }
     return estimate_of_any(values, n);
 }
+
+// Its first step would have one of more than 0. Older files hold 0 where nothing was projected, younger ones NaN.
+bool bl_run_has_std(const bl_finished_run *run) { return run->history.step_count && run->history.steps[0].std > 0; }
 
 const bl_collapse_row *bl_run_diagnosis(const bl_finished_run *run) {
     return run->history.collapse_count ? &run->history.collapse[run->history.collapse_count - 1] : NULL;

@@ -30,7 +30,8 @@ typedef struct bl_study {
 } bl_study;
 
 // Runs that are missing, unfinished, failed, damaged or of another recipe are named in `absent`; they are no failure. Of one
-// cell's runs those count whose graph is the most frequent one, of equals the first run's.
+// cell's runs those count whose graph is the most frequent one, of equals the first run's. Run files of seeds that were not asked
+// for are named in `absent` too, a line a cell.
 BL_CHECK int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *results_folder);
 void bl_study_free(bl_study *study);
 
@@ -58,11 +59,14 @@ bl_estimate bl_study_value(const bl_study *study, int cell, const char *row, int
 bl_estimate bl_study_end(const bl_study *study, int cell, const char *row, int epoch, const char **stopped);
 // cell - minus, over the seeds that both have.
 bl_estimate bl_study_difference(const bl_study *study, int cell, int minus, const char *row, int epoch);
-// The std relative to step 0, of the last diagnosis of collapse; where there was none, of the last logged step.
+// The std relative to step 0, of the last diagnosis of collapse; where there was none, of the last logged step. n = 0 where
+// nothing is projected.
 bl_estimate bl_study_std_ratio(const bl_study *study, int cell);
 
 // How many runs of the cell ended with each verdict, those that diverged included; returns the sum. 0: none was diagnosed.
 int bl_study_verdicts(const bl_study *study, int cell, int counts[BL_VERDICTS]);
+// Whether its steps have a std: a supervised run projects nothing.
+bool bl_run_has_std(const bl_finished_run *run);
 // The last diagnosis of a run, or NULL.
 const bl_collapse_row *bl_run_diagnosis(const bl_finished_run *run);
 

@@ -1,0 +1,95 @@
+// Label efficiency: how many labels one arm saves another, as the report tells it.
+
+#include "report_rig.h"
+
+static void shares_are_read_between_points_on_a_logarithmic_axis(void **state) {
+    (void)state;
+    const double shares[] = {1, 10, 100}, rising[] = {20, 40, 60}, early[] = {50, 55, 60}, falling[] = {30, 50, 45};
+    const struct {
+        const double *values;
+        double target, share; // NaN: never
+    } cases[] = {{rising, 30, 3.16227766016838}, {rising, 40, 10}, {rising, 45, 17.7827941003892}, {rising, 60, 100}, {rising, 61, NAN},
+                 {rising, 20, 1},                {early, 10, 1},   {falling, 48, 7.94328234724281}, {falling, 51, NAN}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const double share = bl_share_reaching(shares, cases[i].values, 3, cases[i].target);
+        if (isnan(cases[i].share)) assert_true(isnan(share));
+        else if (cases[i].share == 10) assert_true(share == 10); // a point itself, to the last bit
+        else assert_true(fabs(share - cases[i].share) < 1e-12 * cases[i].share);
+    }
+}
+
+static void label_efficiency_says_how_many_labels_one_arm_saves(void **state) {
+    fixture *here = *state;
+    label_fixture labels;
+    make_label_study(here, &labels);
+    // The pretrained arm reaches the other's 100 % at 10^0.5, 10 and 10^1.5 percent: 10 in the geometric mean.
+    leave_label_run(here, 0, (const double[]){20, 40, 60, 10, 20, 30});
+    leave_label_run(here, 1, (const double[]){20, 40, 60, 10, 20, 40});
+    leave_label_run(here, 7, (const double[]){20, 40, 60, 10, 20, 50});
+    char *summary = report_of(here);
+    assert_holds(summary, "## Label efficiency: fine-tuning, test\n\n| labels (images) | pretrained | random | difference |\n|---:|---:|---:|---:|\n"
+                          "| 1 % (5) | 20.0 ± 0.0 | 10.0 ± 0.0 | +10.0 (no spread) |\n");
+    assert_holds(summary, "| 100 % (500) | 60.0 ± 0.0 | 40.0 ± 24.8 | +20.0 ± 24.8 (inconclusive) |\n");
+    assert_holds(summary, "| pretrained | random | 3 | 10 % (50) | 0.573 % to 100 % |\n");
+    assert_holds(summary, "| random | pretrained | 3 | never | - |\n");
+    assert_holds(summary, "| main | - | 3 | - | - | - | - | - |\n"); // no line a share in the table of results
+    assert_written(here, "labels.csv", "\"finetune/pretrained/test\",\"finetune\",\"pretrained\",\"main\",10,50,3,40,0,40,40\n");
+    assert_written(here, "labels_needed.csv", "\"finetune/random/test\",\"random\",\"main\",\"pretrained\",\"main\",3,0,0,,,,\n");
+    free(summary);
+}
+
+static void an_arm_that_not_every_seed_reaches_has_no_mean_share(void **state) {
+    fixture *here = *state;
+    label_fixture labels;
+    make_label_study(here, &labels);
+    leave_label_run(here, 0, (const double[]){20, 40, 60, 10, 20, 30});
+    leave_label_run(here, 1, (const double[]){20, 40, 60, 10, 20, 61});
+    char *summary = report_of(here);
+    assert_holds(summary, "| pretrained | random | 2 | in 1 of 2 seeds alone | - |\n");
+    free(summary);
+    leave_label_run(here, 1, (const double[]){32, 40, 60, 10, 20, 31}); // with fewer labels than were tried
+    leave_label_run(here, 0, (const double[]){31, 40, 60, 10, 20, 30});
+    summary = report_of(here);
+    assert_holds(summary, "| pretrained | random | 2 | 1 % (5) or less | - |\n");
+    free(summary);
+}
+
+static void across_cells_an_arm_is_matched_to_itself_alone(void **state) {
+    fixture *here = *state;
+    label_fixture labels;
+    bl_cell cells[2];
+    const double values[] = {20, 40, 60, 10, 20, 40};
+    bl_history history = {0};
+    make_label_study(here, &labels);
+    cells[0] = cells[1] = labels.cell;
+    cells[1].name = "other";
+    here->experiment.cells = cells;
+    here->experiment.cell_count = 2;
+    leave_label_run(here, 0, values);
+    for (int i = 0; i < LABEL_ROWS; i++) {
+        bl_measurement row = {.epoch = LAST, .value = values[i], .chosen = NAN, .validation = NAN};
+        strcpy(row.row, labels.names[i]);
+        strcpy(row.id, labels.ids[i]);
+        assert_ok(bl_history_add_measurement(&history, &row));
+    }
+    write_run(here, 1, 0, &(run_case){0}, &history);
+    bl_history_free(&history);
+    free(report_of(here));
+    char *table = written_text(here, "labels_needed.csv");
+    int lines = 0;
+    for (const char *c = table; *c; c++) lines += *c == '\n';
+    assert_int_equal(lines, 1 + 2 * 2 + 2 * 2); // two arms in each of two cells, two cells for each of two arms
+    assert_holds(table, "\"pretrained\",\"main\",\"random\",\"main\",1,1,0,10,,,50\n");
+    assert_holds(table, "\"pretrained\",\"main\",\"pretrained\",\"other\",1,1,0,100,,,500\n");
+    free(table);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shares_are_read_between_points_on_a_logarithmic_axis),
+        cmocka_unit_test_setup_teardown(label_efficiency_says_how_many_labels_one_arm_saves, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(across_cells_an_arm_is_matched_to_itself_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_arm_that_not_every_seed_reaches_has_no_mean_share, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
