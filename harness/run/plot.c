@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,13 @@ void bl_plot_panel(bl_text *script, int height, int top, int panel_height, const
                 (double)(top - panel_height) / height);
     bl_plot_quoted(script, title);
     bl_text_add(script, " at graph 0, screen %.5f left\n", (top + 18.) / height);
+}
+
+// At least two points high: the ticks of a flat curve would have so many decimals that they reach into the axis's title.
+void bl_plot_accuracy_range(bl_text *script, double lowest, double highest) {
+    const double middle = (lowest + highest) / 2;
+    if (highest - lowest < 2) bl_text_add(script, "set yrange [0<*<%.6g:%.6g<*<100]\n", fmax(middle - 1, 0), fmin(middle + 1, 100));
+    else bl_text_add(script, "set yrange [0<*:*<100]\n");
 }
 
 void bl_plot_source(bl_text *script, const char *file, const char *first, const char *second, const char *column) {

@@ -17,7 +17,7 @@ typedef struct curve_figure {
     const bl_evaluation *panels[MOST_PANELS], *pixels[MOST_PANELS];
     int panel_count, pixel_count;
     int epochs; // right end of every x axis
-    bool bands, has_steps, has_ranks, has_pixels, has_published, has_context;
+    bool bands, has_spread, has_ranks, has_pixels, has_published, has_context;
 } curve_figure;
 
 static const bl_experiment *experiment_of(const curve_figure *figure) { return figure->study->experiment; }
@@ -73,7 +73,7 @@ static void look_at_study(curve_figure *figure) {
         }
     }
     for (int r = 0; r < study->run_count; r++) {
-        figure->has_steps |= study->runs[r].history.step_count > 0;
+        figure->has_spread |= bl_run_has_std(&study->runs[r]);
         figure->has_ranks |= study->runs[r].history.collapse_count > 1;
     }
     for (int p = 0; p < figure->panel_count; p++) {
@@ -222,7 +222,7 @@ static void add_runs(const curve_figure *figure, const char *file, int column, b
     set_range(figure->script, lowest < highest ? lowest : highest, highest);
     for (int r = 0; r < figure->study->run_count; r++) {
         const bl_finished_run *run = &figure->study->runs[r];
-        if (!(of_collapse ? run->history.collapse_count : run->history.step_count)) continue;
+        if (!(of_collapse ? run->history.collapse_count > 0 : bl_run_has_std(run))) continue;
         char seed[24];
         snprintf(seed, sizeof seed, "%llu", (unsigned long long)run->seed);
         bl_plot_next(figure->script, &begun);
@@ -235,9 +235,23 @@ static void add_runs(const curve_figure *figure, const char *file, int column, b
 
 // ---- the script ----
 
+static void set_accuracy_range(const curve_figure *figure, const bl_evaluation *panel) {
+    double lowest = INFINITY, highest = -INFINITY;
+    for (int c = 0, count; c < experiment_of(figure)->cell_count; c++) {
+        const int *epochs = bl_study_epochs(figure->study, c, panel->row, &count);
+        for (int i = 0; i < count; i++) {
+            const double mean = bl_study_value(figure->study, c, panel->row, epochs[i]).mean;
+            lowest = fmin(lowest, mean);
+            highest = fmax(highest, mean);
+        }
+    }
+    bl_text_add(figure->script, "set offsets 0, 0, graph 0.06, graph 0.06\n");
+    bl_plot_accuracy_range(figure->script, lowest, highest);
+}
+
 static void add_panel(const curve_figure *figure, int panel, int panels, int width, int height, int top) {
     bl_text *script = figure->script, title = {0};
-    const bool is_accuracy = panel < figure->panel_count, is_spread = !is_accuracy && figure->has_steps && panel == figure->panel_count;
+    const bool is_accuracy = panel < figure->panel_count, is_spread = !is_accuracy && figure->has_spread && panel == figure->panel_count;
     if (is_accuracy) bl_plot_row_title(&title, figure->panels[panel]);
     else bl_text_add(&title, is_spread ? "std of the projection, relative to step 0" : "effective rank of the projection (centred)");
     bl_plot_panel(script, height, top, BL_PLOT_PANEL, title.chars);
@@ -248,7 +262,8 @@ static void add_panel(const curve_figure *figure, int panel, int panels, int wid
         bl_text_add(script, "set format x '%%g'\nset xtics offset 0,0.5\nset label 4 'finished epochs' at graph 0.5, screen %.5f center\n",
                     (top - BL_PLOT_PANEL - BL_PLOT_BELOW + (double)BL_PLOT_AXIS_LABEL) / height);
     else bl_text_add(script, "set format x ''\n");
-    bl_text_add(script, is_accuracy ? "set offsets 0, 0, graph 0.06, graph 0.06\nset yrange [0<*:*<100]\n" : "unset offsets\n");
+    if (is_accuracy) set_accuracy_range(figure, figure->panels[panel]);
+    else bl_text_add(script, "unset offsets\n");
     if (is_accuracy) add_curves(figure, figure->panels[panel]);
     else if (is_spread) add_runs(figure, "steps.csv", 7, false, "lines");
     else add_runs(figure, "collapse.csv", 9, true, "linespoints");
@@ -260,7 +275,7 @@ void bl_plot_curves(const bl_study *study, const bl_label_curve *labels, int lab
     bl_plot_legend legend = {0};
     choose_panels(&figure, labels, label_count);
     look_at_study(&figure);
-    const int panels = figure.panel_count + figure.has_steps + figure.has_ranks;
+    const int panels = figure.panel_count + figure.has_spread + figure.has_ranks;
     if (!panels) return;
     fill_legend(&figure, &legend);
     const char *title = study->experiment->title;

@@ -139,6 +139,7 @@ static void add_panel(const label_figure *figure, int panel, int width, int heig
     bl_text *script = figure->script, title = {0};
     bool begun = false;
     int arms = 0, arm = 0;
+    double lowest = INFINITY, highest = -INFINITY;
     bl_label_title(figure->panels[panel], &title);
     bl_plot_panel(script, height, top, BL_PLOT_PANEL, title.chars);
     bl_text_free(&title);
@@ -148,7 +149,16 @@ static void add_panel(const label_figure *figure, int panel, int width, int heig
     if (is_last)
         bl_text_add(script, "set label 4 'labels: share of the train split, and images' at graph 0.5, screen %.5f center\n",
                     (top - BL_PLOT_PANEL - TWO_LINES + (double)BL_PLOT_AXIS_LABEL) / height);
-    for (int k = 0; k < figure->curve_count; k++) arms += is_in_panel(&figure->curves[k], figure->panels[panel]);
+    for (int k = 0; k < figure->curve_count; k++) {
+        if (!is_in_panel(&figure->curves[k], figure->panels[panel])) continue;
+        arms++;
+        for (int i = 0; i < figure->curves[k].point_count; i++) {
+            const double mean = bl_label_value(figure->study, &figure->curves[k], i).mean;
+            lowest = fmin(lowest, mean);
+            highest = fmax(highest, mean);
+        }
+    }
+    bl_plot_accuracy_range(script, lowest, highest);
     for (int pass = 0; pass < 2; pass++) {
         arm = 0;
         for (int k = 0; k < figure->curve_count; k++) {
@@ -197,7 +207,7 @@ void bl_plot_labels(const bl_study *study, const bl_label_curve *labels, int lab
     const int height = title_height + (panels_height > legend_height ? panels_height : legend_height);
     bl_text_add(script, "# Drawn from labels.csv and published.csv; `gnuplot labels.gp` in this folder writes labels.svg.\n");
     bl_plot_page(script, "labels.svg", title, width, height, BL_PLOT_LEFT, right);
-    bl_text_add(script, "set logscale x\nset xrange [%g:%g]\nset offsets 0, 0, graph 0.06, graph 0.06\nset yrange [0<*:*<100]\n",
+    bl_text_add(script, "set logscale x\nset xrange [%g:%g]\nset offsets 0, 0, graph 0.06, graph 0.06\n",
                 figure.lowest / sqrt(1.3), figure.highest * sqrt(1.3));
     for (int p = 0; p < figure.panel_count; p++)
         add_panel(&figure, p, width, height, height - title_height - p * (BL_PLOT_PANEL_TITLE + BL_PLOT_PANEL) - BL_PLOT_PANEL_TITLE);

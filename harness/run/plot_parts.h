@@ -31,6 +31,9 @@ void bl_plot_source(bl_text *script, const char *file, const char *first, const 
 void bl_plot_row_title(bl_text *text, const bl_evaluation *row);
 const char *bl_plot_row_axis(const bl_evaluation *row);
 
+// The y range that takes in all there is, of accuracies from `lowest` to `highest`.
+void bl_plot_accuracy_range(bl_text *script, double lowest, double highest);
+
 bool bl_plot_is_label_row(const bl_label_curve *labels, int label_count, const char *row);
 
 // One line of the legend: its sample ("lines lc ...") and its text.
