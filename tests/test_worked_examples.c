@@ -371,6 +371,22 @@ static void clipped_lars_never_stretches_a_gradient(void **state) {
     end(&e);
 }
 
+// A segment's rate is its own, as a parameter group's is: trust .06 * 5 / 4 = .075, by the rate .1 * .5, is above 1; by .1 it is not.
+static void clipped_lars_looks_at_the_segments_own_rate(void **state) {
+    (void)state;
+    example e;
+    begin(&e);
+    const int online = network(&e, "online", true);
+    segment(&e, online, (bl_segment){.name = "weight", .shape = {1, {2}}, .lr_scale = .5, .lars_adapt = true});
+    bl_tensor *operands[] = {stored(&e, online, BL_PARAMETERS, BL_WHOLE_BLOCK), stored(&e, online, BL_GRADIENTS, BL_WHOLE_BLOCK),
+                             stored(&e, online, BL_MOMENT1, BL_WHOLE_BLOCK), scalar(&e, BL_SCALAR_LEARNING_RATE),
+                             scalar(&e, BL_SCALAR_FINITE)};
+    node(&e, BL_OP_LARS, (bl_attributes){.eta = .06, .clip = true}, operands, 5);
+    const double p[block] = {3, 4}, g[block] = {2.4, 3.2}, moved[block] = {3 - 0.12, 4 - 0.16};
+    expect(&e, (values[]){p, g, no_values, &rate, &one}, (values[]){moved, no_values, g});
+    end(&e);
+}
+
 static void ema(example *e) {
     begin(e);
     const int target = two_rules(e, "target", false), online = two_rules(e, "online", true);
@@ -465,6 +481,7 @@ int main(void) {
             cmocka_unit_test(adam_corrects_both_moments_and_adds_epsilon_last),
             cmocka_unit_test(lars_makes_the_step_of_a_weight_a_share_of_its_norm),
             cmocka_unit_test(clipped_lars_never_stretches_a_gradient),
+            cmocka_unit_test(clipped_lars_looks_at_the_segments_own_rate),
             cmocka_unit_test(target_keeps_tau_of_itself),
             cmocka_unit_test(target_with_tau_zero_is_the_online_network_bit_for_bit),
             cmocka_unit_test(gradients_of_micro_steps_add_up),

@@ -214,7 +214,7 @@ static double trust_ratio(const update_context *c, int s, int shares) {
     double trust = 1;
     if (parameter_norm > 0 && gradient_norm > 0)
         trust = a->eta * parameter_norm / (gradient_norm + decay * parameter_norm + a->epsilon);
-    return a->clip ? fmin(trust / c->learning_rate, 1) : trust;
+    return a->clip ? fmin(trust / (c->learning_rate * segment->lr_scale), 1) : trust;
 }
 
 static void find_trust(const bl_cpu_plan *plan, update_context *c, double *workspace) {

@@ -107,7 +107,7 @@ void bl_reference_lars(const bl_operands *operands) {
         for (int64_t i = 0; i < count; i++) gradients[i] += decay * parameters[i];
         const double trust = !segment->lars_adapt ? 1
                                                   : trust_ratio(a, norm(parameters, count), gradient_norm, norm(gradients, count), decay,
-                                                                learning_rate);
+                                                                learning_rate * segment->lr_scale);
         for (int64_t i = 0; i < count; i++) {
             const double gradient = trust * gradients[i];
             velocities[i] = a->momentum * velocities[i] + gradient;

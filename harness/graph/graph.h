@@ -112,7 +112,7 @@ typedef struct bl_attributes { // what an operator needs beside its inputs; the 
     bool nesterov;             // SGD, LARS
     double weight_decay;       // SGD, Adam, LARS (L2, added to the gradient as torch.optim does)
     double eta;                // LARS: trust coefficient
-    bool clip;                 // LARS: trust ratio divided by the learning rate, at most 1
+    bool clip;                 // LARS: trust ratio divided by the segment's learning rate, at most 1
     bool decay_apart;          // LARS: the denominator is |g| + weight_decay |p| + epsilon (solo-learn), not |g + weight_decay p| + epsilon
     double beta1, beta2;       // Adam
     int64_t rows;              // running average: values behind each statistic, n in n / (n - 1)

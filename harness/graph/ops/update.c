@@ -3,7 +3,8 @@
 //   LARS (You et al. 2017) in the order of DeepMind's code, a segment at a time; |.| is a segment's l2 norm:
 //     h = g + weight_decay p where the segment decays
 //     where it adapts: trust = eta |p| / (|h| + epsilon), or eta |p| / (|g| + weight_decay |p| + epsilon) with decay_apart; 1 where
-//     |p| or the gradient's norm in the denominator (|h|, or |g|) is 0; with clip: min(trust / learning rate, 1); h = trust h
+//     |p| or the gradient's norm in the denominator (|h|, or |g|) is 0; with clip: min(trust / (learning rate lr_scale), 1);
+//     h = trust h
 //     m = momentum m + h; p -= learning rate lr_scale m, or with nesterov (h + momentum m)
 //   EMA: target = tau target + (1 - tau) online, in this form: at tau 0 it is exact, the lerp form is not.
 
