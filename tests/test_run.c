@@ -104,6 +104,21 @@ static void a_finished_run_is_skipped_and_its_bytes_stay(void **state) {
     free(results);
 }
 
+static void features_are_kept_where_nothing_is_evaluated(void **state) {
+    (void)state;
+    char *results = joined(folder, "features"), *path = run_file(results, best_backend());
+    char says[512];
+    const plan_of_run plan = {.backend = best_backend(), .results = results,
+                              .more = {{"evaluate", "[]"}, {"save.features", "last"}, {"train.epochs", "1"}, {"train.warmup", "0"}}};
+    if (run_child(plan, says)) fail_msg("%s", says);
+    bl_run_reader *reader;
+    assert_ok(bl_run_reader_open(&reader, path));
+    assert_true(bl_run_has(reader, "/features/train") && bl_run_has(reader, "/features/test"));
+    bl_run_reader_close(reader);
+    free(path);
+    free(results);
+}
+
 static void another_recipe_under_the_same_name_is_refused(void **state) {
     (void)state;
     char *results = joined(folder, "whole");
@@ -195,6 +210,7 @@ int main(void) {
             cmocka_unit_test(the_reference_resumes_bit_for_bit_too),
             cmocka_unit_test(loader_threads_change_no_bit),
             cmocka_unit_test(a_finished_run_is_skipped_and_its_bytes_stay),
+            cmocka_unit_test(features_are_kept_where_nothing_is_evaluated),
             cmocka_unit_test(another_recipe_under_the_same_name_is_refused),
             cmocka_unit_test(a_damaged_run_file_is_named_and_left_alone),
             cmocka_unit_test(eval_adds_a_row_without_training_and_refuses_what_is_not_finished),
