@@ -211,6 +211,7 @@ static const refusal refusals[] = {
     {"evaluate: [{linear: {split: test, solver: sgd, steps: 5, epochs: 3}}]", ":2:66: ", "epochs has no meaning where evaluate.linear.steps is 5", "`steps: 0`"},
     {"evaluate: [{linear: {split: test, solver: sgd, momentum: 0}}]", ":2:58: ", "no momentum", "`nesterov: false`"},
     {"evaluate: [{finetune: {split: test, shares: [50], warmup_steps: 501}}]", ":2:65: ", "501 of 500", "at most 500"},
+    {"evaluate: [{finetune: {split: test, shares: [50], batch: 6}}]\nnetwork: {batch_norm: {statistics_rows: 4}}", ":2:58: ", "a batch of 6 does not fall", "a multiple of 4"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: {flp: 1}}}]", ":2:58: ", "views.flp: no such key", "`flip`"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: 3}}]", ":2:57: ", "expected a map of transforms", "{flip: 0.5, ...}"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: {flip: 1, normalize: imagenet}}}]", ":2:67: ", "the evaluation's own is used", "leave it out"},

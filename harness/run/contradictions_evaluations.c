@@ -96,6 +96,16 @@ static int check_solver(const where *at) {
     return BL_OK;
 }
 
+// Fine-tuning trains the encoder's batch norms: its batches fall into the same groups.
+static int check_statistics(const where *at, const bl_cell *cell) {
+    const bl_fit_options *fit = &at->options->entry.row.fit;
+    const int64_t rows = cell->model.encoder.statistics_rows;
+    if (at->options->entry.row.kind != BL_PROTOCOL_FINETUNE || fit->frozen || !rows || fit->batch % rows == 0) return BL_OK;
+    return bl_refuse(spot_of(at, "batch"), bl_arena_format(at->arena, "write a multiple of %lld", (long long)rows),
+                     "evaluate.finetune.batch: a batch of %d does not fall into the groups of %lld of network.batch_norm.statistics_rows",
+                     fit->batch, (long long)rows);
+}
+
 static int check_fit(const where *at, const bl_cell *cell) {
     const bl_evaluation_entry *entry = &at->options->entry;
     const bl_fit_options *fit = &entry->row.fit;
@@ -115,7 +125,7 @@ static int check_fit(const where *at, const bl_cell *cell) {
         if (bl_share_check(at->arena, shares ? shares->entries[i].value->spot : at->options->map->spot,
                            bl_arena_format(at->arena, "evaluate.%s.shares", name), cell, entry->shares[i], fit->validation))
             return BL_FAILED;
-    if (check_solver(at)) return BL_FAILED;
+    if (check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
     if (!view) return BL_OK;
     for (int i = 0; i < fit->view.count; i++)
         if (fit->view.items[i].kind == BL_NORMALIZE)
