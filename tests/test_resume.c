@@ -101,6 +101,30 @@ static void a_collapse_stops_the_run_where_the_file_asks_for_it(void **state) {
     free(results);
 }
 
+// A kill while a stopped run's last rows are measured does not let it train on.
+static void a_stopped_run_stays_stopped(void **state) {
+    (void)state;
+    plan_of_run plan = {.backend = best_backend(),
+                        .more = {{"method", "{predictor: {kind: none}, target: {source: online}, stop_gradient: false}"},
+                                 {"train.stop_on", "collapsed"}, {"train.epochs", "60"}, {"train.optimizer.lr", "1.0e-2"},
+                                 {"train.collapse_every", "5"},
+                                 {"evaluate", "[{linear: {split: test, points: 2, l2: [1.0e-4, 1.0e-2], shares: [50, 100]}}]"}}};
+    char *whole = joined(folder, "stopped"), *broken = joined(folder, "stopped_twice"), says[512];
+    plan.results = whole;
+    if (run_child(plan, says)) fail_msg("%s", says);
+    plan.results = broken;
+    plan.kill_at_row = 2; // the first one is in the checkpoint
+    if (run_child(plan, says) != SIGKILL) fail_msg("not killed: %s", says);
+    plan.kill_at_row = 0;
+    if (run_child(plan, says)) fail_msg("%s", says);
+    char *a = run_file(whole, plan.backend), *b = run_file(broken, plan.backend);
+    assert_same_run(a, b);
+    free(a);
+    free(b);
+    free(whole);
+    free(broken);
+}
+
 static int set_up(void **state) {
     (void)state;
     folder = bl_test_folder();
@@ -120,6 +144,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(every_kind_of_run_continues_bit_for_bit),
             cmocka_unit_test(a_collapse_stops_the_run_where_the_file_asks_for_it),
+            cmocka_unit_test(a_stopped_run_stays_stopped),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

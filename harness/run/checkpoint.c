@@ -187,8 +187,9 @@ int bl_checkpoint_read(const char *path, const bl_identity *identity, const bl_r
     if (!*found) return BL_OK;
     if (bl_run_reader_open(&reader, path)) return BL_FAILED;
     transfer t = {.model = model, .reader = reader, .file = path};
-    if (bl_identity_check(request, reader, path) || check_graph(model, reader, path) || get_progress(progress, reader) ||
-        (collapse && bl_collapse_get(collapse, reader)) || bl_history_get(history, reader) || bl_identity_same_machine(identity, reader, &same_machine) || each_block(request->cell, model, get_block, &t))
+    if (bl_identity_check(request, reader, path) || check_graph(model, reader, path) || bl_identity_check_data(identity, reader, path) ||
+        get_progress(progress, reader) || (collapse && bl_collapse_get(collapse, reader)) || bl_history_get(history, reader) ||
+        bl_identity_same_machine(identity, reader, &same_machine) || each_block(request->cell, model, get_block, &t))
         goto done;
     progress->mixed = progress->mixed || !same_machine;
     status = BL_OK;

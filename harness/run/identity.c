@@ -17,7 +17,7 @@ void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request
     char id[65];
     bl_text machine = {0};
     bl_run_id(request->cell, request->seed, id);
-    identity->run_id = bl_arena_copy(arena, id);
+    *identity = (bl_identity){.run_id = bl_arena_copy(arena, id)};
     backend->table->describe(backend, &machine);
     bl_text_add(&machine, "host_isa: " BYOLAB_ISA "\n");
     identity->machine = bl_arena_copy(arena, machine.chars);
@@ -38,10 +38,10 @@ int bl_identity_put(const bl_identity *identity, const bl_run_request *request, 
             {"/manifest/backend", experiment->machine.backend},
             {"/manifest/run_id", identity->run_id},
             {"/manifest/train_id", request->cell->train_id},
-            {"/manifest/graph_digest", model->step.graph->digest},
+            {"/manifest/graph_digest", identity->graph_digest ? identity->graph_digest : model->step.graph->digest},
             {"/manifest/dataset_digest", identity->dataset_digest},
             {"/manifest/resolved", request->cell->resolved},
-            {"/manifest/version", BYOLAB_VERSION},
+            {"/manifest/version", identity->version ? identity->version : BYOLAB_VERSION},
             {"/host/machine", identity->machine},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
@@ -80,6 +80,33 @@ done:
     bl_free(theirs);
     bl_free(resolved);
     return status;
+}
+
+int bl_identity_check_data(const bl_identity *identity, const bl_run_reader *reader, const char *path) {
+    char *digest;
+    if (bl_run_get_text(reader, "/manifest/dataset_digest", &digest)) return BL_FAILED;
+    const bool same = !strcmp(digest, identity->dataset_digest);
+    const int status = same ? BL_OK
+                            : bl_fail("%s: it was made from other images or labels than `data` now gives (digest %.12s, not %.12s); "
+                                      "bring those back, or move the file away to start again",
+                                      path, digest, identity->dataset_digest);
+    bl_free(digest);
+    return status;
+}
+
+static int keep_text(const char **kept, bl_arena *arena, const bl_run_reader *reader, const char *path) {
+    char *text;
+    if (bl_run_get_text(reader, path, &text)) return BL_FAILED;
+    *kept = bl_arena_copy(arena, text);
+    bl_free(text);
+    return BL_OK;
+}
+
+int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_run_reader *reader) {
+    if (keep_text(&identity->graph_digest, arena, reader, "/manifest/graph_digest") ||
+        keep_text(&identity->version, arena, reader, "/manifest/version"))
+        return BL_FAILED;
+    return keep_text(&identity->machine, arena, reader, "/host/machine");
 }
 
 int bl_identity_same_machine(const bl_identity *identity, const bl_run_reader *reader, bool *same) {

@@ -10,6 +10,7 @@
 
 typedef struct bl_identity { // strings owned by the arena of bl_identity_of
     const char *run_id;      // SHA-256 of train id and seed
+    const char *graph_digest, *version; // of a finished run that rows are added to; NULL: this program's
     const char *machine;     // what `describe` says, and the host code's instruction set: bit for bit only where this is equal
     char dataset_digest[65];
 } bl_identity;
@@ -26,6 +27,12 @@ BL_CHECK int bl_identity_put(const bl_identity *identity, const bl_run_request *
 
 // Fails where the file is another recipe's; the message names the first line in which the recipes differ.
 BL_CHECK int bl_identity_check(const bl_run_request *request, const bl_run_reader *reader, const char *path);
+
+// Fails where the file's run saw other images or labels than these.
+BL_CHECK int bl_identity_check_data(const bl_identity *identity, const bl_run_reader *reader, const char *path);
+
+// Who trained the run of a finished file: rows that are added later change nothing of that.
+BL_CHECK int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_run_reader *reader);
 
 // Whether the file was written by the same machine kind, backend and threads.
 BL_CHECK int bl_identity_same_machine(const bl_identity *identity, const bl_run_reader *reader, bool *same);

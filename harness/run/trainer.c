@@ -240,6 +240,7 @@ static int train_and_save(trainer *t) {
     if (prepare_diagnosis(t) || bl_checkpoint_read(t->checkpoint_path, &t->identity, t->request, &t->model, &t->progress, t->collapse,
                                                    &t->history, &found))
         return BL_FAILED;
+    t->progress.stopped = t->cell->train.stop_when_collapsed && is_collapsed(t); // it was killed while its last rows were measured
     t->resumed_from = t->progress.step;
     emit(t, (bl_event){.kind = BL_EVENT_BEGIN, .verdict = verdict_of(t)});
     if (prepare_batches(t) || train(t)) return BL_FAILED;
@@ -248,8 +249,9 @@ static int train_and_save(trainer *t) {
 }
 
 // A finished run: measure what its file lacks where its training ended, from its own weights.
-static int evaluate_finished(trainer *t, bl_run_reader *reader) {
+static int evaluate_finished(trainer *t, bl_arena *arena, bl_run_reader *reader) {
     t->is_trained = true;
+    if (bl_identity_check_data(&t->identity, reader, t->path) || bl_identity_keep(&t->identity, arena, reader)) return BL_FAILED;
     if (bl_run_file_restore(t->path, reader, &t->model, &t->progress) || bl_run_file_epoch(reader, t->cell, &t->progress.epoch))
         return BL_FAILED;
     if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history)) return BL_FAILED;
@@ -350,7 +352,7 @@ static int run_locked(trainer *t, bl_arena *arena) {
         goto done;
     }
     if (open_run(t, arena) || bl_arms_fit(&t->evaluator, &t->history)) goto done;
-    status = reader ? evaluate_finished(t, reader) : train_and_save(t);
+    status = reader ? evaluate_finished(t, arena, reader) : train_and_save(t);
 done:
     bl_run_reader_close(reader);
     close_run(t);
