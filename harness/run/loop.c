@@ -130,7 +130,7 @@ int bl_loop_step(bl_loop *loop, bl_step_row *row, int *bad_slot) {
     *row = (bl_step_row){.step = loop->step, .epoch = (double)loop->step / (double)loop->steps_per_epoch};
     *bad_slot = -1;
     if (set_scalars(loop, row)) return BL_FAILED;
-    for (int micro = 0; micro < o->accumulate; micro++)
+    for (int micro = 0; micro < o->accumulate && isfinite(row->loss); micro++) // the bad one's slot is the one that is named
         if (micro_step(loop, micro, row, &slot)) return BL_FAILED;
     if (bl_store_read(o->store, (bl_place){BL_SCALAR_NETWORK, BL_PARAMETERS, BL_SCALAR_FINITE}, &finite)) return BL_FAILED;
     if (finite != 1 || !isfinite(row->loss)) {
