@@ -26,7 +26,7 @@ static int tear_down(void **state) {
 
 // The exit status; what it printed, on either stream, in `says`.
 static int byolab(const char *words, char says[TEXT]) {
-    char line[1200];
+    char line[2400];
     snprintf(line, sizeof line, "'%s/byolab' %s 2>&1", BYOLAB_BUILD, words);
     FILE *pipe_end = popen(line, "r");
     assert_non_null(pipe_end);
