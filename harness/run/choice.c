@@ -40,17 +40,38 @@ static int fit_and_measure(const bl_fitter *fitter, const bl_evaluation *row, co
     return BL_OK;
 }
 
+static int choose_labels(bl_labelled *labels, const bl_evaluator *evaluator, const bl_fit_options *fit, const uint8_t *train_labels,
+                         int64_t count, double held_out) {
+    const uint64_t seed = fit->label_seed < 0 ? evaluator->seed : (uint64_t)fit->label_seed;
+    return bl_labels_choose(labels, train_labels, count, bl_dataset_classes(evaluator->dataset), fit->share, held_out, seed);
+}
+
+int bl_shares_fit(const bl_evaluator *evaluator) {
+    const int64_t count = bl_dataset_count(evaluator->dataset, BL_TRAIN);
+    uint8_t *train_labels = bl_alloc((size_t)count);
+    int status = train_labels ? BL_OK : BL_FAILED;
+    for (int64_t i = 0; !status && i < count; i++) train_labels[i] = (uint8_t)bl_dataset_label(evaluator->dataset, BL_TRAIN, i);
+    for (int i = 0; !status && i < evaluator->cell->evaluation_count; i++) {
+        const bl_evaluation *row = &evaluator->cell->evaluations[i];
+        bl_labelled labels = {0};
+        if (row->kind != BL_PROTOCOL_LINEAR && row->kind != BL_PROTOCOL_FINETUNE) continue;
+        status = choose_labels(&labels, evaluator, &row->fit, train_labels, count, row->fit.validation);
+        bl_labelled_free(&labels);
+    }
+    bl_free(train_labels);
+    return status;
+}
+
 int bl_choose_and_measure(const bl_fitter *fitter, const double *candidates, int candidate_count, const bl_evaluator *evaluator,
                           bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
     const bl_fit_options *fit = &row->fit;
-    const uint64_t label_seed = fit->label_seed < 0 ? evaluator->seed : (uint64_t)fit->label_seed;
     // Without a choice nothing need be held out, unless the file wants it kept apart.
     const double held_out = candidate_count > 1 || !fit->refit ? fit->validation : 0;
     const uint8_t *train_labels;
     int64_t count;
     bl_labelled labels;
     if (bl_cached_labels(cache, BL_TRAIN, &train_labels, &count) ||
-        bl_labels_choose(&labels, train_labels, count, bl_dataset_classes(evaluator->dataset), fit->share, held_out, label_seed))
+        choose_labels(&labels, evaluator, fit, train_labels, count, held_out))
         return BL_FAILED;
     int status = BL_FAILED;
     measurement->chosen = candidates[0];

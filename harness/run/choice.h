@@ -14,6 +14,9 @@ typedef struct bl_fitter { // what learns; each fit begins where the first one b
     int (*accuracy)(void *context, bl_split split, const uint32_t *samples, int64_t count, double *accuracy);
 } bl_fitter;
 
+// Whether the train split has the labels that every row asks for, before hours are spent on what they are held against.
+BL_CHECK int bl_shares_fit(const bl_evaluator *evaluator);
+
 // Labels are a balanced share of the train split. The best accuracy on the held-out part decides (fit.validation 0: on the split
 // `validation`, which is never fitted); at a tie the first candidate does, so the caller puts the careful one first. A single
 // candidate is not tried: measurement->validation is then NaN.

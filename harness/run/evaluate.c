@@ -128,9 +128,14 @@ static void free_cache(bl_feature_cache *cache) {
 
 // ---- the rows ----
 
-// Pixel rows are measured once, before training: nothing that trains can change them. Fine-tuning follows training.
+// Pixel rows are measured once, as epoch 0: nothing that trains can change them, so that a finished run can add them too.
+static int epoch_of(const bl_evaluation *row, int epoch) {
+    return row->kind == BL_PROTOCOL_KNN && row->knn.raw_pixels ? 0 : epoch;
+}
+
+// Fine-tuning follows training.
 static bool is_due(const bl_evaluation *row, int epoch, int last) {
-    if (row->kind == BL_PROTOCOL_KNN && row->knn.raw_pixels) return epoch == 0;
+    if (row->kind == BL_PROTOCOL_KNN && row->knn.raw_pixels) return epoch == 0 || epoch == last;
     if (row->kind == BL_PROTOCOL_FINETUNE) return epoch == last;
     return bl_epochs_hit(&row->at, epoch, last);
 }
@@ -138,7 +143,7 @@ static bool is_due(const bl_evaluation *row, int epoch, int last) {
 bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history) {
     for (int i = 0; i < cell->evaluation_count; i++) {
         const bl_evaluation *row = &cell->evaluations[i];
-        if (is_due(row, epoch, epoch) && !bl_history_find(history, row->row, row->id, epoch)) return false;
+        if (is_due(row, epoch, epoch) && !bl_history_find(history, row->row, row->id, epoch_of(row, epoch))) return false;
     }
     return true;
 }
@@ -148,8 +153,9 @@ int bl_evaluate(const bl_evaluator *e, int epoch, bool is_last, bl_history *hist
     int status = BL_FAILED;
     for (int i = 0; i < e->cell->evaluation_count; i++) {
         const bl_evaluation *row = &e->cell->evaluations[i];
-        if (!is_due(row, epoch, is_last ? epoch : INT_MAX) || bl_history_find(history, row->row, row->id, epoch)) continue;
-        bl_measurement measurement = {.epoch = epoch, .chosen = NAN, .validation = NAN};
+        const int at = epoch_of(row, epoch);
+        if (!is_due(row, epoch, is_last ? epoch : INT_MAX) || bl_history_find(history, row->row, row->id, at)) continue;
+        bl_measurement measurement = {.epoch = at, .chosen = NAN, .validation = NAN};
         snprintf(measurement.row, sizeof measurement.row, "%s", row->row);
         snprintf(measurement.id, sizeof measurement.id, "%s", row->id);
         if (protocols[row->kind]->measure(e, &cache, row, &measurement) || bl_history_add_measurement(history, &measurement)) goto done;

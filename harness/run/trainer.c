@@ -7,6 +7,7 @@
 
 #include "base/file.h"      // bl_lock_try, bl_seconds
 #include "run/checkpoint.h" // bl_checkpoint_write
+#include "run/choice.h"     // bl_shares_fit
 #include "run/evaluate.h"   // bl_evaluate
 #include "run/labels.h"     // bl_labels_choose
 #include "run/loop.h"       // bl_loop
@@ -342,6 +343,7 @@ static int run_locked(trainer *t, bl_arena *arena) {
     if (bl_file_exists(t->path)) {
         bool complete;
         if (open_finished(t->request, t->path, &reader, &t->history, &complete)) goto done;
+        unlink(t->checkpoint_path); // of a kill between the run file and this
         if (complete) {
             emit(t, (bl_event){.kind = BL_EVENT_SKIPPED, .verdict = verdict_of(t)});
             status = BL_OK;
@@ -351,7 +353,7 @@ static int run_locked(trainer *t, bl_arena *arena) {
         bl_fail("%s: not finished, so there is nothing to evaluate; `byolab run` first", t->path);
         goto done;
     }
-    if (open_run(t, arena) || bl_arms_fit(&t->evaluator, &t->history)) goto done;
+    if (open_run(t, arena) || bl_arms_fit(&t->evaluator, &t->history) || bl_shares_fit(&t->evaluator)) goto done;
     status = reader ? evaluate_finished(t, arena, reader) : train_and_save(t);
 done:
     bl_run_reader_close(reader);
