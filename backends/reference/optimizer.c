@@ -28,6 +28,12 @@ static void clear_gradients(const bl_operands *operands) {
     memset(operands->inputs[1], 0, (size_t)bl_shape_count(&operands->node->inputs[1]->shape) * sizeof(double));
 }
 
+// One value along its momentum.
+static void descend(const bl_attributes *a, double rate, double gradient, double *velocity, double *parameter) {
+    *velocity = a->momentum * *velocity + gradient;
+    *parameter -= rate * (a->nesterov ? gradient + a->momentum * *velocity : *velocity);
+}
+
 // torch.optim.SGD. Its first step sets the momentum buffer to the gradient, which a buffer of zeros gives too (no dampening).
 void bl_reference_sgd(const bl_operands *operands) {
     const bl_attributes *a = &operands->node->attributes;
@@ -42,9 +48,7 @@ void bl_reference_sgd(const bl_operands *operands) {
         double *velocities = operands->inputs[2] + segment->offset;
         for (int64_t i = 0, count = bl_shape_count(&segment->shape); i < count; i++) {
             const double gradient = gradients[i] / operands->accumulate + (segment->decay ? a->weight_decay * parameters[i] : 0);
-            velocities[i] = a->momentum * velocities[i] + gradient;
-            const double direction = a->nesterov ? gradient + a->momentum * velocities[i] : velocities[i];
-            parameters[i] -= learning_rate * segment->lr_scale * direction;
+            descend(a, learning_rate * segment->lr_scale, gradient, &velocities[i], &parameters[i]);
         }
     }
     clear_gradients(operands);
@@ -110,9 +114,7 @@ void bl_reference_lars(const bl_operands *operands) {
                                                                 learning_rate * segment->lr_scale);
         for (int64_t i = 0; i < count; i++) {
             const double gradient = trust * gradients[i];
-            velocities[i] = a->momentum * velocities[i] + gradient;
-            const double direction = a->nesterov ? gradient + a->momentum * velocities[i] : velocities[i];
-            parameters[i] -= learning_rate * segment->lr_scale * direction;
+            descend(a, learning_rate * segment->lr_scale, gradient, &velocities[i], &parameters[i]);
         }
     }
     clear_gradients(operands);
