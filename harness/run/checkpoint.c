@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/file.h"   // bl_file_exists
+#include "run/labels.h"  // bl_labels_read
 #include "run/weights.h" // bl_preprocessing_of
 
 // Which blocks of a network outlive a step. Gradients are spent when a step ends.
@@ -235,9 +236,8 @@ static int put_features(const bl_evaluator *evaluator, bl_run_writer *writer) {
         snprintf(path, sizeof path, "/features/%s", bl_split_name((bl_split)split));
         int status = bl_run_put_f32(writer, path, values, dims, 2);
         bl_free(values);
-        uint8_t *labels = status ? NULL : bl_alloc((size_t)dims[0]);
-        if (!labels) return BL_FAILED;
-        for (int64_t i = 0; i < dims[0]; i++) labels[i] = (uint8_t)bl_dataset_label(evaluator->dataset, (bl_split)split, i);
+        uint8_t *labels;
+        if (status || bl_labels_read(evaluator->dataset, (bl_split)split, &labels)) return BL_FAILED;
         snprintf(path, sizeof path, "/features/%s_labels", bl_split_name((bl_split)split));
         status = bl_run_put_u8(writer, path, labels, dims, 1);
         bl_free(labels);

@@ -48,9 +48,8 @@ static int choose_labels(bl_labelled *labels, const bl_evaluator *evaluator, con
 
 int bl_shares_fit(const bl_evaluator *evaluator) {
     const int64_t count = bl_dataset_count(evaluator->dataset, BL_TRAIN);
-    uint8_t *train_labels = bl_alloc((size_t)count);
-    int status = train_labels ? BL_OK : BL_FAILED;
-    for (int64_t i = 0; !status && i < count; i++) train_labels[i] = (uint8_t)bl_dataset_label(evaluator->dataset, BL_TRAIN, i);
+    uint8_t *train_labels;
+    int status = bl_labels_read(evaluator->dataset, BL_TRAIN, &train_labels);
     for (int i = 0; !status && i < evaluator->cell->evaluation_count; i++) {
         const bl_evaluation *row = &evaluator->cell->evaluations[i];
         bl_labelled labels = {0};

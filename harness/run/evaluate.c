@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "datasets/loader.h" // bl_loader
+#include "run/labels.h"      // bl_labels_read
 #include "run/protocol.h"    // bl_protocol
 
 static const bl_protocol *const protocols[] = {
@@ -93,10 +94,7 @@ struct bl_feature_cache { // made at most once an evaluation
 int bl_cached_labels(bl_feature_cache *cache, bl_split split, const uint8_t **labels, int64_t *count) {
     const bl_dataset *dataset = cache->evaluator->dataset;
     *count = bl_dataset_count(dataset, split);
-    if (!cache->labels[split]) {
-        if (!(cache->labels[split] = bl_alloc((size_t)*count))) return BL_FAILED;
-        for (int64_t i = 0; i < *count; i++) cache->labels[split][i] = (uint8_t)bl_dataset_label(dataset, split, i);
-    }
+    if (!cache->labels[split] && bl_labels_read(dataset, split, &cache->labels[split])) return BL_FAILED;
     *labels = cache->labels[split];
     return BL_OK;
 }
@@ -130,12 +128,12 @@ static void free_cache(bl_feature_cache *cache) {
 
 // Pixel rows are measured once, as epoch 0: nothing that trains can change them, so that a finished run can add them too.
 static int epoch_of(const bl_evaluation *row, int epoch) {
-    return row->kind == BL_PROTOCOL_KNN && row->knn.raw_pixels ? 0 : epoch;
+    return row->knn.raw_pixels ? 0 : epoch;
 }
 
 // Fine-tuning follows training.
 static bool is_due(const bl_evaluation *row, int epoch, int last) {
-    if (row->kind == BL_PROTOCOL_KNN && row->knn.raw_pixels) return epoch == 0 || epoch == last;
+    if (row->knn.raw_pixels) return epoch == 0 || epoch == last;
     if (row->kind == BL_PROTOCOL_FINETUNE) return epoch == last;
     return bl_epochs_hit(&row->at, epoch, last);
 }

@@ -55,6 +55,13 @@ static int gather(const uint8_t *decided, int64_t count, unsigned kinds, uint32_
     return BL_OK;
 }
 
+int bl_labels_read(const bl_dataset *dataset, bl_split split, uint8_t **labels) {
+    const int64_t count = bl_dataset_count(dataset, split);
+    if (!(*labels = bl_alloc((size_t)count))) return BL_FAILED;
+    for (int64_t i = 0; i < count; i++) (*labels)[i] = (uint8_t)bl_dataset_label(dataset, split, i);
+    return BL_OK;
+}
+
 int bl_labels_choose(bl_labelled *chosen, const uint8_t *labels, int64_t count, int classes, double share, double held_out, uint64_t seed) {
     *chosen = (bl_labelled){0};
     int status = BL_FAILED;

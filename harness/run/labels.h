@@ -8,7 +8,11 @@
 
 #include <stdint.h>
 
-#include "base/error.h" // BL_CHECK
+#include "base/error.h"       // BL_CHECK
+#include "datasets/dataset.h" // bl_dataset
+
+// The label of every image of a split, bl_free'd by the caller.
+BL_CHECK int bl_labels_read(const bl_dataset *dataset, bl_split split, uint8_t **labels);
 
 typedef struct bl_labelled {  // indices into the split, ascending; free with bl_labelled_free
     uint32_t *fitted;         // that are trained on

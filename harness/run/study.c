@@ -100,8 +100,7 @@ done:
 
 // Why there is no run file.
 static const char *reason_of_absence(const bl_study *study, const char *path) {
-    const int stem = (int)strlen(path) - 3; // without ".h5"
-    const char *marker = bl_arena_format(study->arena, "%.*s.failed", stem, path);
+    const char *marker = bl_run_beside(study->arena, path, ".failed");
     void *message;
     size_t bytes;
     if (bl_file_exists(marker) && bl_read_file(marker, &message, &bytes) == BL_OK) {
@@ -109,7 +108,7 @@ static const char *reason_of_absence(const bl_study *study, const char *path) {
         bl_free(message);
         return why;
     }
-    if (bl_file_exists(bl_arena_format(study->arena, "%.*s.ckpt", stem, path))) return "not finished; a checkpoint is there";
+    if (bl_file_exists(bl_run_beside(study->arena, path, ".ckpt"))) return "not finished; a checkpoint is there";
     return "not run yet";
 }
 

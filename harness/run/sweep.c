@@ -48,10 +48,6 @@ typedef struct sweep {
     const char *first;       // failure's message
 } sweep;
 
-static const char *beside(bl_arena *arena, const char *run_path, const char *ending) {
-    return bl_arena_format(arena, "%.*s%s", (int)strlen(run_path) - 3, run_path, ending); // without ".h5"
-}
-
 static struct timespec time_of(const char *path) {
     struct stat facts;
     return stat(path, &facts) ? (struct timespec){0} : facts.st_mtim;
@@ -68,7 +64,7 @@ static void list_runs(sweep *s) {
         for (int k = 0; k < experiment->seed_count; k++) {
             if (number++ % request->shard.count != request->shard.index - 1) continue;
             const char *path = bl_run_path(s->arena, experiment, cell, experiment->seeds[k], request->results_folder);
-            const char *marker = beside(s->arena, path, ".failed");
+            const char *marker = bl_run_beside(s->arena, path, ".failed");
             s->runs[s->count++] = (sweep_run){.cell = cell, .seed = experiment->seeds[k], .path = path, .marker = marker,
                                               .failure = time_of(marker)};
         }
@@ -210,7 +206,7 @@ static int is_running(const char *path, bool *running) {
 
 int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed, const char *results_folder,
                     bl_run_state *state, const char **why) {
-    const char *path = bl_run_path(arena, experiment, cell, seed, results_folder), *marker = beside(arena, path, ".failed");
+    const char *path = bl_run_path(arena, experiment, cell, seed, results_folder), *marker = bl_run_beside(arena, path, ".failed");
     bool running;
     void *message;
     size_t bytes;
@@ -225,7 +221,7 @@ int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_c
         *why = bl_arena_copy(arena, message);
         bl_free(message);
     } else
-        *state = bl_file_exists(beside(arena, path, ".ckpt")) ? BL_RUN_INTERRUPTED : BL_RUN_MISSING;
+        *state = bl_file_exists(bl_run_beside(arena, path, ".ckpt")) ? BL_RUN_INTERRUPTED : BL_RUN_MISSING;
     return BL_OK;
 }
 

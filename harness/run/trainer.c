@@ -40,6 +40,10 @@ const char *bl_run_path(bl_arena *arena, const bl_experiment *experiment, const 
                            experiment->machine.backend);
 }
 
+const char *bl_run_beside(bl_arena *arena, const char *run_path, const char *ending) {
+    return bl_arena_format(arena, "%.*s%s", (int)strlen(run_path) - 3, run_path, ending); // without ".h5"
+}
+
 static void emit(trainer *t, bl_event event) {
     event.cell = t->cell->name;
     event.seed = t->request->seed;
@@ -132,10 +136,10 @@ static int step(trainer *t, bl_step_row *row) {
 static int keep_epoch(trainer *t, int epoch) {
     for (int i = 0; i < t->cell->save_checkpoint_count; i++)
         if (t->cell->save_checkpoints[i] == epoch) {
-            bl_text path = {0};
-            bl_text_add(&path, "%.*s.epoch-%d.ckpt", (int)strlen(t->path) - 3, t->path, epoch); // without ".h5"
-            const int status = write_checkpoint(t, path.chars);
-            bl_text_free(&path);
+            bl_arena *arena = bl_arena_create();
+            const char *ending = bl_arena_format(arena, ".epoch-%d.ckpt", epoch);
+            const int status = write_checkpoint(t, bl_run_beside(arena, t->path, ending));
+            bl_arena_free(arena);
             if (status) return BL_FAILED;
         }
     return BL_OK;
@@ -263,9 +267,8 @@ static int evaluate_finished(trainer *t, bl_arena *arena, bl_run_reader *reader)
 static int choose_labels(trainer *t) {
     const int64_t count = bl_dataset_count(t->dataset, BL_TRAIN);
     if (t->cell->task != BL_TASK_SUPERVISED || t->cell->label_share >= 100) return BL_OK;
-    uint8_t *labels = bl_alloc((size_t)count);
-    if (!labels) return BL_FAILED;
-    for (int64_t i = 0; i < count; i++) labels[i] = (uint8_t)bl_dataset_label(t->dataset, BL_TRAIN, i);
+    uint8_t *labels;
+    if (bl_labels_read(t->dataset, BL_TRAIN, &labels)) return BL_FAILED;
     const int status = bl_labels_choose(&t->labelled, labels, count, bl_dataset_classes(t->dataset), t->cell->label_share, 0, t->request->seed);
     bl_free(labels);
     return status;
@@ -365,7 +368,7 @@ int bl_run(const bl_run_request *request) {
     bl_arena *arena = bl_arena_create();
     trainer t = {.request = request, .cell = request->cell};
     t.path = bl_run_path(arena, request->experiment, request->cell, request->seed, request->results_folder);
-    t.checkpoint_path = bl_arena_format(arena, "%.*s.ckpt", (int)strlen(t.path) - 3, t.path); // without ".h5"
+    t.checkpoint_path = bl_run_beside(arena, t.path, ".ckpt");
     const char *lock_path = bl_arena_format(arena, "%s.lock", t.path);
     const char *folder = bl_arena_format(arena, "%.*s", (int)(strrchr(t.path, '/') - t.path), t.path);
     bl_lock lock;

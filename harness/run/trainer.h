@@ -56,5 +56,7 @@ bool bl_run_is_finished(const bl_run_request *request);
 
 // results_folder/<study>/<cell>/seed-<k>.<backend>.h5 in the arena's memory.
 const char *bl_run_path(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed, const char *results_folder);
+// What stands beside a run file: seed-<k>.<backend><ending>, ".ckpt" for its checkpoint.
+const char *bl_run_beside(bl_arena *arena, const char *run_path, const char *ending);
 
 #endif
