@@ -182,4 +182,19 @@ static inline double *golden_batch(const golden_images *images, int views, int s
     return rows;
 }
 
+// ---- programs of golden cases ----
+
+typedef struct golden_option { // what a test assumes of its file
+    const char *name;
+    double value;
+} golden_option;
+
+static inline void assert_options(const char *file, const golden_option *options, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        double *value = golden_values(file, NULL, "options/%s", options[i].name);
+        if (*value != options[i].value) fail_msg("%s is %g in the file, %g here", options[i].name, *value, options[i].value);
+        free(value);
+    }
+}
+
 #endif

@@ -138,6 +138,19 @@ static inline void assert_same_run(const char *a, const char *b) {
     H5Fclose(c.other);
 }
 
+static inline void open_folder(const char *recipe) {
+    folder = bl_test_folder();
+    char *path = joined(folder, "recipe.yaml");
+    write_text(path, recipe);
+    free(path);
+}
+
+static inline int close_folder(void **state) {
+    (void)state;
+    bl_test_folder_remove(folder);
+    return 0;
+}
+
 static inline const char *best_backend(void) {
     return bl_backend_present("onednn") ? "onednn" : "reference";
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 char *bl_test_folder(void) {
     const char *parent = getenv("TMPDIR");
@@ -64,4 +65,18 @@ double bl_test_worst(const double *a, const double *b, int64_t count) {
         if (distance > worst) worst = distance;
     }
     return worst;
+}
+
+int bl_test_byolab(const char *words, char *says, size_t size) {
+    char *line;
+    if (asprintf(&line, "'%s/byolab' %s 2>&1", BYOLAB_BUILD, words) < 0) fail_msg("out of memory");
+    FILE *output = popen(line, "r");
+    assert_non_null(output);
+    says[fread(says, 1, size - 1, output)] = '\0';
+    free(line);
+    return WEXITSTATUS(pclose(output));
+}
+
+void bl_test_holds(const char *text, const char *part) {
+    if (!strstr(text, part)) fail_msg("\"%s\" is not in:\n%s", part, text);
 }

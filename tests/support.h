@@ -30,4 +30,9 @@ double *bl_test_golden(const char *file, const char *path, int64_t *count);
 double bl_test_nmse(const double *a, const double *b, int64_t count);
 double bl_test_worst(const double *a, const double *b, int64_t count);
 
+// Runs `byolab WORDS` of this build; its exit status, and what it printed on either stream in `says`.
+int bl_test_byolab(const char *words, char *says, size_t size);
+// Fails the test with the text where `part` is not in it.
+void bl_test_holds(const char *text, const char *part);
+
 #endif

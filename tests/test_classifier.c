@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "graph/classifier.h"
+#include "graph_rig.h"
 #include "models.h"
 #include "support.h"
 
@@ -18,12 +19,6 @@ static bl_classifier_options plain(void) {
     };
 }
 
-typedef struct built {
-    bl_layout *layout;
-    bl_step_graph step;
-    bl_text text; // of all nodes, those of autodiff too
-} built;
-
 typedef int (*builder)(bl_step_graph *out, bl_layout *layout, const bl_classifier_options *options, int64_t rows);
 
 static int head_alone(bl_step_graph *out, bl_layout *layout, const bl_classifier_options *options, int64_t rows) {
@@ -34,15 +29,8 @@ static built build(builder make, const bl_classifier_options *options) {
     built b = {0};
     assert_ok(bl_layout_create(&b.layout));
     assert_ok(make(&b.step, b.layout, options, ROWS));
-    for (int i = 0; i < b.step.graph->node_count; i++) b.step.graph->nodes[i]->derived = false;
-    bl_graph_print(b.step.graph, &b.text);
+    print_all_nodes(&b);
     return b;
-}
-
-static void release(built *b) {
-    bl_text_free(&b->text);
-    bl_graph_free(b->step.graph);
-    bl_layout_free(b->layout);
 }
 
 static void each_step_is_made_of_what_it_needs(void **state) {

@@ -24,21 +24,6 @@ static int tear_down(void **state) {
     return 0;
 }
 
-// The exit status; what it printed, on either stream, in `says`.
-static int byolab(const char *words, char says[TEXT]) {
-    char line[2400];
-    snprintf(line, sizeof line, "'%s/byolab' %s 2>&1", BYOLAB_BUILD, words);
-    FILE *pipe_end = popen(line, "r");
-    assert_non_null(pipe_end);
-    const size_t size = fread(says, 1, TEXT - 1, pipe_end);
-    says[size] = '\0';
-    return WEXITSTATUS(pclose(pipe_end));
-}
-
-static void assert_holds(const char *text, const char *part) {
-    if (!strstr(text, part)) fail_msg("\"%s\" is not in:\n%s", part, text);
-}
-
 static void a_command_takes_its_own_options_and_no_others(void **state) {
     (void)state;
     static const struct {
@@ -57,8 +42,8 @@ static void a_command_takes_its_own_options_and_no_others(void **state) {
     };
     char says[TEXT];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_int_equal(byolab(cases[i].words, says), cases[i].absent ? 0 : 1);
-        assert_holds(says, cases[i].says);
+        assert_int_equal(bl_test_byolab(cases[i].words, says, sizeof says), cases[i].absent ? 0 : 1);
+        bl_test_holds(says, cases[i].says);
         if (cases[i].absent) assert_null(strstr(says, cases[i].absent));
     }
 }
@@ -92,12 +77,12 @@ static void an_arm_whose_file_is_wrong_is_refused_before_anything_is_trained(voi
                  cases[i].keep);
         assert_ok(bl_atomic_write(file, text, strlen(text)));
         snprintf(words, sizeof words, "check '%s'", file);
-        if (byolab(words, says) != cases[i].check) fail_msg("%s", says);
-        if (cases[i].check) assert_holds(says, cases[i].says);
-        assert_holds(says, "1 cell x 1 seed,");
+        if (bl_test_byolab(words, says, sizeof says) != cases[i].check) fail_msg("%s", says);
+        if (cases[i].check) bl_test_holds(says, cases[i].says);
+        bl_test_holds(says, "1 cell x 1 seed,");
         snprintf(words, sizeof words, "run '%s' --results '%s/results'", file, folder);
-        assert_int_equal(byolab(words, says), 1);
-        assert_holds(says, cases[i].says);
+        assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
+        bl_test_holds(says, cases[i].says);
         assert_null(strstr(says, " steps, 1 epoch")); // nothing began
     }
 }

@@ -183,16 +183,9 @@ static void other_backends_follow_in_f32(void **state) {
 
 static void the_file_holds_what_this_test_assumes(void **state) {
     (void)state;
-    const struct {
-        const char *path;
-        double value;
-    } options[] = {{"width", WIDTH}, {"size", SIZE}, {"batch", BATCH}, {"hidden", HIDDEN}, {"out", OUT}, {"updates", UPDATES},
+    const golden_option options[] = {{"width", WIDTH}, {"size", SIZE}, {"batch", BATCH}, {"hidden", HIDDEN}, {"out", OUT}, {"updates", UPDATES},
                    {"lr", learning_rate}, {"momentum", momentum}, {"weight_decay", weight_decay}, {"tau", tau}};
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        double *value = golden_values(GOLDEN, NULL, "options/%s", options[i].path);
-        if (*value != options[i].value) fail_msg("%s is %g in the file, %g here", options[i].path, *value, options[i].value);
-        free(value);
-    }
+    assert_options(GOLDEN, options, sizeof options / sizeof *options);
 }
 
 int main(void) {

@@ -127,16 +127,7 @@ static void a_stopped_run_stays_stopped(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    folder = bl_test_folder();
-    char *path = joined(folder, "recipe.yaml");
-    write_text(path, recipe);
-    free(path);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    bl_test_folder_remove(folder);
+    open_folder(recipe);
     return 0;
 }
 
@@ -146,5 +137,5 @@ int main(void) {
             cmocka_unit_test(a_collapse_stops_the_run_where_the_file_asks_for_it),
             cmocka_unit_test(a_stopped_run_stays_stopped),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, close_folder);
 }

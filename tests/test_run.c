@@ -203,16 +203,7 @@ static void a_learning_rate_that_explodes_names_the_step_and_the_first_bad_tenso
 
 static int set_up(void **state) {
     (void)state;
-    folder = bl_test_folder();
-    char *path = joined(folder, "recipe.yaml");
-    write_text(path, recipe);
-    free(path);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    bl_test_folder_remove(folder);
+    open_folder(recipe);
     return 0;
 }
 
@@ -228,5 +219,5 @@ int main(void) {
             cmocka_unit_test(eval_adds_a_row_without_training_and_refuses_what_is_not_finished),
             cmocka_unit_test(a_learning_rate_that_explodes_names_the_step_and_the_first_bad_tensor),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, close_folder);
 }

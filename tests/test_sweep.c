@@ -147,22 +147,7 @@ static int sweep(fixture *here, const sweep_plan *plan, char says[TEXT]) {
     return end_of(child);
 }
 
-// `byolab WORDS`: its exit status, what it says on both streams.
-static int byolab(const char *words, char says[TEXT]) {
-    char line[1200];
-    snprintf(line, sizeof line, "'%s/byolab' %s 2>&1", BYOLAB_BUILD, words);
-    FILE *pipe_end = popen(line, "r");
-    assert_non_null(pipe_end);
-    const size_t size = fread(says, 1, TEXT - 1, pipe_end);
-    says[size] = '\0';
-    return WEXITSTATUS(pclose(pipe_end));
-}
-
 // ---- what is asked of it afterwards ----
-
-static void assert_holds(const char *text, const char *part) {
-    if (!strstr(text, part)) fail_msg("\"%s\" is not in:\n%s", part, text);
-}
 
 static int lines_of(fixture *here, const char *line) {
     void *data;
@@ -217,7 +202,7 @@ static void a_shard_is_i_of_n_and_nothing_else(void **state) {
                  {"a/b", "write i/n"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(bl_shard_read(&shard, cases[i].text), BL_FAILED);
-        assert_holds(bl_error(), cases[i].says);
+        bl_test_holds(bl_error(), cases[i].says);
     }
 }
 
@@ -255,21 +240,21 @@ static void a_failed_run_does_not_stop_the_others_and_stays_told_until_it_succee
     snprintf(words, sizeof words, "run '%s' --results '%s' --backend %s", here->file, here->results, backend());
     make_folder_of(here, 1);
     assert_ok(bl_atomic_write(path_of(here, 1, "h5"), "garbage", 7)); // no run file
-    assert_int_equal(byolab(words, says), 1);
-    assert_holds(says, "byolab run: 1 of 4 runs failed; the first: ");
-    assert_holds(says, "- crossed, seed 1: ");
-    assert_holds(says, "cell       finished  running  failed  other recipe  interrupted  missing\n"
+    assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
+    bl_test_holds(says, "byolab run: 1 of 4 runs failed; the first: ");
+    bl_test_holds(says, "- crossed, seed 1: ");
+    bl_test_holds(says, "cell       finished  running  failed  other recipe  interrupted  missing\n"
                        "crossed           1        0       1             0            0        0\n"
                        "same_view         2        0       0             0            0        0\n"
                        "failed: crossed/1: ");
     assert_states(here, (const bl_run_state[]){BL_RUN_FINISHED, BL_RUN_FAILED, BL_RUN_FINISHED, BL_RUN_FINISHED});
     assert_int_equal(unlink(path_of(here, 1, "h5")), 0);
     assert_states(here, (const bl_run_state[]){BL_RUN_FINISHED, BL_RUN_FAILED, BL_RUN_FINISHED, BL_RUN_FINISHED}); // by its marker
-    assert_int_equal(byolab(words, says), 0);
-    assert_holds(says, "Runs:      4 finished\n");
+    assert_int_equal(bl_test_byolab(words, says, sizeof says), 0);
+    bl_test_holds(says, "Runs:      4 finished\n");
     assert_only_run_files_are_left(here);
     snprintf(words, sizeof words, "status '%s' --results '%s' --backend %s", here->file, here->results, backend());
-    assert_int_equal(byolab(words, says), 0);
+    assert_int_equal(bl_test_byolab(words, says, sizeof says), 0);
     assert_string_equal(says, "Runs:      4 finished\n");
 }
 
@@ -279,18 +264,18 @@ static void finished_runs_of_another_recipe_are_refused_and_keep_no_marker(void 
     const sweep_plan first = {{1, 4}, 0, -1};
     if (sweep(here, &first, says)) fail_msg("%s", says);
     snprintf(words, sizeof words, "run '%s' --results '%s' --backend %s --shard 1/4 --set train.epochs=2", here->file, here->results, backend());
-    assert_int_equal(byolab(words, says), 1);
-    assert_holds(says, "made by another recipe");
-    assert_holds(says, "No run of tiny is finished: no report is written.\n");
-    assert_holds(says, "other recipe: crossed/0: ");
+    assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
+    bl_test_holds(says, "made by another recipe");
+    bl_test_holds(says, "No run of tiny is finished: no report is written.\n");
+    bl_test_holds(says, "other recipe: crossed/0: ");
     assert_only_run_files_are_left(here);
     assert_states(here, (const bl_run_state[]){BL_RUN_FINISHED, BL_RUN_MISSING, BL_RUN_MISSING, BL_RUN_MISSING});
     snprintf(words, sizeof words, "report '%s' --results '%s/typo' --backend %s", here->file, here->results, backend());
-    assert_int_equal(byolab(words, says), 1);
-    assert_holds(says, "byolab report: no run of tiny is finished below ");
+    assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
+    bl_test_holds(says, "byolab report: no run of tiny is finished below ");
     snprintf(words, sizeof words, "report '%s' --results '%s' --cell crossed", here->file, here->results);
-    assert_int_equal(byolab(words, says), 1);
-    assert_holds(says, "--cell");
+    assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
+    bl_test_holds(says, "--cell");
 }
 
 static void a_sweep_is_finished_whoever_did_its_runs(void **state) {
@@ -326,7 +311,7 @@ static void a_killed_sweep_goes_on_where_it_stood(void **state) {
     bool written;
     assert_ok(bl_report_write(here->experiment, here->results, &summary, &written));
     assert_null(strstr(summary.chars, "Not counted"));
-    assert_holds(summary.chars, "| crossed | knn/k1_cv/test | 2 |");
+    bl_test_holds(summary.chars, "| crossed | knn/k1_cv/test | 2 |");
     bl_text_free(&summary);
 }
 
@@ -345,7 +330,7 @@ static void two_processes_on_one_study_do_each_run_once(void **state) {
         assert_true(status == 0 || status == 1);
     }
     // Whoever ended first may have left a run to the other: that is all that can be missing from its success.
-    if (*says) assert_holds(says, "being done by other processes: ");
+    if (*says) bl_test_holds(says, "being done by other processes: ");
     assert_null(strstr(says, "failed"));
     assert_each_run_began_and_ended_once(here);
     assert_only_run_files_are_left(here);

@@ -4,6 +4,7 @@
 
 #include "graph/byol.h"
 #include "graph/op.h"
+#include "graph_rig.h"
 #include "models.h"
 #include "support.h"
 
@@ -20,25 +21,12 @@ static bl_model_options plain(void) {
     };
 }
 
-typedef struct built {
-    bl_layout *layout;
-    bl_step_graph step;
-    bl_text text; // of all nodes, those of autodiff too
-} built;
-
 static built build(const bl_model_options *o) {
     built b = {0};
     assert_ok(bl_layout_create(&b.layout));
     assert_ok(bl_byol_build(&b.step, b.layout, o, BATCH));
-    for (int i = 0; i < b.step.graph->node_count; i++) b.step.graph->nodes[i]->derived = false;
-    bl_graph_print(b.step.graph, &b.text);
+    print_all_nodes(&b);
     return b;
-}
-
-static void release(built *b) {
-    bl_text_free(&b->text);
-    bl_graph_free(b->step.graph);
-    bl_layout_free(b->layout);
 }
 
 // One edit a switch. `m` is the model, a copy of the plain one.
