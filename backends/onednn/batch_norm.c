@@ -159,13 +159,13 @@ int bl_cpu_batch_norm(bl_cpu_plan *plan, const bl_node *node) {
         bl_cpu_value(plan, node->outputs[2], &buffers[2]) || add_workspace(plan, node, &n, &buffers[3]))
         return BL_FAILED;
     if (bl_cpu_step_add(plan, node, statistics_run, buffers, 4, &n, sizeof n)) return BL_FAILED;
-    const bl_cpu_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->fusion[node->id];
     bl_cpu_note(plan, node, "byolab%s%s", fusion->add ? " + add" : "", fusion->relu ? " + relu" : "");
     return fusion->add || fusion->relu ? BL_OK : bl_cpu_batch_norm_apply(plan, node);
 }
 
 int bl_cpu_batch_norm_running(bl_cpu_plan *plan, const bl_node *node) {
-    const bl_cpu_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->fusion[node->id];
     bl_cpu_note(plan, node, "byolab%s%s", fusion->add ? " + add" : "", fusion->relu ? " + relu" : "");
     return fusion->add || fusion->relu ? BL_OK : bl_cpu_batch_norm_apply(plan, node);
 }
@@ -202,7 +202,7 @@ static int apply_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 }
 
 int bl_cpu_batch_norm_apply(bl_cpu_plan *plan, const bl_node *node) {
-    const bl_cpu_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->fusion[node->id];
     const bool is_running = node->op == BL_OP_BATCH_NORM_RUNNING;
     const bl_tensor *mean = is_running ? node->inputs[3] : node->outputs[1], *variance = is_running ? node->inputs[4] : node->outputs[2];
     const bl_tensor *residual = NULL, *y = node->outputs[0];
@@ -313,7 +313,7 @@ static int backward_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 }
 
 // The masked gradient is stored when someone else reads it, or when making it again would read more than it does.
-static const bl_tensor *stored_dz(const bl_cpu_plan *plan, const bl_cpu_fusion *fusion) {
+static const bl_tensor *stored_dz(const bl_cpu_plan *plan, const bl_fusion *fusion) {
     if (!fusion->relu_backward) return NULL;
     const bl_tensor *dz = fusion->relu_backward->outputs[0];
     return fusion->gradient_sum || plan->readers[dz->id] > 1 || plan->observed[dz->id] ? dz : NULL;
@@ -321,7 +321,7 @@ static const bl_tensor *stored_dz(const bl_cpu_plan *plan, const bl_cpu_fusion *
 
 // The buffers of both passes.
 static int backward_buffers(bl_cpu_plan *plan, const bl_node *node, int *buffers) {
-    const bl_cpu_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->fusion[node->id];
     const bl_node *relu = fusion->relu_backward, *sum = fusion->gradient_sum;
     const bl_tensor *dy = sum ? sum->inputs[0] : relu ? relu->inputs[1] : node->inputs[1];
     const bl_tensor *tensors[] = {[X] = node->inputs[0],
@@ -344,19 +344,19 @@ int bl_cpu_batch_norm_reduce(bl_cpu_plan *plan, const bl_node *node) {
     if (bl_cpu_buffer_add(plan, 3 * n.groups * n.channels * sizeof(float), &buffers[COEFFICIENTS])) return BL_FAILED;
     if (bl_cpu_value(plan, node->outputs[1], &buffers[FIRST_RESULT])) return BL_FAILED;
     if (bl_cpu_value(plan, node->outputs[2], &buffers[SECOND_RESULT])) return BL_FAILED;
-    plan->fusion[node->id].coefficients = buffers[COEFFICIENTS];
+    plan->coefficients[node->id] = buffers[COEFFICIENTS];
     return bl_cpu_step_add(plan, node, reduce_run, buffers, BL_CPU_OPERANDS, &n, sizeof n);
 }
 
 int bl_cpu_batch_norm_backward(bl_cpu_plan *plan, const bl_node *node) {
-    const bl_cpu_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->fusion[node->id];
     const norm n = norm_of(node);
     int buffers[BL_CPU_OPERANDS];
     if (!fusion->relu_backward && bl_cpu_batch_norm_reduce(plan, node)) return BL_FAILED;
     bl_cpu_note(plan, node, "byolab%s%s", fusion->relu_backward ? " + relu_backward" : "", fusion->gradient_sum ? " + add" : "");
     if (!node->outputs[0]) return BL_OK;
     if (backward_buffers(plan, node, buffers)) return BL_FAILED;
-    buffers[COEFFICIENTS] = fusion->coefficients;
+    buffers[COEFFICIENTS] = plan->coefficients[node->id];
     buffers[WORKSPACE] = buffers[SECOND_RESULT] = -1;
     if (bl_cpu_value(plan, node->outputs[0], &buffers[FIRST_RESULT])) return BL_FAILED;
     return bl_cpu_step_add(plan, node, backward_run, buffers, BL_CPU_OPERANDS, &n, sizeof n);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "backends/backend.h"
+#include "backends/fusion.h"
 #include "oneapi/dnnl/dnnl.h"
 
 typedef struct bl_cpu_backend {
@@ -65,16 +66,6 @@ typedef struct bl_cpu_packed {
     uint64_t version;
 } bl_cpu_packed;
 
-// What neighbours do for a node. All NULL: it stands alone.
-typedef struct bl_cpu_fusion {
-    const bl_node *into;          // that node's steps do this one's work
-    const bl_node *add, *relu;    // batch norm: what is applied in the same pass
-    const bl_node *relu_backward, *gradient_sum; // batch norm backward: what is applied to dy in its first pass
-    const bl_node *norm;          // ReLU: the batch norm applied here; ReLU backward: the batch norm backward begun here
-    int coefficients;             // batch norm backward: the buffer from its first pass to its second
-    bool is_first;                // accumulate: the first into its segment since the optimiser read it, and none needs clearing
-} bl_cpu_fusion;
-
 struct bl_cpu_plan {
     bl_plan base;
     bl_cpu_backend *backend;
@@ -82,7 +73,8 @@ struct bl_cpu_plan {
     int accumulate;
     bool *observed;          // per tensor
     int *readers;            // per tensor: how many operands it is
-    bl_cpu_fusion *fusion;   // per node
+    bl_fusion *fusion;       // per node
+    int *coefficients;       // per node, batch norm backward: the buffer from its first pass to its second
     bool writes_gradients[BL_MAX_NETWORKS]; // backward overwrites the gradient block: the optimiser need not clear it
     int *buffer_of;          // per tensor: index of its buffer, -1: none
     bl_cpu_buffer *buffers;
@@ -131,9 +123,6 @@ static inline void *bl_cpu_at(const bl_cpu_plan *plan, const bl_cpu_step *step, 
     const int buffer = step->buffers[operand];
     return buffer < 0 ? NULL : plan->buffers[buffer].data;
 }
-
-// fusion.c: fills plan->fusion
-void bl_cpu_fuse(bl_cpu_plan *plan, bool observe_all);
 
 // primitive.c: oneDNN's side
 typedef struct bl_cpu_operand {

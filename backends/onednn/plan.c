@@ -64,9 +64,9 @@ static int place_gradients(bl_cpu_plan *plan) {
     const bl_graph *graph = plan->base.graph;
     for (int i = 0; i < graph->node_count; i++) {
         if (!plan->fusion[i].is_first) continue;
-        const bl_tensor *made = graph->nodes[i]->inputs[0];
-        const bool is_free = made->role == BL_ROLE_VALUE && made->producer->op != BL_OP_STOP_GRADIENT && !plan->observed[made->id];
-        if (is_free && plan->readers[made->id] == 1 && bl_cpu_value(plan, graph->nodes[i]->inputs[1], &plan->buffer_of[made->id]))
+        const bl_node *node = graph->nodes[i];
+        if (bl_fuse_gradient_is_free(node, plan->observed, plan->readers) &&
+            bl_cpu_value(plan, node->inputs[1], &plan->buffer_of[node->inputs[0]->id]))
             return BL_FAILED;
     }
     return BL_OK;
@@ -81,8 +81,9 @@ static int take_tables(bl_cpu_plan *plan, const bl_compile_options *options) {
     plan->buffer_of = bl_alloc(tensors * sizeof *plan->buffer_of);
     plan->inputs = bl_alloc(tensors * sizeof *plan->inputs);
     plan->fusion = bl_alloc(nodes * sizeof *plan->fusion);
+    plan->coefficients = bl_alloc(nodes * sizeof *plan->coefficients);
     plan->rows = bl_alloc(nodes * sizeof *plan->rows);
-    if (!plan->observed || !plan->readers || !plan->buffer_of || !plan->inputs || !plan->fusion || !plan->rows) return BL_FAILED;
+    if (!plan->observed || !plan->readers || !plan->buffer_of || !plan->inputs || !plan->fusion || !plan->coefficients || !plan->rows) return BL_FAILED;
     for (int t = 0; t < graph->tensor_count; t++) {
         plan->observed[t] = options->observe_all;
         plan->buffer_of[t] = -1;
@@ -170,7 +171,8 @@ int bl_cpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, 
     made->store = (bl_cpu_store *)store;
     omp_set_num_threads(made->backend->threads); // oneDNN chooses implementations by it
     if (take_tables(made, options) || take_staging(made)) goto failed;
-    bl_cpu_fuse(made, options->observe_all);
+    if (made->accumulate == 1) bl_fuse_gradients(graph, made->fusion, made->writes_gradients);
+    if (!options->observe_all) bl_fuse(graph, made->observed, made->readers, made->fusion);
     if (place_gradients(made)) goto failed;
     for (int n = 0; n < graph->node_count; n++)
         if (lower_node(made, graph->nodes[n])) goto failed;
@@ -203,6 +205,7 @@ void bl_cpu_plan_free(bl_plan *plan) {
     bl_free(self->buffers);
     bl_free(self->buffer_of);
     bl_free(self->fusion);
+    bl_free(self->coefficients);
     bl_free(self->readers);
     bl_free(self->observed);
     bl_free(self->rows);
