@@ -171,7 +171,14 @@ int bl_plan_compile(bl_store *store, const bl_graph *graph, const bl_compile_opt
         if (!table->supports(store->backend, graph->nodes[i], reason, sizeof reason))
             return bl_fail("backend '%s' cannot run %s: %s", table->name, graph->nodes[i]->name, reason);
     }
-    return table->compile(store->backend, store, graph, options, plan);
+    if (options->watch_count > BL_WATCHED) return bl_fail("%d watched scalars; a plan keeps %d", options->watch_count, BL_WATCHED);
+    for (int i = 0; i < options->watch_count; i++)
+        if (bl_shape_count(&options->watch[i]->shape) != 1 || options->watch[i]->dtype != BL_F32)
+            return bl_fail("'%s' is no scalar: it cannot be watched", options->watch[i]->name);
+    if (table->compile(store->backend, store, graph, options, plan)) return BL_FAILED;
+    (*plan)->watch_count = options->watch_count;
+    for (int i = 0; i < options->watch_count; i++) (*plan)->watch[i] = options->watch[i];
+    return BL_OK;
 }
 
 void bl_plan_free(bl_plan *plan) {
@@ -200,4 +207,23 @@ int bl_plan_write(bl_plan *plan, const bl_tensor *tensor, const double *src) {
 int bl_plan_read(const bl_plan *plan, const bl_tensor *tensor, double *dst) {
     if (tensor->role == BL_ROLE_STORED) return bl_fail("'%s' lies in the store: read it there", tensor->name);
     return plan->backend->table->read((bl_plan *)plan, tensor, dst); // waits for the step, changes nothing
+}
+
+int bl_plan_watched(bl_plan *plan, int back, double *values, double *finite) {
+    const bl_backend_table *table = plan->backend->table;
+    if (table->watched) return table->watched(plan, back, values, finite);
+    if (back != 0) return bl_fail("backend '%s' keeps the values of its last step only", table->name);
+    for (int i = 0; i < plan->watch_count; i++)
+        if (table->read(plan, plan->watch[i], &values[i])) return BL_FAILED;
+    return table->store_read(plan->store, (bl_place){BL_SCALAR_NETWORK, BL_PARAMETERS, BL_SCALAR_FINITE}, finite);
+}
+
+// ---- choices ----
+
+void bl_backend_choices(const bl_backend *backend, bl_text *text) {
+    if (backend->table->choices) backend->table->choices(backend, text);
+}
+
+int bl_backend_recall(bl_backend *backend, const char *choices) {
+    return backend->table->recall && *choices ? backend->table->recall(backend, choices) : BL_OK;
 }

@@ -20,6 +20,7 @@ typedef struct bl_plan bl_plan;       // owns activations, workspace, packed wei
 typedef struct bl_backend_options {
     int threads;      // for the backend's own loops; >= 1
     const char *isa;  // "" or the highest instruction set a CPU backend may use: avx2 | avx512 | avx512_bf16
+    bool eager;       // a GPU backend launches each operation by itself instead of replaying recorded graphs: to look for a fault
 } bl_backend_options;
 
 typedef struct bl_compile_options {
@@ -28,6 +29,10 @@ typedef struct bl_compile_options {
     bl_tensor *const *observe;    // tensors that stay alive (not fused away, memory not reused) for bl_plan_read
     int observe_count;
     bool observe_all;             // every value: `compare` and the hunt for a first bad tensor
+    bl_tensor *const *watch;      // scalars (f32 [1]) whose values of the last steps bl_plan_watched gives; at most BL_WATCHED; observed too
+    int watch_count;
+    bool tf32;                    // a GPU may round f32 operands of products to TF32
+    int batch;                    // images of a micro step, for advice where memory does not suffice; 0: no advice
 } bl_compile_options;
 
 typedef struct bl_node_report {   // a row of `bench` and of the run file
@@ -44,9 +49,11 @@ typedef struct bl_plan_report {
 } bl_plan_report;
 
 #define BL_STAGING_SLOTS 3
+#define BL_WATCHED 4
+#define BL_STEPS_AHEAD 2 // steps whose watched values are kept: the one before the last may still be asked for
 
 typedef struct bl_backend_table {
-    const char *name; // "reference", "onednn"
+    const char *name; // "reference", "onednn", "cudnn"
 
     int (*open)(bl_backend **backend, const bl_backend_options *options);
     void (*close)(bl_backend *backend);
@@ -77,6 +84,17 @@ typedef struct bl_backend_table {
     int (*write)(bl_plan *plan, const bl_tensor *tensor, const double *src);
     int (*read)(bl_plan *plan, const bl_tensor *tensor, double *dst);
 
+    // Whether `step` returns before its work is done, so that the next may be given before this one is looked at.
+    bool is_asynchronous;
+    // The watched scalars, and FINITE, after the last step (back 0) or the one before it (back 1); waits for that step only. NULL: the
+    // backend is synchronous, and bl_plan_watched reads the tensors.
+    int (*watched)(bl_plan *plan, int back, double *values, double *finite);
+
+    // What was chosen for the plans so far (engines and their settings) as one text, to be recorded; and such a text of an earlier run,
+    // whose choices plans compiled from now on take again. NULL: choices follow from machine and versions alone.
+    void (*choices)(const bl_backend *backend, bl_text *text);
+    int (*recall)(bl_backend *backend, const char *choices);
+
     // Times accumulate while `timing` is on (off at first: it costs a clock read a node).
     void (*timing)(bl_plan *plan, bool on);
     void (*report)(const bl_plan *plan, bl_plan_report *report);
@@ -93,6 +111,8 @@ struct bl_plan {
     bl_backend *backend;
     const bl_graph *graph;   // borrowed
     bl_store *store;         // borrowed
+    bl_tensor *watch[BL_WATCHED]; // filled by bl_plan_compile
+    int watch_count;
 };
 
 // Opens by name. A module (anything but `reference`) is a shared library beside the program, opened at the first use with the
@@ -122,5 +142,11 @@ BL_CHECK int bl_plan_slot(bl_plan *plan, int slot, const bl_tensor *input, float
 BL_CHECK int bl_plan_step(bl_plan *plan, int slot, unsigned phases);
 BL_CHECK int bl_plan_write(bl_plan *plan, const bl_tensor *tensor, const double *src);
 BL_CHECK int bl_plan_read(const bl_plan *plan, const bl_tensor *tensor, double *dst);
+// values: one a watched tensor. `back` is 0 on a backend that is not asynchronous.
+BL_CHECK int bl_plan_watched(bl_plan *plan, int back, double *values, double *finite);
+
+// "" and BL_OK where the backend has no choices of its own.
+void bl_backend_choices(const bl_backend *backend, bl_text *text);
+BL_CHECK int bl_backend_recall(bl_backend *backend, const char *choices);
 
 #endif

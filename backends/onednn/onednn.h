@@ -167,6 +167,8 @@ int bl_cpu_relu_backward(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_add(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_pool(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_pool_backward(bl_cpu_plan *plan, const bl_node *node);
+int bl_cpu_max_pool(bl_cpu_plan *plan, const bl_node *node);
+int bl_cpu_max_pool_backward(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_accumulate(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_loss(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_loss_backward(bl_cpu_plan *plan, const bl_node *node);

@@ -33,6 +33,8 @@ static int (*const lower[BL_OP_COUNT])(bl_cpu_plan *, const bl_node *) = {
         [BL_OP_ADD] = bl_cpu_add,
         [BL_OP_GLOBAL_AVERAGE_POOL] = bl_cpu_pool,
         [BL_OP_GLOBAL_AVERAGE_POOL_BACKWARD] = bl_cpu_pool_backward,
+        [BL_OP_MAX_POOL] = bl_cpu_max_pool,
+        [BL_OP_MAX_POOL_BACKWARD] = bl_cpu_max_pool_backward,
         [BL_OP_LINEAR] = bl_cpu_linear,
         [BL_OP_LINEAR_BACKWARD_DATA] = bl_cpu_linear_backward_data,
         [BL_OP_LINEAR_BACKWARD_WEIGHTS] = bl_cpu_linear_backward_weights,
@@ -90,6 +92,7 @@ static int take_tables(bl_cpu_plan *plan, const bl_compile_options *options) {
         if (graph->tensors[t]->role == BL_ROLE_INPUT) plan->inputs[plan->input_count++] = graph->tensors[t];
     }
     for (int i = 0; i < options->observe_count; i++) plan->observed[options->observe[i]->id] = true;
+    for (int i = 0; i < options->watch_count; i++) plan->observed[options->watch[i]->id] = true;
     for (int n = 0; n < graph->node_count; n++) {
         const bl_node *node = graph->nodes[n];
         plan->rows[n] = (bl_node_report){.node = node, .implementation = "byolab"};

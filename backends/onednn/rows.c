@@ -235,3 +235,91 @@ BL_CPU_WIDE void bl_cpu_sum(const void *a, const void *b, void *y, bl_dtype dtyp
     else
         IN_PLACE for (size_t i = 0; i < count; i++) put(y, i, true, get(a, i, true) + get(b, i, true));
 }
+
+// ---- max pooling ----
+
+// As masks of bits, like where_positive. A NaN wins, and stays.
+KERNEL void larger(const void *x, void *y, int32_t *restrict winners, bool half, bool marks, int32_t place, size_t n) {
+    IN_PLACE for (size_t c = 0; c < n; c++) {
+        const word value = {.value = get(x, c, half)}, best = {.value = get(y, c, half)};
+        const uint32_t wins = (value.value > best.value) | (value.value != value.value) ? 0xffffffff : 0;
+        put(y, c, half, (word){.bits = (value.bits & wins) | (best.bits & ~wins)}.value);
+        if (marks) winners[c] = (int32_t)(((uint32_t)place & wins) | ((uint32_t)winners[c] & ~wins));
+    }
+}
+
+KERNEL void first_value(const void *x, void *y, int32_t *restrict winners, bool half, bool marks, int32_t place, size_t n) {
+    IN_PLACE for (size_t c = 0; c < n; c++) {
+        put(y, c, half, get(x, c, half));
+        if (marks) winners[c] = place;
+    }
+}
+
+KERNEL const void *at(const void *data, bool half, size_t first) {
+    return (const unsigned char *)data + first * (half ? sizeof(uint16_t) : sizeof(float));
+}
+
+KERNEL void largest(const bl_cpu_windows *w, const void *image, bool half, bool marks, size_t row, void *y, int32_t *winners) {
+    const size_t n = w->channels, top = row * w->stride; // places are counted from `padding` above and left of the image
+    for (size_t column = 0; column < w->out_width; column++) {
+        const size_t left = column * w->stride;
+        void *best = (void *)at(y, half, column * n);
+        int32_t *won = marks ? winners + column * n : NULL;
+        bool is_first = true;
+        for (size_t i = 0; i < w->kernel; i++)
+            for (size_t j = 0; j < w->kernel; j++) {
+                if (top + i < w->padding || top + i >= w->padding + w->height) continue;
+                if (left + j < w->padding || left + j >= w->padding + w->width) continue;
+                const void *x = at(image, half, ((top + i - w->padding) * w->width + left + j - w->padding) * n);
+                const int32_t place = (int32_t)(i * w->kernel + j);
+                if (is_first)
+                    first_value(x, best, won, half, marks, place, n);
+                else
+                    larger(x, best, won, half, marks, place, n);
+                is_first = false;
+            }
+    }
+}
+
+BL_CPU_WIDE void bl_cpu_largest(const bl_cpu_windows *w, const void *image, bl_dtype dtype, size_t row, void *y, int32_t *winners) {
+    if (dtype == BL_F32 && !winners)
+        largest(w, image, false, false, row, y, NULL);
+    else if (dtype == BL_F32)
+        largest(w, image, false, true, row, y, winners);
+    else if (!winners)
+        largest(w, image, true, false, row, y, NULL);
+    else
+        largest(w, image, true, true, row, y, winners);
+}
+
+KERNEL void add_won(const void *dy, const int32_t *restrict winners, bool half, int32_t place, size_t n, float *restrict sum) {
+    for (size_t c = 0; c < n; c++) {
+        word value = {.value = get(dy, c, half)};
+        value.bits &= winners[c] == place ? 0xffffffff : 0;
+        sum[c] += value.value;
+    }
+}
+
+KERNEL void largest_backward(const bl_cpu_windows *w, const void *dy, bool half, const int32_t *winners, size_t row, void *dx,
+                             float *restrict sum) {
+    const size_t n = w->channels, k = w->kernel, bottom = row + w->padding;
+    for (size_t column = 0; column < w->width; column++) {
+        const size_t right = column + w->padding;
+        for (size_t c = 0; c < n; c++) sum[c] = 0;
+        for (size_t i = bottom < k ? 0 : (bottom - k) / w->stride + 1; i < w->out_height && i * w->stride <= bottom; i++)
+            for (size_t j = right < k ? 0 : (right - k) / w->stride + 1; j < w->out_width && j * w->stride <= right; j++) {
+                const size_t from = (i * w->out_width + j) * n;
+                const int32_t place = (int32_t)((bottom - i * w->stride) * k + right - j * w->stride);
+                add_won(at(dy, half, from), winners + from, half, place, n, sum);
+            }
+        for (size_t c = 0; c < n; c++) put(dx, column * n + c, half, sum[c]);
+    }
+}
+
+BL_CPU_WIDE void bl_cpu_largest_backward(const bl_cpu_windows *w, const void *dy, bl_dtype dtype, const int32_t *winners, size_t row,
+                                         void *dx, float *sum) {
+    if (dtype == BL_F32)
+        largest_backward(w, dy, false, winners, row, dx, sum);
+    else
+        largest_backward(w, dy, true, winners, row, dx, sum);
+}

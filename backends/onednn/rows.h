@@ -96,4 +96,17 @@ void bl_cpu_rectify(const void *x, void *y, bl_dtype dtype, size_t count);
 void bl_cpu_mask(const void *y, const void *dy, void *dx, bl_dtype dtype, size_t count);
 void bl_cpu_sum(const void *a, const void *b, void *y, bl_dtype dtype, size_t count);
 
+// ---- max pooling ----
+
+typedef struct bl_cpu_windows { // over one image
+    size_t height, width, channels, out_height, out_width, kernel, stride, padding;
+} bl_cpu_windows;
+
+// Row `row` of y: the largest value under each window of the image; [winners: which of the window's pixels that is, the first one,
+// counted row by row].
+void bl_cpu_largest(const bl_cpu_windows *w, const void *image, bl_dtype dtype, size_t row, void *y, int32_t *winners);
+// Row `row` of dx: of each pixel the sum of dy over the windows that it won. `winners` and `dy` are the image's; `sum` has a value a channel.
+void bl_cpu_largest_backward(const bl_cpu_windows *w, const void *dy, bl_dtype dtype, const int32_t *winners, size_t row, void *dx,
+                             float *sum);
+
 #endif

@@ -37,6 +37,8 @@ void bl_reference_stop_gradient(const bl_operands *operands);
 // pooling.c
 void bl_reference_global_average_pool(const bl_operands *operands);
 void bl_reference_global_average_pool_backward(const bl_operands *operands);
+void bl_reference_max_pool(const bl_operands *operands);
+void bl_reference_max_pool_backward(const bl_operands *operands);
 // linear.c
 void bl_reference_linear(const bl_operands *operands);
 void bl_reference_linear_backward_data(const bl_operands *operands);
