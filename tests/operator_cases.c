@@ -18,6 +18,8 @@
 #define RUNNING_NORM(title, n, h, w, c) \
     {.name = title, .op = BL_OP_BATCH_NORM_RUNNING, .N = n, .H = h, .W = w, .C = c, .attributes = {.epsilon = 1e-5}}
 #define IMAGES(title, operator, n, h, w, c) {.name = title, .op = operator, .N = n, .H = h, .W = w, .C = c}
+#define MAX_POOL(title, n, h, w, c, k, s, p) \
+    {.name = title, .op = BL_OP_MAX_POOL, .N = n, .H = h, .W = w, .C = c, .attributes = {.kernel = k, .stride = s, .padding = p}}
 #define LINEAR(title, n, i, o, bias, ...) {.name = title, .op = BL_OP_LINEAR, .N = n, .C = i, .O = o, .has_bias = bias, __VA_ARGS__}
 #define LOSS(title, n, d, how, aligned) \
     {.name = title, .op = BL_OP_BYOL_LOSS, .N = n, .C = d, .attributes = {.groups = 2, .pairing = how}, .is_near_aligned = aligned}
@@ -98,6 +100,15 @@ const operator_case operator_cases[] = {
         IMAGES("average pool: odd",      BL_OP_GLOBAL_AVERAGE_POOL,  3, 5, 7, 13),
         IMAGES("average pool: five by five", BL_OP_GLOBAL_AVERAGE_POOL, 2, 5, 5, 64),
         IMAGES("average pool: one pixel", BL_OP_GLOBAL_AVERAGE_POOL, 2, 1, 1, 32),
+
+        //       name                                N   H   W   C  k  s  p
+        MAX_POOL("max pool: ImageNet's stem",        1, 16, 16, 32, 3, 2, 1),
+        MAX_POOL("max pool: odd sizes",              3,  9,  7, 13, 3, 2, 1),
+        MAX_POOL("max pool: windows side by side",   2,  8,  6, 16, 2, 2, 0),
+        MAX_POOL("max pool: every pixel in nine windows", 2, 6, 7, 20, 3, 1, 1),
+        MAX_POOL("max pool: pixels in no window",    2, 11, 10, 8, 2, 3, 0),
+        MAX_POOL("max pool: wide window, even",      1, 10,  9, 6, 4, 3, 2),
+        MAX_POOL("max pool: one pixel, only padding around", 4, 1, 1, 16, 3, 2, 1),
 
         //     name                                  N    I     O   bias
         LINEAR("linear: projector, first layer",     16, 512, 1024, true),
@@ -349,6 +360,8 @@ static void draw(const operator_case *c, const char *slot, const bl_shape *shape
             dst[i] = normal / sqrt((double)(count / shape->dims[0])); // unit gain
         else if (c->op == BL_OP_RELU && !strcmp(slot, "x"))
             dst[i] = normal + (normal < 0 ? -0.01 : 0.01); // finite differences must not cross the kink
+        else if (c->op == BL_OP_MAX_POOL && !strcmp(slot, "x"))
+            dst[i] = 1e-3 * (double)(i * 7919 % count - count / 2); // each value once: another winner, another gradient. In bf16 many are equal
         else if (!strcmp(slot, "labels"))
             dst[i] = i % 4 == 1 ? -1 : (double)(i * 7 % c->C); // some rows have none
         else

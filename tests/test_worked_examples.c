@@ -243,6 +243,68 @@ static void running_averages_take_each_group_in_order_and_unbiased(void **state)
     end(&e);
 }
 
+// ---- max pooling ----
+
+// Windows of 3 x 3 with steps of two over a 4 x 5 image of one channel, and padding around it: 2 x 3 of them.
+static void expect_max_pool(values x, values y, values dy, values dx) {
+    example e;
+    const bl_attributes forward = {.kernel = 3, .stride = 2, .padding = 1};
+    begin(&e);
+    bl_tensor *image = input(&e, "x", (bl_shape){4, {1, 4, 5, 1}});
+    node(&e, BL_OP_MAX_POOL, forward, &image, 1);
+    expect(&e, &x, &y);
+    end(&e);
+
+    begin(&e);
+    bl_attributes backward = forward;
+    backward.shape = (bl_shape){4, {1, 4, 5, 1}};
+    bl_tensor *operands[] = {input(&e, "x", backward.shape), input(&e, "dy", (bl_shape){4, {1, 2, 3, 1}})};
+    node(&e, BL_OP_MAX_POOL_BACKWARD, backward, operands, 2);
+    expect(&e, (values[]){x, dy}, &dx);
+    end(&e);
+}
+
+static void padding_never_wins_a_window(void **state) {
+    (void)state;
+    const double x[] = {-9, -8, -7, -6, -5, //
+                        -4, -3, -2, -1, -9, //
+                        -9, -9, -9, -9, -9, //
+                        -8, -7, -6, -5, -4};
+    // The pixel of -1 wins both windows that it lies under in each row of windows.
+    expect_max_pool(x, (const double[]){-3, -1, -1, -3, -1, -1}, (const double[]){1, 2, 4, 8, 16, 32},
+                    (const double[20]){[6] = 1 + 8, [8] = 2 + 4 + 16 + 32});
+}
+
+static void the_first_of_equal_values_takes_the_gradient_of_its_window(void **state) {
+    (void)state;
+    const double behind_a_relu[] = {0, 0, 0, 0, 0, //
+                                    0, 0, 3, 0, 0, //
+                                    0, 0, 0, 0, 3, //
+                                    0, 0, 0, 3, 0};
+    // Windows begin above and left of the image: their first pixels are 0, 1, 3 in row 0 and 5, 6, 8 in row 1.
+    expect_max_pool(behind_a_relu, (const double[]){0, 3, 0, 0, 3, 3}, (const double[]){1, 2, 4, 8, 16, 32},
+                    (const double[20]){[0] = 1, [7] = 2 + 16, [3] = 4, [5] = 8, [14] = 32});
+}
+
+static void a_value_that_is_not_finite_passes_a_max_pool(void **state) {
+    (void)state;
+    example e;
+    begin(&e);
+    bl_tensor *image = input(&e, "x", (bl_shape){4, {1, 2, 2, 1}});
+    node(&e, BL_OP_MAX_POOL, (bl_attributes){.kernel = 2, .stride = 2}, &image, 1);
+    for (const char *const *name = bl_backend_names(); *name; name++)
+        for (int place = 0; place < 4; place++) {
+            bl_backend *backend;
+            double x[] = {1, 2, 3, INFINITY}, y;
+            x[place] = NAN;
+            assert_ok(bl_backend_open(&backend, *name, &(bl_backend_options){.threads = 1, .isa = ""}));
+            assert_ok(bl_isolate_run(backend, e.node, e.layout, (values[]){x}, (double *[]){&y}));
+            if (!isnan(y)) fail_msg("%s: a NaN at %d is lost: %g", *name, place, y);
+            bl_backend_close(backend);
+        }
+    end(&e);
+}
+
 // ---- optimisers: one network of two segments, a weight that decays and one that learns ten times as fast ----
 
 enum { block = 48, second = 16, third = 32 }; // floats; where the other segments begin
@@ -474,6 +536,9 @@ int main(void) {
             cmocka_unit_test(std_is_the_root_of_one_less_the_mean_cosine_of_each_view),
             cmocka_unit_test(each_group_of_a_batch_norm_has_statistics_of_its_own),
             cmocka_unit_test(running_averages_take_each_group_in_order_and_unbiased),
+            cmocka_unit_test(padding_never_wins_a_window),
+            cmocka_unit_test(the_first_of_equal_values_takes_the_gradient_of_its_window),
+            cmocka_unit_test(a_value_that_is_not_finite_passes_a_max_pool),
             cmocka_unit_test(sgd_adds_decay_to_the_gradient_and_remembers),
             cmocka_unit_test(nesterov_looks_one_step_ahead),
             cmocka_unit_test(nothing_moves_once_a_value_was_not_finite),

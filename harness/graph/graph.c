@@ -187,7 +187,8 @@ static void print_tensor(bl_text *text, const bl_tensor *tensor) {
 
 // What is at its default prints nothing: a new attribute leaves the digests of the graphs without it as they were.
 static void print_attributes(bl_text *text, const bl_attributes *a) {
-    if (a->kernel) bl_text_add(text, " kernel=%d stride=%d padding=%d dilation=%d", a->kernel, a->stride, a->padding, a->dilation);
+    if (a->kernel) bl_text_add(text, " kernel=%d stride=%d padding=%d", a->kernel, a->stride, a->padding);
+    if (a->dilation) bl_text_add(text, " dilation=%d", a->dilation);
     if (a->groups) bl_text_add(text, " groups=%d", a->groups);
     if (a->epsilon != 0) bl_text_add(text, " epsilon=%.17g", a->epsilon);
     if (a->pairing == BL_SAME_VIEW) bl_text_add(text, " pairing=same_view");

@@ -60,6 +60,8 @@ typedef enum bl_op {
     BL_OP_ADD,                          // a, b                                       -> y
     BL_OP_GLOBAL_AVERAGE_POOL,          // x [N,H,W,C]                                -> y [N,C]
     BL_OP_GLOBAL_AVERAGE_POOL_BACKWARD, // dy                                         -> dx (attributes.shape)
+    BL_OP_MAX_POOL,                     // x [N,H,W,C]                                -> y [N,H',W',C]
+    BL_OP_MAX_POOL_BACKWARD,            // x, dy                                      -> dx (attributes.shape)
     BL_OP_LINEAR,                       // x [N,I], w [O,I], [b [O]]                  -> y [N,O]
     BL_OP_LINEAR_BACKWARD_DATA,         // dy, w                                      -> dx
     BL_OP_LINEAR_BACKWARD_WEIGHTS,      // x, dy                                      -> dw f32
@@ -100,7 +102,7 @@ typedef enum bl_reduction {
 } bl_reduction;
 
 typedef struct bl_attributes { // what an operator needs beside its inputs; the rest stays 0
-    int kernel, stride, padding, dilation; // convolution (dilation 1 = dense)
+    int kernel, stride, padding, dilation; // convolution (dilation 1 = dense); max pool (no dilation)
     int groups;                // batch norm: groups of consecutive rows, each with statistics of its own; loss, std: views
     double epsilon;            // batch norm; Adam; LARS: beside the norm in the trust ratio's denominator
     bl_pairing pairing;        // loss

@@ -93,11 +93,24 @@ static int basic_block(builder *b, const char *name, const bl_encoder_options *o
     return relu(b, format("%s.relu2", name), t, y);
 }
 
+static int stem(builder *b, const bl_encoder_options *options, bl_tensor *images, bl_tensor **y) {
+    const bool is_cifar = options->stem == BL_STEM_CIFAR;
+    const window w = is_cifar ? (window){options->width, 3, 1, options->stem_padding} : (window){options->width, 7, 2, 3};
+    const bl_attributes pool = {.kernel = 3, .stride = 2, .padding = 1};
+    bl_tensor *x;
+    if (convolution(b, "conv1", options->init.convolution, images, w, &x) || batch_norm(b, "bn1", BL_INIT_ONE, x, &x) ||
+        relu(b, "relu", x, y))
+        return BL_FAILED;
+    return is_cifar ? BL_OK : add_node(b, BL_OP_MAX_POOL, "maxpool", &pool, y, 1, y);
+}
+
 static int check_encoder(const bl_encoder_options *options) {
     const bl_init_kind rule = options->init.convolution;
     if (options->depth != 18) return bl_fail("ResNet-%d is not built yet; write resnet18", options->depth);
     if (options->width < 1) return bl_fail("an encoder of width %d has no channels; torchvision's has 64", options->width);
     if (options->stem_padding < 1) return bl_fail("stem_padding %d must be at least 1 (torchvision's 3x3 stem: 1)", options->stem_padding);
+    if (options->stem != BL_STEM_CIFAR && options->stem_padding != 1)
+        return bl_fail("stem_padding %d is of the CIFAR stem; leave it at 1 with ImageNet's, whose padding is 3", options->stem_padding);
     if (rule != BL_INIT_KAIMING_FAN_OUT && rule != BL_INIT_UNIFORM_FAN_IN && rule != BL_INIT_TRUNCATED_FAN_IN)
         return bl_fail("the encoder's convolutions have no initialisation; torchvision's is BL_INIT_KAIMING_FAN_OUT");
     return BL_OK;
@@ -107,11 +120,8 @@ int bl_resnet_build(bl_graph *graph, int network, const char *prefix, const bl_e
                     bl_tensor *images, bl_taps *out) {
     static const int blocks[4] = {2, 2, 2, 2};
     builder made = {graph, network, prefix, mode, 1}, *b = &made;
-    const window stem = {options->width, 3, 1, options->stem_padding};
     bl_tensor *x;
-    if (check_encoder(options) || convolution(b, "conv1", options->init.convolution, images, stem, &x) ||
-        batch_norm(b, "bn1", BL_INIT_ONE, x, &x) || relu(b, "relu", x, &x))
-        return BL_FAILED;
+    if (check_encoder(options) || stem(b, options, images, &x)) return BL_FAILED;
     for (int stage = 0; stage < 4; stage++) {
         for (int block = 0; block < blocks[stage]; block++)
             if (basic_block(b, format("layer%d.%d", stage + 1, block), options, x, options->width << stage, stage && !block ? 2 : 1, &x))

@@ -5,7 +5,10 @@
 
 #include "graph/graph.h"
 
-typedef enum bl_stem { BL_STEM_CIFAR } bl_stem; // 3x3 stride 1 without pooling
+typedef enum bl_stem {
+    BL_STEM_CIFAR,    // 3x3, stride 1, no pooling
+    BL_STEM_IMAGENET, // torchvision's: 7x7, stride 2, then max pooling 3x3, stride 2
+} bl_stem;
 
 typedef struct bl_initialization { // which rule draws the weights; batch norms start at 1 and 0
     bl_init_kind convolution;      // KAIMING_FAN_OUT (torchvision), UNIFORM_FAN_IN (nn.Conv2d), TRUNCATED_FAN_IN (Haiku)
@@ -15,7 +18,7 @@ typedef struct bl_initialization { // which rule draws the weights; batch norms 
 typedef struct bl_encoder_options {
     int depth;              // 18
     bl_stem stem;
-    int stem_padding;       // pixels around the image in the first convolution: 1; solo-learn's CIFAR stem has 2
+    int stem_padding;       // CIFAR stem: pixels around the image in the first convolution: 1; solo-learn's has 2
     int width;              // channels of the first stage; torchvision: 64
     bool zero_init_residual;// the last batch norm of each block starts at 0
     bl_initialization init;
@@ -33,7 +36,7 @@ typedef struct bl_head_options { // `depth` linear layers; [batch norm] and ReLU
     bl_init_kind init;      // of the linear layers
 } bl_head_options;
 
-// Taps of an encoder, in order: the stages' outputs (strides 1, 2, 4, 8 with the CIFAR stem) and the pooled features.
+// Taps of an encoder, in order: the stages' outputs (strides 1, 2, 4, 8 with the CIFAR stem, 4, 8, 16, 32 with ImageNet's) and the pooled features.
 typedef struct bl_taps {
     bl_tensor *stages[4], *pooled;
 } bl_taps;

@@ -12,7 +12,7 @@ extern const bl_op_rule bl_rule_batch_norm, bl_rule_batch_norm_backward, bl_rule
 // pointwise.c
 extern const bl_op_rule bl_rule_relu, bl_rule_relu_backward, bl_rule_add, bl_rule_stop_gradient;
 // pool.c
-extern const bl_op_rule bl_rule_global_average_pool, bl_rule_global_average_pool_backward;
+extern const bl_op_rule bl_rule_global_average_pool, bl_rule_global_average_pool_backward, bl_rule_max_pool, bl_rule_max_pool_backward;
 // linear.c
 extern const bl_op_rule bl_rule_linear, bl_rule_linear_backward_data, bl_rule_linear_backward_weights, bl_rule_linear_backward_bias;
 // loss.c
