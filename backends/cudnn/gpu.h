@@ -46,7 +46,9 @@ typedef struct bl_gpu_buffer {
     void *data;     // bound by the plan; NULL until then for buffers of the arena
     bool in_arena;
     bool kept;      // alive to the end: someone may read it after the step
-    int input;      // index of the graph input whose staging this is, -1: data depends on the slot
+    int input;      // index of the graph input whose staging this is: its address is the slot's; -1
+    int packed;     // index of the packed parameters it lies in, at `offset`; -1
+    size_t offset;
 } bl_gpu_buffer;
 
 typedef struct bl_gpu_plan bl_gpu_plan;
@@ -57,16 +59,16 @@ typedef struct bl_gpu_step {
     const bl_node *node; // whose phase and time it is; NULL: a conversion of the inputs, in the micro phase
     int (*run)(const bl_gpu_plan *plan, const struct bl_gpu_step *step); // queues work on the backend's stream
     int buffers[BL_GPU_BUFFERS]; // what it touches, in an order of its own; -1: absent
-    size_t workspace;            // of those, what the report counts as its node's workspace
     void *state;                 // owned, freed with bl_free
 } bl_gpu_step;
 
-// Parameters as a layer wants them: bf16, channels padded. Made from the master when that has changed, before the micro phase.
+// Parameters as layers want them: a network's whole block in bf16, or one segment whose rows are padded with zeros (a stem's channels).
+// Made from the master when that has changed, before the micro phase.
 typedef struct bl_gpu_packed {
-    bl_place place;      // of the master
-    int rows, from, to;  // values of a row before and after: channels padded with zeros
+    bl_place place;      // of the master: a whole block, or a segment
+    int64_t rows;
+    int from, to;        // values of a row before and after; equal for a block
     bool is_half;
-    int buffer;
     size_t bytes;
     void *data;
     uint64_t version;    // of the network's parameters when it was made; 0: never
@@ -135,7 +137,6 @@ int bl_gpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, 
 void bl_gpu_plan_free(bl_plan *plan);
 int bl_gpu_slot(bl_plan *plan, int slot, const bl_tensor *input, float **host);
 int bl_gpu_write(bl_plan *plan, const bl_tensor *tensor, const double *src);
-int bl_gpu_read(bl_plan *plan, const bl_tensor *tensor, double *dst);
 void bl_gpu_report(const bl_plan *plan, bl_plan_report *report);
 
 // memory.c: addresses, or the refusal that says what would fit
@@ -147,6 +148,7 @@ BL_CHECK int bl_gpu_replay_create(bl_gpu_plan *plan, bl_tensor *const *watch, in
 void bl_gpu_replay_free(bl_gpu_plan *plan);
 int bl_gpu_slot_wait(const bl_gpu_plan *plan, int slot); // until the slot's batch has left the host's memory
 int bl_gpu_step_run(bl_plan *plan, int slot, unsigned phases);
+int bl_gpu_read(bl_plan *plan, const bl_tensor *tensor, double *dst);
 int bl_gpu_watched(bl_plan *plan, int back, double *values, double *finite);
 void bl_gpu_timing(bl_plan *plan, bool on);
 
@@ -154,6 +156,7 @@ void bl_gpu_timing(bl_plan *plan, bool on);
 BL_CHECK int bl_gpu_buffer_add(bl_gpu_plan *plan, size_t bytes, int *buffer);       // in the arena
 BL_CHECK int bl_gpu_value(bl_gpu_plan *plan, const bl_tensor *tensor, int *buffer); // NULL tensor: -1
 BL_CHECK int bl_gpu_constant_add(bl_gpu_plan *plan, const void *data, size_t bytes, int *buffer); // copied
+BL_CHECK int bl_gpu_staged(bl_gpu_plan *plan, const bl_tensor *input, int *buffer);  // a graph input as the host gave it: f32
 // Parameters in the precision of the node, rows of `from` values padded to `to`.
 BL_CHECK int bl_gpu_weights(bl_gpu_plan *plan, const bl_tensor *tensor, bool is_half, int from, int to, int *buffer);
 BL_CHECK int bl_gpu_step_add(bl_gpu_plan *plan, const bl_node *node, int (*run)(const bl_gpu_plan *, const bl_gpu_step *),

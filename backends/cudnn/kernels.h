@@ -96,7 +96,7 @@ void bl_gpu_adam(cudaStream_t stream, const bl_gpu_update *update);
 void bl_gpu_lars(cudaStream_t stream, const bl_gpu_update *update, double *sums, double *trust);
 
 // ---- kernels/watch.cu ----
-#define BL_GPU_WATCHED 4
+#define BL_GPU_WATCHED 5 // the watched scalars of a plan, and FINITE
 // out[i] = *sources[i], for what the host reads after each step (sources: host array of device pointers, copied into the launch).
 void bl_gpu_collect(cudaStream_t stream, const float *const *sources, int count, float *out);
 

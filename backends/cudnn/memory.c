@@ -1,0 +1,148 @@
+// Addresses: the arena by lifetimes, staging, packed weights and tables; or the refusal that says what would fit.
+
+#include <limits.h>
+#include <string.h>
+
+#include "backends/cudnn/gpu.h"
+#include "backends/planner.h"
+#include "base/memory.h" // bl_alloc
+
+#define GIB ((double)(1ull << 30))
+
+// Offsets of the arena's buffers, as bl_item.offset in `items`.
+static int plan_arena(bl_gpu_plan *plan, bl_item *items) {
+    for (int i = 0; i < plan->buffer_count; i++) items[i] = (bl_item){.first = INT_MAX, .last = -1};
+    for (int s = 0; s < plan->step_count; s++)
+        for (int k = 0; k < BL_GPU_BUFFERS; k++) {
+            const int buffer = plan->steps[s].buffers[k];
+            if (buffer < 0 || !plan->buffers[buffer].in_arena) continue;
+            if (items[buffer].last < 0) items[buffer].first = s;
+            items[buffer].last = plan->buffers[buffer].kept ? INT_MAX : s;
+            items[buffer].bytes = plan->buffers[buffer].bytes;
+        }
+    for (int i = 0; i < plan->buffer_count; i++)
+        if (items[i].last < 0) items[i].first = items[i].last = 0; // no step touches it: no bytes
+    return bl_plan_memory(items, plan->buffer_count, &plan->arena_bytes);
+}
+
+static size_t input_bytes(const bl_gpu_plan *plan, int input) {
+    return (size_t)bl_shape_count(&plan->inputs[input]->shape) * sizeof(float);
+}
+
+static void count_the_rest(bl_gpu_plan *plan) {
+    for (int i = 0; i < plan->input_count; i++) plan->staging_bytes += BL_STAGING_SLOTS * input_bytes(plan, i);
+    for (int i = 0; i < plan->packed_count; i++) plan->packed_bytes += plan->packed[i].bytes;
+    for (int i = 0; i < plan->constant_count; i++) plan->packed_bytes += plan->constants[i].bytes;
+}
+
+static int free_memory(const bl_gpu_plan *plan, size_t *bytes) {
+    size_t total;
+    *bytes = plan->backend->memory - plan->store->bytes;
+    if (plan->backend->is_described) return BL_OK;
+    return bl_gpu_cuda(cudaMemGetInfo(bytes, &total), "asking for the free memory");
+}
+
+// "; train.batch 384 would fit, ..": activations and staging grow with the batch, the rest does not.
+static void advise(const bl_gpu_plan *plan, size_t available, int batch, bl_text *text) {
+    const double growing = (double)plan->arena_bytes + (double)plan->staging_bytes;
+    const double room = (double)available - (double)plan->packed_bytes;
+    int fits = room > 0 ? (int)(0.97 * room / growing * batch) : 0;
+    if (fits >= 16) fits -= fits % 8;
+    if (fits < 1) {
+        bl_text_add(text, "; not one image of this size fits beside the weights: a narrower network or smaller views are needed");
+        return;
+    }
+    bl_text_add(text, "; train.batch %d would fit", fits);
+    int parts = 2;
+    while (batch % parts || batch / parts > fits) parts++;
+    bl_text_add(text, ", or train.batch %d with train.accumulate %d for as many images an update (batch norm's statistics are then of %d "
+                      "images a view)", batch / parts, parts * plan->accumulate, batch / parts);
+}
+
+static int check_room(const bl_gpu_plan *plan, int batch) {
+    const size_t needed = plan->arena_bytes + plan->staging_bytes + plan->packed_bytes;
+    size_t available;
+    if (free_memory(plan, &available)) return BL_FAILED;
+    if (needed <= available) return BL_OK;
+    bl_text text = {0};
+    bl_text_add(&text, "out of memory on %s: this plan needs %.2f GiB (activations and workspace %.2f, batches %.2f, packed weights %.2f), "
+                       "%.2f GiB of %.2f are free",
+                plan->backend->name, (double)needed / GIB, (double)plan->arena_bytes / GIB, (double)plan->staging_bytes / GIB,
+                (double)plan->packed_bytes / GIB, (double)available / GIB, (double)plan->backend->memory / GIB);
+    if (batch > 0) advise(plan, available, batch, &text);
+    const int status = bl_fail("%s", text.chars);
+    bl_text_free(&text);
+    return status;
+}
+
+static int take(void **data, size_t bytes) {
+    return bl_gpu_cuda(cudaMalloc(data, bytes ? bytes : 1), "memory of a plan");
+}
+
+static int take_staging(bl_gpu_plan *plan) {
+    const int count = BL_STAGING_SLOTS * plan->input_count;
+    plan->host = bl_alloc((size_t)count * sizeof *plan->host);
+    plan->staging = bl_alloc((size_t)count * sizeof *plan->staging);
+    if (!plan->host || !plan->staging) return BL_FAILED;
+    for (int i = 0; i < count; i++) {
+        const size_t bytes = input_bytes(plan, i % plan->input_count);
+        if (bl_gpu_cuda(cudaMallocHost((void **)&plan->host[i], bytes), "pinned memory for batches") || take((void **)&plan->staging[i], bytes))
+            return BL_FAILED;
+        memset(plan->host[i], 0, bytes);
+    }
+    return BL_OK;
+}
+
+static int take_tables(bl_gpu_plan *plan) {
+    for (int i = 0; i < plan->packed_count; i++)
+        if (take(&plan->packed[i].data, plan->packed[i].bytes)) return BL_FAILED;
+    for (int i = 0; i < plan->constant_count; i++) {
+        const bl_gpu_constant *constant = &plan->constants[i];
+        void **data = &plan->buffers[constant->buffer].data;
+        if (take(data, constant->bytes) ||
+            bl_gpu_cuda(cudaMemcpy(*data, constant->data, constant->bytes, cudaMemcpyHostToDevice), "uploading a table"))
+            return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+int bl_gpu_bind(bl_gpu_plan *plan, int batch) {
+    bl_item *items = bl_alloc((size_t)plan->buffer_count * sizeof *items);
+    int status = BL_FAILED;
+    if (!items || plan_arena(plan, items)) goto done;
+    count_the_rest(plan);
+    if (check_room(plan, batch)) goto done;
+    status = BL_OK;
+    if (plan->backend->is_described) goto done;
+    status = BL_FAILED;
+    if (take(&plan->arena, plan->arena_bytes) || bl_gpu_cuda(cudaMemset(plan->arena, 0, plan->arena_bytes), "clearing the arena") ||
+        take_staging(plan) || take_tables(plan))
+        goto done;
+    for (int i = 0; i < plan->buffer_count; i++) {
+        bl_gpu_buffer *buffer = &plan->buffers[i];
+        if (buffer->in_arena) buffer->data = (unsigned char *)plan->arena + items[i].offset;
+        if (buffer->packed >= 0) buffer->data = (unsigned char *)plan->packed[buffer->packed].data + buffer->offset;
+    }
+    status = BL_OK;
+done:
+    bl_free(items);
+    return status;
+}
+
+void bl_gpu_unbind(bl_gpu_plan *plan) {
+    for (int i = 0; plan->staging && i < BL_STAGING_SLOTS * plan->input_count; i++) {
+        if (plan->host[i]) cudaFreeHost(plan->host[i]);
+        if (plan->staging[i]) cudaFree(plan->staging[i]);
+    }
+    for (int i = 0; i < plan->packed_count; i++)
+        if (plan->packed[i].data) cudaFree(plan->packed[i].data);
+    for (int i = 0; i < plan->constant_count; i++) {
+        if (plan->buffers[plan->constants[i].buffer].data) cudaFree(plan->buffers[plan->constants[i].buffer].data);
+        bl_free(plan->constants[i].data);
+    }
+    if (plan->arena) cudaFree(plan->arena);
+    bl_free(plan->host);
+    bl_free(plan->staging);
+    bl_free(plan->packed);
+    bl_free(plan->constants);
+}
