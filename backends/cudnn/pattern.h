@@ -66,7 +66,8 @@ int bl_gpu_pattern_value(bl_gpu_pattern *pattern, float value);                 
 // Appends an operation on `count` operands. The window is set by the caller in the one returned.
 bl_gpu_operation *bl_gpu_pattern_add(bl_gpu_pattern *pattern, bl_gpu_kind kind, const int *operands, int count);
 
-// "convolution x bf16 [512,64,32,32] w bf16 [64,64,3,3] y bf16 [512,64,32,32] kernel 3 stride 1 padding 1 dilation 1; relu ..."
+// "convolution x#0 bf16 [512,64,32,32] w#1 bf16 [64,64,3,3] y#2 bf16 [512,64,32,32] virtual kernel 3 stride 1 padding 1 dilation 1;
+// relu x#2 y#3 bf16 [512,64,32,32]": which tensor of the pattern, and what it is where it is first named.
 void bl_gpu_pattern_print(const bl_gpu_pattern *pattern, bl_text *text);
 
 #endif
