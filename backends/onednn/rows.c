@@ -238,19 +238,27 @@ BL_CPU_WIDE void bl_cpu_sum(const void *a, const void *b, void *y, bl_dtype dtyp
 
 // ---- max pooling ----
 
+// A value as it was read: nothing to round.
+KERNEL void keep(void *data, size_t i, bool half, word value) {
+    if (half)
+        ((uint16_t *)data)[i] = (uint16_t)(value.bits >> 16);
+    else
+        ((float *)data)[i] = value.value;
+}
+
 // As masks of bits, like where_positive. A NaN wins, and stays.
 KERNEL void larger(const void *x, void *y, int32_t *restrict winners, bool half, bool marks, int32_t place, size_t n) {
     IN_PLACE for (size_t c = 0; c < n; c++) {
         const word value = {.value = get(x, c, half)}, best = {.value = get(y, c, half)};
         const uint32_t wins = (value.value > best.value) | (value.value != value.value) ? 0xffffffff : 0;
-        put(y, c, half, (word){.bits = (value.bits & wins) | (best.bits & ~wins)}.value);
+        keep(y, c, half, (word){.bits = (value.bits & wins) | (best.bits & ~wins)});
         if (marks) winners[c] = (int32_t)(((uint32_t)place & wins) | ((uint32_t)winners[c] & ~wins));
     }
 }
 
 KERNEL void first_value(const void *x, void *y, int32_t *restrict winners, bool half, bool marks, int32_t place, size_t n) {
     IN_PLACE for (size_t c = 0; c < n; c++) {
-        put(y, c, half, get(x, c, half));
+        keep(y, c, half, (word){.value = get(x, c, half)});
         if (marks) winners[c] = place;
     }
 }
