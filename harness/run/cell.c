@@ -48,6 +48,23 @@ void bl_cell_warn(const bl_cell *cell, bl_text *text) {
 
 // ---- views ----
 
+// An evaluation sees the whole image, as large as the first view and resized as that is.
+static void fill_evaluation_view(bl_cell *cell) {
+    bl_recipe *made = &cell->evaluation_view;
+    bl_transform resize = {.kind = BL_CENTER_CROP, .p = 1, .size = bl_cell_image_side(cell)};
+    for (int i = 0; i < cell->views[0].count; i++) {
+        const bl_transform *transform = &cell->views[0].items[i];
+        if (transform->kind == BL_NORMALIZE) made->items[made->count++] = *transform;
+        if (transform->kind != BL_RANDOM_RESIZED_CROP) continue;
+        resize.size = resize.resize = transform->size;
+        resize.interpolation = transform->interpolation;
+    }
+    cell->model.image_size = resize.size;
+    if (resize.size == bl_cell_image_side(cell)) return;
+    memmove(&made->items[1], &made->items[0], (size_t)made->count++ * sizeof *made->items);
+    made->items[0] = resize;
+}
+
 static int fill_views(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
     const bl_value *list = bl_value_get(tree, "views");
     if (!list) return bl_refuse(tree->spot, "write `views:` and one list entry for both views, or two", "views is missing");
@@ -56,12 +73,7 @@ static int fill_views(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
     for (int v = 0; v < list->count; v++)
         if (bl_recipe_fill(arena, "views", list->entries[v].value, &cell->views[v])) return BL_FAILED;
     if (list->count == 1) cell->views[1] = cell->views[0];
-    for (int i = 0; i < cell->views[0].count; i++)
-        if (cell->views[0].items[i].kind == BL_NORMALIZE)
-            cell->evaluation_view.items[cell->evaluation_view.count++] = cell->views[0].items[i];
-    cell->model.image_size = bl_cell_image_side(cell);
-    for (int i = 0; i < cell->views[0].count; i++)
-        if (cell->views[0].items[i].kind == BL_RANDOM_RESIZED_CROP) cell->model.image_size = cell->views[0].items[i].size;
+    fill_evaluation_view(cell);
     return BL_OK;
 }
 

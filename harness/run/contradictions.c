@@ -41,8 +41,14 @@ static int check_views(bl_arena *arena, const bl_value *tree, const bl_cell *cel
     if (cell->task == BL_TASK_SUPERVISED && list->count > 1)
         return bl_refuse(bl_value_latest_spot(arena, tree, "views.1", "method.kind"), "write one entry",
                          "views: two of them, but a classifier sees one view of an image");
-    for (int v = 0; v < list->count; v++)
-        if (bl_recipe_check(arena, "views", list->entries[v].value, &cell->views[v], bl_cell_image_side(cell))) return BL_FAILED;
+    const int from = bl_cell_image_side(cell), side = cell->model.image_size;
+    for (int v = 0; v < list->count; v++) {
+        if (bl_recipe_check(arena, "views", list->entries[v].value, &cell->views[v], from, side)) return BL_FAILED;
+        const int leaving = bl_recipe_size(&cell->views[v], from);
+        if (leaving != side)
+            return bl_refuse(list->entries[v].value->spot, bl_arena_format(arena, "write `random_resized_crop: {size: %d}` here too", side),
+                             "views: one of %d pixels a side and one of %d", side, leaving);
+    }
     const bl_transform *a = normalisation(&cell->views[0]), *b = normalisation(&cell->views[1]);
     bool agree = a && b ? !memcmp(a->mean, b->mean, sizeof a->mean) && !memcmp(a->std, b->std, sizeof a->std) : a == b;
     if (!agree)

@@ -126,11 +126,16 @@ static int check_fit(const where *at, const bl_cell *cell) {
                            bl_arena_format(at->arena, "evaluate.%s.shares", name), cell, entry->shares[i], fit->validation))
             return BL_FAILED;
     if (check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
+    const int from = bl_cell_image_side(cell), side = cell->model.image_size;
+    if (!view && !fit->cached && side != bl_recipe_size(&fit->view, from))
+        return bl_refuse(at->options->map->spot, bl_arena_format(at->arena, "write `view: {random_resized_crop: {size: %d}, flip: 0.5}`", side),
+                         "evaluate.%s.view: left out it crops to %d pixels, but the images are evaluated at %d pixels", name,
+                         bl_recipe_size(&fit->view, from), side);
     if (!view) return BL_OK;
     for (int i = 0; i < fit->view.count; i++)
         if (fit->view.items[i].kind == BL_NORMALIZE)
             return bl_refuse(view->entries[i].key_spot, "leave it out", "evaluate.%s.view.normalize: the evaluation's own is used", name);
-    return bl_recipe_check(at->arena, bl_arena_format(at->arena, "evaluate.%s.view", name), view, &fit->view, bl_cell_image_side(cell));
+    return bl_recipe_check(at->arena, bl_arena_format(at->arena, "evaluate.%s.view", name), view, &fit->view, from, side);
 }
 
 static int check_entry(const where *at, const bl_cell *cell) {

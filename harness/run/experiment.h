@@ -127,7 +127,7 @@ typedef struct bl_cell {
     const char *name;              // "main" when the file names none
     bl_dataset_options data;
     bl_recipe views[BL_VIEWS];
-    bl_recipe evaluation_view;     // normalize alone, as in `views`
+    bl_recipe evaluation_view;     // the whole image at the views' size, and normalize as in `views`
     bl_task_kind task;
     bl_model_options model;        // encoder, optimiser, image size, precision count for either task
     double head_lr_scale;          // supervised: method.head.lr_scale

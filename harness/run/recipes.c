@@ -60,7 +60,7 @@ void bl_recipe_print_entry(bl_arena *arena, const bl_value *map, const bl_recipe
     if (!recipe->count) bl_text_add(text, "  - {}\n");
 }
 
-static int check_transform(bl_arena *arena, const char *name, const bl_entry *entry, const bl_transform *transform, int side) {
+static int check_transform(bl_arena *arena, const char *name, const bl_entry *entry, const bl_transform *transform, int from, int side) {
     const bl_value *kernel = bl_value_get(entry->value, "kernel"), *size = bl_value_get(entry->value, "size");
     const bl_value *resize = bl_value_get(entry->value, "resize");
     switch (transform->kind) {
@@ -77,21 +77,22 @@ static int check_transform(bl_arena *arena, const char *name, const bl_entry *en
         if (transform->kernel % 2 == 0)
             return bl_refuse(kernel->spot, bl_arena_format(arena, "write %d or %d", transform->kernel - 1, transform->kernel + 1),
                              "%s.blur.kernel: %d has no middle", name, transform->kernel);
-        if (transform->kernel / 2 >= side)
+        if (transform->kernel / 2 >= from)
             return bl_refuse(kernel ? kernel->spot : entry->key_spot, "write a smaller one",
-                             "%s.blur.kernel: %d does not fit images of %d pixels", name, transform->kernel, side);
+                             "%s.blur.kernel: %d does not fit images of %d pixels", name, transform->kernel, from);
         return BL_OK;
     default: return BL_OK;
     }
 }
 
-int bl_recipe_check(bl_arena *arena, const char *name, const bl_value *map, const bl_recipe *recipe, int side) {
+int bl_recipe_check(bl_arena *arena, const char *name, const bl_value *map, const bl_recipe *recipe, int from, int side) {
     for (int i = 0; i < recipe->count; i++) {
         const bl_entry *entry = &map->entries[i];
         if (i && recipe->items[i - 1].kind == BL_NORMALIZE)
             return bl_refuse(entry->key_spot, "write normalize last: the others expect values from 0 to 1", "%s: %s after normalize", name,
                              entry->key);
-        if (check_transform(arena, name, entry, &recipe->items[i], side)) return BL_FAILED;
+        if (check_transform(arena, name, entry, &recipe->items[i], from, side)) return BL_FAILED;
+        if (recipe->items[i].kind == BL_RANDOM_RESIZED_CROP || recipe->items[i].kind == BL_CENTER_CROP) from = recipe->items[i].size;
     }
     return BL_OK;
 }

@@ -14,7 +14,7 @@ void bl_recipe_print(bl_arena *arena, const bl_value *map, const bl_recipe *reci
 // The same as an entry of a list: lines indented below "  - ".
 void bl_recipe_print_entry(bl_arena *arena, const bl_value *map, const bl_recipe *recipe, unsigned classes, bl_text *text);
 
-// What each transform allows, and that normalize stands last and images leave with `side` pixels.
-BL_CHECK int bl_recipe_check(bl_arena *arena, const char *name, const bl_value *map, const bl_recipe *recipe, int side);
+// What each transform allows, that normalize stands last, and that images of `from` pixels a side which are cropped leave with `side`.
+BL_CHECK int bl_recipe_check(bl_arena *arena, const char *name, const bl_value *map, const bl_recipe *recipe, int from, int side);
 
 #endif

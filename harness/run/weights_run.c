@@ -146,7 +146,8 @@ static bool read_triple(const bl_value *list, double out[3]) {
     return true;
 }
 
-// Files of earlier versions, and checkpoints, say it in their recipe alone. Their images have 32 pixels where no crop says otherwise.
+// Files of earlier versions, and checkpoints, say it in their recipe alone. Their images have 32 pixels; a crop to another size
+// is what an evaluation resizes them to.
 static int preprocessing_of_recipe(const source *s, bl_preprocessing *found) {
     bl_arena *arena = s->table.weights->arena;
     char *text = NULL;
@@ -159,6 +160,7 @@ static int preprocessing_of_recipe(const source *s, bl_preprocessing *found) {
     if (bl_yaml_parse(arena, where, where->text, BL_LAYER_FILE, &tree)) return BL_FAILED;
     const bl_value *normalize = bl_value_at(tree, "views.0.normalize"), *size = bl_value_at(tree, "views.0.random_resized_crop.size");
     *found = (bl_preprocessing){.known = true, .std = {1, 1, 1}, .image_size = size && size->text ? atoi(size->text) : 32};
+    if (found->image_size != 32) found->resize = found->image_size;
     const bool is_read = !normalize || (read_triple(bl_value_get(normalize, "mean"), found->mean) &&
                                         read_triple(bl_value_get(normalize, "std"), found->std));
     if (!is_read) *found = (bl_preprocessing){0};
