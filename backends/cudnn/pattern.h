@@ -47,6 +47,7 @@ typedef struct bl_gpu_operation {
     bl_gpu_kind kind;
     int operands[BL_GPU_OPERANDS];          // indices of tensors in the order above; -1: absent
     int kernel, stride, padding, dilation;  // windows (square), for convolutions and pooling
+    int kernel_width;                       // pooling: where the window is not square; 0 where it is
 } bl_gpu_operation;
 
 typedef struct bl_gpu_pattern { // start from {0}

@@ -1,0 +1,102 @@
+// Pooling, as cuDNN's resampling.
+//
+// Max pooling keeps where each window's largest value stood, one byte a window, if this plan has its backward. Which of several equal
+// ones that is cuDNN does not document (`reference` and PyTorch take the first); behind a ReLU the ties are mostly between zeros, where
+// the ReLU's backward stops the gradient in any case.
+
+#include "backends/cudnn/gpu.h"
+
+static int image(bl_gpu_pattern *pattern, const bl_shape *shape, bl_gpu_type type) {
+    const int64_t *dims = shape->dims;
+    const bool is_image = shape->rank == 4; // [N, C] is an image of one pixel
+    return bl_gpu_pattern_image(pattern, type, dims[0], is_image ? dims[1] : 1, is_image ? dims[2] : 1, dims[shape->rank - 1], false);
+}
+
+// ---- maximum ----
+
+static bool has_window_of(const bl_node *node, const bl_node *other) {
+    const bl_attributes *a = &node->attributes, *b = &other->attributes;
+    return a->kernel == b->kernel && a->stride == b->stride && a->padding == b->padding;
+}
+
+static bool has_backward(const bl_gpu_plan *plan, const bl_node *node) {
+    const bl_graph *graph = plan->base.graph;
+    for (int i = 0; i < graph->node_count; i++) {
+        const bl_node *other = graph->nodes[i];
+        if (other->op == BL_OP_MAX_POOL_BACKWARD && other->inputs[0] == node->inputs[0] && has_window_of(node, other)) return true;
+    }
+    return false;
+}
+
+static void set_window(bl_gpu_operation *operation, const bl_node *node) {
+    operation->kernel = node->attributes.kernel;
+    operation->stride = node->attributes.stride;
+    operation->padding = node->attributes.padding;
+}
+
+// x -> y of the given shape, and the index where there is a buffer for it.
+static int largest(bl_gpu_plan *plan, const bl_node *node, const bl_shape *shape, int y, int index) {
+    const bl_tensor *x = node->inputs[0];
+    const bl_gpu_type type = bl_gpu_type_of(x);
+    bl_gpu_pattern pattern = {0};
+    int buffers[3] = {-1, y, index}, operands[3];
+    if (bl_gpu_value(plan, x, &buffers[0])) return BL_FAILED;
+    operands[0] = image(&pattern, &x->shape, type);
+    operands[1] = image(&pattern, shape, type);
+    if (index >= 0) operands[2] = image(&pattern, shape, BL_GPU_INT8);
+    set_window(bl_gpu_pattern_add(&pattern, BL_GPU_POOL_MAX, operands, index < 0 ? 2 : 3), node);
+    return bl_gpu_pattern_step(plan, node, &pattern, buffers, NULL);
+}
+
+int bl_gpu_max_pool(bl_gpu_plan *plan, const bl_node *node) {
+    const bl_tensor *y = node->outputs[0];
+    int result, index = -1;
+    if (bl_gpu_value(plan, y, &result)) return BL_FAILED;
+    if (has_backward(plan, node)) {
+        if (bl_gpu_buffer_add(plan, (size_t)bl_shape_count(&y->shape), &index)) return BL_FAILED;
+        plan->index_of[node->inputs[0]->id] = index;
+    }
+    return largest(plan, node, &y->shape, result, index);
+}
+
+int bl_gpu_max_pool_backward(bl_gpu_plan *plan, const bl_node *node) {
+    const bl_tensor *x = node->inputs[0], *dy = node->inputs[1];
+    const bl_gpu_type type = bl_gpu_type_of(x);
+    int buffers[3], y;
+    buffers[1] = plan->index_of[x->id];
+    if (buffers[1] < 0) { // alone in its plan: find the places first
+        if (bl_gpu_buffer_add(plan, bl_gpu_bytes(dy), &y) || bl_gpu_buffer_add(plan, (size_t)bl_shape_count(&dy->shape), &buffers[1]) ||
+            largest(plan, node, &dy->shape, y, buffers[1]))
+            return BL_FAILED;
+    }
+    if (bl_gpu_value(plan, dy, &buffers[0]) || bl_gpu_value(plan, node->outputs[0], &buffers[2])) return BL_FAILED;
+    bl_gpu_pattern pattern = {0};
+    const int operands[] = {image(&pattern, &dy->shape, type), image(&pattern, &dy->shape, BL_GPU_INT8), image(&pattern, &x->shape, type)};
+    set_window(bl_gpu_pattern_add(&pattern, BL_GPU_POOL_MAX_BACKWARD, operands, 3), node);
+    return bl_gpu_pattern_step(plan, node, &pattern, buffers, NULL);
+}
+
+// ---- average ----
+
+// One window over the whole image.
+static int average(bl_gpu_plan *plan, const bl_node *node, bl_gpu_kind kind, const bl_shape *images) {
+    const bl_tensor *from = node->inputs[0], *to = node->outputs[0];
+    int buffers[2];
+    if (bl_gpu_value(plan, from, &buffers[0]) || bl_gpu_value(plan, to, &buffers[1])) return BL_FAILED;
+    bl_gpu_pattern pattern = {0};
+    const bl_gpu_type type = bl_gpu_type_of(from);
+    const int operands[] = {image(&pattern, &from->shape, type), image(&pattern, &to->shape, type)};
+    bl_gpu_operation *operation = bl_gpu_pattern_add(&pattern, kind, operands, 2);
+    operation->kernel = (int)images->dims[1];
+    if (images->dims[2] != images->dims[1]) operation->kernel_width = (int)images->dims[2];
+    operation->stride = 1;
+    return bl_gpu_pattern_step(plan, node, &pattern, buffers, NULL);
+}
+
+int bl_gpu_average_pool(bl_gpu_plan *plan, const bl_node *node) {
+    return average(plan, node, BL_GPU_POOL_AVERAGE, &node->inputs[0]->shape);
+}
+
+int bl_gpu_average_pool_backward(bl_gpu_plan *plan, const bl_node *node) {
+    return average(plan, node, BL_GPU_POOL_AVERAGE_BACKWARD, &node->outputs[0]->shape);
+}
