@@ -7,25 +7,19 @@
 
 // ---- any descriptor ----
 
-void bl_gpu_last_words(cudnnStatus_t status, char *words, size_t bytes) {
+int bl_gpu_fail_with_last_words(cudnnStatus_t status) {
     char said[1024] = "";
     cudnnGetLastErrorString(said, sizeof said);
     const char *from = said + strspn(said, " \n");
-    size_t size = (size_t)snprintf(words, bytes, "%s%s%.*s", cudnnGetErrorString(status), *from ? ": " : "", (int)strcspn(from, "\n"), from);
-    if (size >= bytes) size = bytes - 1;
-    while (size && words[size - 1] == ' ') words[--size] = '\0';
-}
-
-static int fail_with_last_words(cudnnStatus_t status) {
-    char words[400];
-    bl_gpu_last_words(status, words, sizeof words);
-    return bl_fail("%s", words);
+    size_t size = strcspn(from, "\n");
+    while (size && from[size - 1] == ' ') size--;
+    return bl_fail("%s%s%.*s", cudnnGetErrorString(status), size ? ": " : "", (int)size, from);
 }
 
 int bl_gpu_descriptor_create(bl_gpu_descriptors *owner, cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *made) {
     if (owner->count == BL_GPU_DESCRIPTORS) return bl_fail("a pattern of more than %d descriptors", BL_GPU_DESCRIPTORS);
     const cudnnStatus_t status = cudnnBackendCreateDescriptor(type, made);
-    if (status != CUDNN_STATUS_SUCCESS) return fail_with_last_words(status);
+    if (status != CUDNN_STATUS_SUCCESS) return bl_gpu_fail_with_last_words(status);
     owner->made[owner->count++] = *made;
     return BL_OK;
 }
@@ -33,12 +27,12 @@ int bl_gpu_descriptor_create(bl_gpu_descriptors *owner, cudnnBackendDescriptorTy
 int bl_gpu_attribute(cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
                      const void *values) {
     const cudnnStatus_t status = cudnnBackendSetAttribute(descriptor, name, type, count, values);
-    return status == CUDNN_STATUS_SUCCESS ? BL_OK : fail_with_last_words(status);
+    return status == CUDNN_STATUS_SUCCESS ? BL_OK : bl_gpu_fail_with_last_words(status);
 }
 
 int bl_gpu_finalize(cudnnBackendDescriptor_t descriptor) {
     const cudnnStatus_t status = cudnnBackendFinalize(descriptor);
-    return status == CUDNN_STATUS_SUCCESS ? BL_OK : fail_with_last_words(status);
+    return status == CUDNN_STATUS_SUCCESS ? BL_OK : bl_gpu_fail_with_last_words(status);
 }
 
 void bl_gpu_descriptors_free(bl_gpu_descriptors *owner) {
@@ -115,7 +109,8 @@ static int describe_resample(bl_gpu_descriptors *owner, const bl_gpu_operation *
     const bool is_max = operation->kind == BL_GPU_POOL_MAX || operation->kind == BL_GPU_POOL_MAX_BACKWARD;
     const cudnnResampleMode_t mode = is_max ? CUDNN_RESAMPLE_MAXPOOL : CUDNN_RESAMPLE_AVGPOOL_INCLUDE_PADDING;
     const cudnnPaddingMode_t padding_mode = is_max ? CUDNN_NEG_INF_PAD : CUDNN_ZERO_PAD;
-    const cudnnFraction_t kernel[] = {{operation->kernel, 1}, {operation->kernel, 1}}, stride[] = {{operation->stride, 1}, {operation->stride, 1}},
+    const int width = operation->kernel_width ? operation->kernel_width : operation->kernel;
+    const cudnnFraction_t kernel[] = {{operation->kernel, 1}, {width, 1}}, stride[] = {{operation->stride, 1}, {operation->stride, 1}},
                           padding[] = {{operation->padding, 1}, {operation->padding, 1}};
     if (bl_gpu_descriptor_create(owner, CUDNN_BACKEND_RESAMPLE_DESCRIPTOR, made) ||
         bl_gpu_attribute(*made, CUDNN_ATTR_RESAMPLE_MODE, CUDNN_TYPE_RESAMPLE_MODE, 1, &mode) ||

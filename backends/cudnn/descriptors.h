@@ -22,8 +22,8 @@ BL_CHECK int bl_gpu_attribute(cudnnBackendDescriptor_t descriptor, cudnnBackendA
 BL_CHECK int bl_gpu_finalize(cudnnBackendDescriptor_t descriptor);
 void bl_gpu_descriptors_free(bl_gpu_descriptors *owner);
 
-// What cuDNN said last on this thread, on one line.
-void bl_gpu_last_words(cudnnStatus_t status, char *words, size_t bytes);
+// The failure with what cuDNN said of it last on this thread, on one line.
+int bl_gpu_fail_with_last_words(cudnnStatus_t status);
 
 // `handle`: NULL for a device that is only described. Tensor i has the unique id i + 1.
 BL_CHECK int bl_gpu_describe(bl_gpu_descriptors *owner, const bl_gpu_pattern *pattern, cudnnHandle_t handle, cudnnBackendDescriptor_t *graph);

@@ -27,13 +27,18 @@ typedef struct bl_gpu_engine {   // owned by its list
 typedef struct bl_gpu_engines bl_gpu_engines; // all engines of an open backend, and choices recalled from an earlier run
 
 // For a device that is there (`handle`), or one that is only described by cuDNN's JSON of its properties (`device`; plans are then
-// built and finalised, and can never run). The other is NULL.
+// built and finalised, and can never run). The other is NULL. Where both are, nothing is built: patterns are collected, and each gets a
+// blank engine whose name is "pattern <index>".
 BL_CHECK int bl_gpu_engines_create(bl_gpu_engines **engines, cudnnHandle_t handle, const char *device);
 void bl_gpu_engines_free(bl_gpu_engines *engines);
 
 // The pattern's engine: the one made before, else the recalled choice, else by the rule. Fails with cuDNN's own reason where there is
 // none; the caller names the node.
 BL_CHECK int bl_gpu_engine_find(bl_gpu_engines *engines, const bl_gpu_pattern *pattern, const bl_gpu_engine **engine);
+
+// The patterns asked for so far, in order of their first asking (recalled choices that wait for theirs are among them, blank).
+int bl_gpu_engines_count(const bl_gpu_engines *engines);
+const bl_gpu_pattern *bl_gpu_engines_pattern(const bl_gpu_engines *engines, int index, const char **text); // text: may be NULL
 
 // Runs it on the handle's stream. data: a device pointer a tensor of the pattern, ignored for virtual and by-value ones. `workspace` has
 // the engine's bytes, aligned to 64.
