@@ -33,13 +33,15 @@ void bl_gpu_sum_groups(cudaStream_t stream, const float *parts, int groups, floa
 // sum[c] over the rows of x [rows, channels]. `partial`: bl_gpu_column_partials(rows) x channels floats of workspace.
 int64_t bl_gpu_column_partials(int64_t rows);
 void bl_gpu_sum_columns(cudaStream_t stream, const void *x, bool is_half, int64_t rows, int64_t channels, float *partial, float *sum);
+void bl_gpu_add_row(cudaStream_t stream, const float *row, float *x, int64_t rows, int64_t channels); // x += row, each of its rows
 void bl_gpu_set_scalar(cudaStream_t stream, float *scalar, float value); // the value travels in the launch: nothing to wait for
 
 // ---- kernels/loss.cu ----
 typedef struct bl_gpu_loss { // of a BYOL_LOSS node
     int64_t rows, features, view_rows; // N, D, B
     int64_t compared;                  // rows of p that are compared: N, or B with one direction
-    int pairing, normalization;        // bl_pairing, bl_normalization
+    bool crossed;                      // row i of p has row (i + B) mod N of z; row i otherwise
+    bool centers, normalizes;          // each row: minus its mean; then divided by its norm
     float weight, constant;            // loss = weight x sum of distances / B + constant
 } bl_gpu_loss;
 // `distances`: N doubles of workspace.
@@ -58,8 +60,8 @@ void bl_gpu_cross_entropy_backward(cudaStream_t stream, const void *logits, cons
 
 // ---- kernels/update.cu ----
 // running = (1 - momentum) running + momentum new, a group after the other; the variance made unbiased by `unbiased` = n / (n - 1).
-void bl_gpu_running_average(cudaStream_t stream, const float *mean, const float *variance, int groups, int64_t channels, float momentum,
-                            float unbiased, float *running_mean, float *running_variance);
+void bl_gpu_running_average(cudaStream_t stream, const float *mean, const float *variance, int groups, int64_t channels, double momentum,
+                            double unbiased, float *running_mean, float *running_variance);
 // *finite becomes 0 where a value is not finite. Called for the loss and each block.
 void bl_gpu_check_finite(cudaStream_t stream, const float *values, int64_t count, float *finite);
 void bl_gpu_ema(cudaStream_t stream, float *target, const float *online, int64_t count, const float *tau, const float *finite);
