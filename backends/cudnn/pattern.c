@@ -88,6 +88,7 @@ void bl_gpu_pattern_print(const bl_gpu_pattern *pattern, bl_text *text) {
         if (kinds[operation->kind].has_window)
             bl_text_add(text, " kernel %d stride %d padding %d dilation %d", operation->kernel, operation->stride, operation->padding,
                         operation->dilation);
+        if (operation->kernel_width) bl_text_add(text, " width %d", operation->kernel_width);
     }
     if (pattern->allows_tf32) bl_text_add(text, "; tf32");
 }
