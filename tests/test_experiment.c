@@ -168,6 +168,25 @@ static void bases_merge_maps_replace_lists_and_null_deletes(void **state) {
     bl_experiment_free(experiment);
 }
 
+static void the_size_of_the_views_is_what_the_encoder_sees_and_is_evaluated_at(void **state) {
+    (void)state;
+    bl_experiment *experiment = read_over_minimal("views: [{random_resized_crop: {size: 224, interpolation: bicubic}, normalize: imagenet}]\n");
+    const bl_cell *cell = &experiment->cells[0];
+    const bl_transform *whole = &cell->evaluation_view.items[0];
+    assert_int_equal(cell->model.image_size, 224);
+    assert_int_equal(cell->evaluation_view.count, 2);
+    assert_true(whole->kind == BL_CENTER_CROP && whole->resize == 224 && whole->size == 224 && whole->interpolation == BL_BICUBIC);
+    assert_int_equal(cell->evaluation_view.items[1].kind, BL_NORMALIZE);
+    assert_int_equal(bl_recipe_size(&cell->evaluation_view, 32), 224);
+    assert_reads_back(experiment);
+    bl_experiment_free(experiment);
+
+    experiment = read_over_minimal("views: [{random_resized_crop: {size: 32}, normalize: imagenet}]\n"); // the data's own: nothing to resize
+    assert_int_equal(experiment->cells[0].evaluation_view.count, 1);
+    assert_int_equal(experiment->cells[0].evaluation_view.items[0].kind, BL_NORMALIZE);
+    bl_experiment_free(experiment);
+}
+
 static void overrides_stand_above_file_and_cells(void **state) {
     (void)state;
     char text[1024];
@@ -247,6 +266,7 @@ static const struct {
     {"cifar10/ablation_heads", 14, NULL},
     {"cifar10/supervised", 5, NULL},
     {"bench/pytorch_step", 1, "040505316e49"},
+    {"bench/pytorch_step_224", 1, "4229b4d7f72f"},
 };
 
 static void shipped_studies_keep_their_recipes_and_read_back_to_the_same(void **state) {
@@ -329,7 +349,8 @@ static const refusal refusals[] = {
     {"views: []", ":2:1: ", "views: 0 entries", "one entry for both"},
     {"views: [{}, {}, {}]", ":2:1: ", "views: 3 entries", "one entry for both"},
     {"views: [{random_resized_crop: {scale: [0.5, 1]}}]", ":2:10: ", "size is missing", "write `size:`"},
-    {"views: [{random_resized_crop: {size: 24}}]", ":2:38: ", "evaluated at 32 pixels", "write `size: 32`"},
+    {"views: [{random_resized_crop: {size: 24}}, {random_resized_crop: {size: 32}}]", ":2:73: ", "evaluated at 24 pixels", "write `size: 24`"},
+    {"views: [{random_resized_crop: {size: 24}}, {flip: 0.5}]", ":2:45: ", "one of 24 pixels a side and one of 32", "write `random_resized_crop: {size: 24}` here too"},
     {"views: [{random_resized_crop: {size: 32, scale: [1, 0.5]}}]", ":2:42: ", "1 is above 0.5", "lower end first"},
     {"views: [{blur: {kernel: 4}}]", ":2:25: ", "4 has no middle", "write 3 or 5"},
     {"views: [{normalize: {mean: [0, 0, 0]}}]", ":2:10: ", "views.normalize", "imagenet, cifar10 or"},
@@ -463,6 +484,7 @@ int main(void) {
         cmocka_unit_test(every_key_reaches_its_field),
         cmocka_unit_test(epochs_are_hit_as_written_and_the_last_always),
         cmocka_unit_test(bases_merge_maps_replace_lists_and_null_deletes),
+        cmocka_unit_test(the_size_of_the_views_is_what_the_encoder_sees_and_is_evaluated_at),
         cmocka_unit_test(overrides_stand_above_file_and_cells),
         cmocka_unit_test(keys_that_a_cell_makes_idle_are_dropped),
         cmocka_unit_test(products_make_a_cell_each_and_skip_the_meaningless),

@@ -213,6 +213,8 @@ static const refusal refusals[] = {
     {"evaluate: [{finetune: {split: test, shares: [50], warmup_steps: 501}}]", ":2:65: ", "501 of 500", "at most 500"},
     {"evaluate: [{finetune: {split: test, shares: [50], batch: 6}}]\nnetwork: {batch_norm: {statistics_rows: 4}}", ":2:58: ", "a batch of 6 does not fall", "a multiple of 4"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: {flp: 1}}}]", ":2:58: ", "views.flp: no such key", "`flip`"},
+    {"evaluate: [{finetune: {split: test, shares: [50]}}]\nviews: [{random_resized_crop: {size: 64}}]", ":2:13: ", "left out it crops to 32 pixels, but the images are evaluated at 64", "`view: {random_resized_crop: {size: 64}"},
+    {"evaluate: [{finetune: {split: test, shares: [50], view: {random_resized_crop: {size: 32}}}}]\nviews: [{random_resized_crop: {size: 64}}]", ":2:86: ", "evaluated at 64 pixels", "`size: 64`"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: 3}}]", ":2:57: ", "expected a map of transforms", "{flip: 0.5, ...}"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: {flip: 1, normalize: imagenet}}}]", ":2:67: ", "the evaluation's own is used", "leave it out"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: {random_resized_crop: {size: 16}}}}]", ":2:86: ", "evaluated at 32 pixels", "`size: 32`"},

@@ -172,6 +172,7 @@ static void a_switch_that_does_not_move_keeps_the_id_and_one_that_does_changes_i
     static const struct {
         const char *key, *default_value, *other;
     } switches[] = {
+        {"network.stem", "cifar", "imagenet"},
         {"network.stem_padding", "1", "2"},
         {"network.zero_init_residual", "false", "true"},
         {"network.initialization.convolution", "kaiming_fan_out", "uniform_fan_in"},
@@ -239,6 +240,7 @@ static const refusal refusals[] = {
     {"train: {schedule: cosine, patience: 3}", ":2:37: ", "patience has no meaning", "`schedule: plateau`"},
     {"train: {least_lr: 0.01}", ":2:19: ", "least_lr has no meaning", "`schedule: cosine`"},
     {"train: {steps: 10, epochs: 2}", ":2:28: ", "epochs has no meaning where train.steps is 10", "`steps: 0`"},
+    {"network: {stem: imagenet, stem_padding: 2}", ":2:41: ", "network.stem_padding has no meaning where network.stem is imagenet", "`stem: cifar`"},
     {"data: {labels: 10}", ":2:16: ", "data.labels has no meaning where method.kind is byol", "`kind: supervised`"},
     {"method: {head: {hidden: 10}}", ":2:25: ", "method.head.hidden has no meaning", "`kind: supervised`"},
     {"method: {kind: supervised, pairing: crossed}", ":2:37: ", "method.pairing has no meaning where method.kind is supervised", "`kind: byol`"},

@@ -45,6 +45,7 @@ EDIT(projector_all_norms, m->projector.batch_norm = BL_NORM_ALL)
 EDIT(no_hidden_bias, m->projector.hidden_bias = false)
 EDIT(no_out_bias, m->projector.out_bias = false)
 EDIT(padded_stem, m->encoder.stem_padding = 2)
+EDIT(imagenet_stem, m->encoder.stem = BL_STEM_IMAGENET)
 EDIT(half_statistics, m->encoder.statistics_rows = BATCH / 2)
 EDIT(whole_statistics, m->encoder.statistics_rows = 2 * BATCH)
 EDIT(online_target, m->method.target = BL_TARGET_ONLINE)
@@ -102,6 +103,14 @@ static const edit edits[] = {
         {no_hidden_bias, {"= linear(online/avgpool, store/online/parameters/projector.0.weight, -)"}, {"/projector.0.bias"}},
         {no_out_bias, {"= linear(online/projector.2, store/online/parameters/projector.3.weight, -)"}, {"/projector.3.bias"}},
         {padded_stem, {"micro online/conv1: f32 [8, 10, 10, 2] = convolution(", "micro target/conv1: f32 [8, 10, 10, 2] = convolution("}, {NULL}},
+        {imagenet_stem,
+         {"parameter online/conv1.weight [2, 7, 7, 3] lr_scale=1",
+          "micro online/conv1: f32 [8, 4, 4, 2] = convolution(images, store/online/parameters/conv1.weight) kernel=7 stride=2 padding=3 dilation=1\n",
+          "micro online/maxpool: f32 [8, 2, 2, 2] = max_pool(online/relu) kernel=3 stride=2 padding=1\n",
+          "micro online/layer1.0.conv1: f32 [8, 2, 2, 2] = convolution(online/maxpool, ",
+          "micro online/maxpool.backward: f32 [8, 4, 4, 2] = max_pool_backward(online/relu, online/maxpool.gradient_sum) kernel=3 stride=2 padding=1\n",
+          "micro target/maxpool: f32 [8, 2, 2, 2] = max_pool(target/relu) "},
+         {"target/maxpool.backward"}},
         {half_statistics,
          {"online/parameters/bn1.bias) groups=4 ", "target/parameters/bn1.bias) groups=4 ", "projector.1.bias) groups=4 ", "predictor.1.bias) groups=4 ",
           "stop_gradient) groups=2\n", "projection_std(online/projector.3) groups=2\n"},
@@ -281,6 +290,7 @@ EDIT(unset_width, m->projector.hidden = 0)
 EDIT(unset_init, m->encoder.init.convolution = BL_INIT_ZERO)
 EDIT(unset_head_init, m->method.predictor_head.init = BL_INIT_ZERO)
 EDIT(unset_padding, m->encoder.stem_padding = 0)
+EDIT(padded_imagenet_stem, m->encoder.stem = BL_STEM_IMAGENET; m->encoder.stem_padding = 2)
 EDIT(odd_statistics, m->encoder.statistics_rows = 3)
 EDIT(running_without_average, m->method.target_running = true)
 EDIT(frozen_first, m->method.target = BL_TARGET_FROZEN; m->method.target_update = BL_UPDATE_BEFORE_FORWARD)
@@ -298,6 +308,7 @@ static void what_cannot_be_built_says_why(void **state) {
             {unset_init, "convolutions have no initialisation"},
             {unset_head_init, "predictor.0: the linear layer has no initialisation"},
             {unset_padding, "stem_padding 0"},
+            {padded_imagenet_stem, "stem_padding 2 is of the CIFAR stem"},
             {odd_statistics, "statistics_rows 3 does not divide the 8 rows"},
             {running_without_average, "must average"},
             {frozen_first, "never moves"},

@@ -63,10 +63,10 @@ typedef struct small_run {
 static const char *best_backend(void) { return bl_backend_present("onednn") ? "onednn" : "reference"; }
 
 // Initial weights of `seed`; batch-norm buffers, which start alike everywhere, get values of their own.
-static small_run open_run(uint64_t seed) {
+static small_run open_run_with(uint64_t seed, const bl_override *overrides, int override_count) {
     small_run run = {0};
     assert_ok(bl_atomic_write(at("small.yaml"), recipe, strlen(recipe)));
-    assert_ok(bl_experiment_read(&run.experiment, at("small.yaml"), NULL, 0));
+    assert_ok(bl_experiment_read(&run.experiment, at("small.yaml"), overrides, override_count));
     run.cell = &run.experiment->cells[0];
     assert_ok(bl_backend_open(&run.backend, best_backend(), &(bl_backend_options){.threads = 1, .isa = ""}));
     assert_ok(bl_model_create(&run.model, run.backend, run.cell, seed));
@@ -82,6 +82,10 @@ static small_run open_run(uint64_t seed) {
         }
     }
     return run;
+}
+
+static small_run open_run(uint64_t seed) {
+    return open_run_with(seed, NULL, 0);
 }
 
 static void close_run(small_run *run) {
@@ -235,6 +239,32 @@ static void what_images_must_look_like_travels_with_the_weights(void **state) {
         bl_weights_free(&weights);
     }
     close_run(&run);
+}
+
+static void weights_of_imagenets_stem_travel_with_their_shape_and_size(void **state) {
+    (void)state;
+    const bl_override larger[] = {{"network.stem", "imagenet"}, {"views.0.random_resized_crop.size", "64"}};
+    small_run from = open_run_with(8, larger, 2), into = open_run_with(9, larger, 2), cifar = open_run(9);
+    const bl_place conv1 = {bl_layout_find_network(from.model.layout, "online"), BL_PARAMETERS, 0};
+    bl_weights weights, checkpoint;
+    save(&from, at("run.h5"), at("run.ckpt"));
+    assert_ok(bl_weights_read_run(&weights, at("run.h5")));
+    assert_ok(bl_weights_read_run(&checkpoint, at("run.ckpt")));
+    assert_same_weights(&weights, &checkpoint);
+    bl_weights_free(&checkpoint);
+    assert_true(bl_shape_equal(&named(&weights, "conv1.weight")->shape, &(bl_shape){4, {4, 3, 7, 7}}));
+    assert_true(weights.preprocessing.image_size == 64 && weights.preprocessing.resize == 64);
+
+    assert_ok(bl_weights_write_safetensors(&weights, at("run.safetensors")));
+    bl_weights_free(&weights);
+    assert_ok(bl_weights_read_safetensors(&weights, at("run.safetensors")));
+    assert_false(is_same_segment(&from, &into, conv1));
+    assert_ok(bl_weights_apply_encoder(&weights, into.model.store, "online"));
+    assert_true(is_same_segment(&from, &into, conv1));
+    assert_int_equal(bl_weights_apply_encoder(&weights, cifar.model.store, "online"), BL_FAILED);
+    assert_says("conv1.weight is [4, 3, 7, 7], the experiment's network has [4, 3, 3, 3]: write the `network` (encoder, stem, width)");
+    bl_weights_free(&weights);
+    close_run(&from), close_run(&into), close_run(&cifar);
 }
 
 static void other_preprocessing_is_refused_with_what_differs(void **state) {
@@ -556,6 +586,7 @@ int main(void) {
         cmocka_unit_test(a_checkpoint_holds_the_same_weights_as_the_run_file),
         cmocka_unit_test(everything_carries_the_names_of_its_networks),
         cmocka_unit_test(what_images_must_look_like_travels_with_the_weights),
+        cmocka_unit_test(weights_of_imagenets_stem_travel_with_their_shape_and_size),
         cmocka_unit_test(other_preprocessing_is_refused_with_what_differs),
         cmocka_unit_test(torchvisions_encoder_gives_torchvisions_features),
         cmocka_unit_test(names_and_shapes_are_compared_one_by_one),

@@ -115,8 +115,9 @@ int bl_run_file_epoch(const bl_run_reader *reader, const bl_cell *cell, int *epo
 // What images must look like to these weights: they travel with it.
 static int put_preprocessing(const bl_cell *cell, bl_run_writer *writer) {
     const bl_preprocessing p = bl_preprocessing_of(&cell->evaluation_view, cell->model.image_size);
-    const int64_t one = 1, three = 3, size = p.image_size;
+    const int64_t one = 1, three = 3, size = p.image_size, resize = p.resize;
     if (bl_run_put_i64(writer, "/preprocessing/image_size", &size, &one, 1)) return BL_FAILED;
+    if (resize && bl_run_put_i64(writer, "/preprocessing/resize", &resize, &one, 1)) return BL_FAILED;
     if (!p.known) return BL_OK;
     return bl_run_put_f64(writer, "/preprocessing/mean", p.mean, &three, 1) || bl_run_put_f64(writer, "/preprocessing/std", p.std, &three, 1)
                    ? BL_FAILED
