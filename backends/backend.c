@@ -16,7 +16,7 @@ typedef struct module {
     const bl_backend_table *table; // NULL until the module is opened; modules stay loaded (libgomp cannot be unloaded safely)
 } module;
 
-static module modules[] = {{.name = "onednn"}};
+static module modules[] = {{.name = "onednn"}, {.name = "cudnn"}};
 #define MODULE_COUNT (sizeof modules / sizeof *modules)
 
 // Modules lie in the folder of the library that this function is part of.
@@ -38,14 +38,32 @@ bool bl_backend_present(const char *name) {
     return false;
 }
 
-const char *const *bl_backend_names(void) {
-    static const char *names[MODULE_COUNT + 2];
+static const char *const *list(const char *names[MODULE_COUNT + 2], bool present_only) {
     int count = 0;
     names[count++] = bl_reference_table.name;
     for (size_t i = 0; i < MODULE_COUNT; i++)
-        if (bl_backend_present(modules[i].name)) names[count++] = modules[i].name;
+        if (!present_only || bl_backend_present(modules[i].name)) names[count++] = modules[i].name;
     names[count] = NULL;
     return names;
+}
+
+const char *const *bl_backend_names(void) {
+    static const char *names[MODULE_COUNT + 2];
+    return list(names, true);
+}
+
+const char *const *bl_backend_known(void) {
+    static const char *names[MODULE_COUNT + 2];
+    return list(names, false);
+}
+
+// "this program has reference, onednn", behind what was asked for in vain.
+static int refuse(const char *name, const char *what) {
+    bl_text present = {0};
+    for (const char *const *each = bl_backend_names(); *each; each++) bl_text_add(&present, "%s%s", present.size ? ", " : "", *each);
+    const int status = bl_fail("backend '%s' %s; this program has %s: choose one with --backend", name, what, present.chars);
+    bl_text_free(&present);
+    return status;
 }
 
 // libgomp reads its environment once, when the module that needs it is loaded. The number of threads is the run's; how idle
@@ -60,8 +78,7 @@ static void set_thread_environment(const bl_backend_options *options) {
 
 static int open_module(module *self, const bl_backend_options *options) {
     if (self->table) return BL_OK;
-    if (!bl_backend_present(self->name))
-        return bl_fail("backend '%s' was not built; `--backend reference` always works, if slowly", self->name);
+    if (!bl_backend_present(self->name)) return refuse(self->name, "was not built");
     char path[4096];
     if (module_path(self->name, path, sizeof path)) return BL_FAILED;
     set_thread_environment(options);
@@ -80,11 +97,7 @@ int bl_backend_open(bl_backend **backend, const char *name, const bl_backend_opt
     if (!strcmp(name, bl_reference_table.name)) return bl_reference_table.open(backend, options);
     for (size_t i = 0; i < MODULE_COUNT; i++)
         if (!strcmp(name, modules[i].name)) return open_module(&modules[i], options) ? BL_FAILED : modules[i].table->open(backend, options);
-    bl_text known = {0};
-    for (const char *const *each = bl_backend_names(); *each; each++) bl_text_add(&known, "%s%s", known.size ? ", " : "", *each);
-    const int status = bl_fail("there is no backend '%s'; this program has %s", name, known.chars);
-    bl_text_free(&known);
-    return status;
+    return refuse(name, "does not exist");
 }
 
 void bl_backend_close(bl_backend *backend) {

@@ -122,6 +122,7 @@ void bl_backend_close(bl_backend *backend);
 
 // Names of the backends this program could open ("reference", and modules found), NULL-terminated, static.
 const char *const *bl_backend_names(void);
+const char *const *bl_backend_known(void); // likewise, those that were not built too
 bool bl_backend_present(const char *name);
 
 // A module exports this symbol.
