@@ -383,7 +383,7 @@ static void arms_start_from_one_head_and_from_their_own_encoder(void **state) {
     static const char *const networks[2] = {"online", "classifier"};
     size_t counts[2];
     bl_learner learner;
-    assert_ok(bl_learner_create(&learner, &r.evaluator, &row.fit, &options));
+    assert_ok(bl_learner_create(&learner, &r.evaluator, &row.fit, &options, false));
     for (int n = 0; n < 2; n++) read_network(learner.store, networks[n], &random[n], &counts[n]);
     assert_ok(bl_learner_take_encoder(&learner));
     for (int n = 0; n < 2; n++) read_network(learner.store, networks[n], &pretrained[n], &counts[n]);

@@ -21,7 +21,7 @@ void bl_print_common_options(const char *options) {
     static const char *const common[][2] = {
             {"set", "  --set KEY=VALUE     overrides a key of the file, as often as needed (train.epochs=5)"},
             {"seeds", "  --seeds LIST        the seeds to use (0 or 0,1,2)"},
-            {"backend", "  --backend NAME      onednn (CPU) or reference (slow, exact)"},
+            {"backend", "  --backend NAME      onednn (CPU), cudnn (NVIDIA GPU) or reference (slow, exact)"},
             {"cell", "  --cell NAME         only this cell of the study"},
             {"results", "  --results FOLDER    where runs lie (default: results)"},
     };

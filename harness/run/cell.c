@@ -18,6 +18,10 @@ int bl_cell_classes(const bl_cell *cell) {
     return !strcmp(cell->data.name, "cifar100") ? 100 : 10;
 }
 
+const char *bl_cell_precision(const bl_cell *cell) {
+    return cell->train.precision == BL_PRECISION_TF32 ? "tf32" : bl_dtype_name(cell->model.precision);
+}
+
 int64_t bl_cell_images(const bl_cell *cell, bl_split split) {
     bool is_cifar = !strncmp(cell->data.name, "cifar", 5);
     if (split == BL_TEST) return is_cifar ? 10000 : cell->data.test;
@@ -91,6 +95,7 @@ static void print_views(bl_arena *arena, const bl_value *tree, const bl_cell *ce
 
 static void fill_what_follows(bl_cell *cell) {
     bl_model_options *model = &cell->model;
+    model->precision = cell->train.precision == BL_PRECISION_BF16 ? BL_BF16 : BL_F32;
     model->method.predictor_head.out = model->projector.out;
     model->projector.init = model->method.predictor_head.init = model->encoder.init.linear;
     model->probe_classes = cell->is_probed ? bl_cell_classes(cell) : 0;

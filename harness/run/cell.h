@@ -20,7 +20,7 @@ BL_CHECK int bl_drafts_make(bl_arena *arena, bl_value *file, bl_draft **drafts, 
 BL_CHECK int bl_cell_fill(bl_arena *arena, const bl_value *tree, bl_cell *cell);
 
 // What each key allows and all together contradict, refused at the line that says so.
-BL_CHECK int bl_cell_check(bl_arena *arena, const bl_value *tree, const bl_cell *cell);
+BL_CHECK int bl_cell_check(bl_arena *arena, const bl_value *tree, const bl_machine *machine, const bl_cell *cell);
 BL_CHECK int bl_method_check(bl_arena *arena, const bl_value *tree, const bl_cell *cell);      // of it: network and method
 BL_CHECK int bl_evaluations_check(bl_arena *arena, const bl_value *tree, const bl_cell *cell); // of it: the list below `evaluate:`
 // A share of the train labels, in percent, of which the part `held_out` is kept for choices: whether each class has enough.
@@ -38,5 +38,6 @@ int bl_cell_image_side(const bl_cell *cell);          // pixels a side of the da
 int bl_cell_classes(const bl_cell *cell);             // of the data set
 int64_t bl_cell_steps_per_epoch(const bl_cell *cell); // whole updates, by the images that count
 int64_t bl_cell_steps(const bl_cell *cell);           // updates in all
+const char *bl_cell_precision(const bl_cell *cell);   // f32, bf16 or tf32
 
 #endif

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"   // bl_file_exists
 #include "run/labels.h"  // bl_labels_read
 #include "run/weights.h" // bl_preprocessing_of
 
@@ -180,24 +179,16 @@ done:
     return status;
 }
 
-int bl_checkpoint_read(const char *path, const bl_identity *identity, const bl_run_request *request, bl_model *model,
-                       bl_progress *progress, bl_collapse *collapse, bl_history *history, bool *found) {
-    bl_run_reader *reader = NULL;
+int bl_checkpoint_read(const char *path, const bl_run_reader *reader, const bl_identity *identity, const bl_cell *cell, bl_model *model,
+                       bl_progress *progress, bl_collapse *collapse, bl_history *history) {
     bool same_machine;
-    int status = BL_FAILED;
-    *found = bl_file_exists(path);
-    if (!*found) return BL_OK;
-    if (bl_run_reader_open(&reader, path)) return BL_FAILED;
     transfer t = {.model = model, .reader = reader, .file = path};
-    if (bl_identity_check(request, reader, path) || check_graph(model, reader, path) || bl_identity_check_data(identity, reader, path) ||
-        get_progress(progress, reader) || (collapse && bl_collapse_get(collapse, reader)) || bl_history_get(history, reader) ||
-        bl_identity_same_machine(identity, reader, &same_machine) || each_block(request->cell, model, get_block, &t))
-        goto done;
+    if (check_graph(model, reader, path) || bl_identity_check_data(identity, reader, path) || get_progress(progress, reader) ||
+        (collapse && bl_collapse_get(collapse, reader)) || bl_history_get(history, reader) ||
+        bl_identity_same_machine(identity, reader, &same_machine) || each_block(cell, model, get_block, &t))
+        return BL_FAILED;
     progress->mixed = progress->mixed || !same_machine;
-    status = BL_OK;
-done:
-    bl_run_reader_close(reader);
-    return status;
+    return BL_OK;
 }
 
 // One data set a segment: /weights/<network>/<name>, buffers beside parameters as torchvision's state_dict has them.

@@ -24,9 +24,9 @@ typedef struct bl_progress { // where a run stands
 BL_CHECK int bl_checkpoint_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_model *model,
                                  const bl_progress *progress, const bl_collapse *collapse, const bl_history *history);
 
-// `collapse` (NULL: nothing is diagnosed) keeps its open window there. *found is false where there is none. A damaged checkpoint is an error: it says so and what to do.
-BL_CHECK int bl_checkpoint_read(const char *path, const bl_identity *identity, const bl_run_request *request, bl_model *model,
-                                bl_progress *progress, bl_collapse *collapse, bl_history *history, bool *found);
+// `collapse` (NULL: nothing is diagnosed) keeps its open window there. The file is known to be of this recipe (bl_identity_check).
+BL_CHECK int bl_checkpoint_read(const char *path, const bl_run_reader *reader, const bl_identity *identity, const bl_cell *cell,
+                                bl_model *model, bl_progress *progress, bl_collapse *collapse, bl_history *history);
 
 // The end of training that a run file tells of, from its file alone.
 BL_CHECK int bl_run_file_epoch(const bl_run_reader *reader, const bl_cell *cell, int *epoch);

@@ -114,17 +114,21 @@ static int check_schedule(bl_arena *arena, const bl_value *tree, const bl_cell *
     return check_plateau(arena, tree, cell);
 }
 
-static int check_train(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
+static int check_train(bl_arena *arena, const bl_value *tree, const bl_machine *machine, const bl_cell *cell) {
     if (check_optimizer(arena, tree, &cell->model.optimizer) || check_schedule(arena, tree, cell)) return BL_FAILED;
+    if (cell->train.precision == BL_PRECISION_TF32 && strcmp(machine->backend, "cudnn") != 0)
+        return bl_refuse(bl_value_latest_spot(arena, tree, "train.precision", "machine.backend"),
+                         "write `precision: f32`, or `backend: cudnn` below `machine:`", "train.precision: backend %s has no TF32",
+                         machine->backend);
     if (cell->train.stop_when_collapsed && !cell->train.collapse_every)
         return bl_refuse(bl_value_latest_spot(arena, tree, "train.stop_on", "train.collapse_every"), "write `collapse_every: 50`",
                          "train.stop_on: without diagnoses no collapse is seen");
     return BL_OK;
 }
 
-int bl_cell_check(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
+int bl_cell_check(bl_arena *arena, const bl_value *tree, const bl_machine *machine, const bl_cell *cell) {
     if (check_data(arena, tree, cell) || check_views(arena, tree, cell) || bl_method_check(arena, tree, cell) ||
-        check_train(arena, tree, cell))
+        check_train(arena, tree, machine, cell))
         return BL_FAILED;
     return bl_evaluations_check(arena, tree, cell);
 }

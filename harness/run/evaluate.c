@@ -138,6 +138,12 @@ static bool is_due(const bl_evaluation *row, int epoch, int last) {
     return bl_epochs_hit(&row->at, epoch, last);
 }
 
+bool bl_evaluates(const bl_cell *cell, int epoch) {
+    for (int i = 0; i < cell->evaluation_count; i++)
+        if (is_due(&cell->evaluations[i], epoch, INT_MAX)) return true;
+    return false;
+}
+
 bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history) {
     for (int i = 0; i < cell->evaluation_count; i++) {
         const bl_evaluation *row = &cell->evaluations[i];

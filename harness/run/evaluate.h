@@ -23,6 +23,9 @@ typedef struct bl_evaluator { // borrowed by the functions below
 // Every row due after `epoch` finished epochs that the history lacks is measured and added to it. Every row is due at the last.
 BL_CHECK int bl_evaluate(const bl_evaluator *evaluator, int epoch, bool is_last, bl_history *history);
 
+// Whether any row is due after `epoch` finished epochs that are not the last.
+bool bl_evaluates(const bl_cell *cell, int epoch);
+
 // Whether the history holds every row due at `epoch`, where training ended.
 bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history);
 

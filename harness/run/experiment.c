@@ -103,7 +103,7 @@ static int make_cells(bl_experiment *experiment, bl_value *file, const override 
         *cell = (bl_cell){.name = drafts[i].name};
         if (apply_to_cell(arena, drafts[i].tree, overrides, override_count)) return BL_FAILED;
         int status = bl_cell_fill(arena, drafts[i].tree, cell);
-        if (!status && bl_cell_check(arena, drafts[i].tree, cell)) status = BL_MEANINGLESS;
+        if (!status && bl_cell_check(arena, drafts[i].tree, &experiment->machine, cell)) status = BL_MEANINGLESS;
         if (status == BL_MEANINGLESS && drafts[i].of_product) {
             skip(experiment, drafts[i].name, count);
             continue;

@@ -106,7 +106,11 @@ typedef struct bl_expectation { // a published figure
     bool context;             // not `last`, another width, data set or protocol (`about` says): no difference is printed
 } bl_expectation;
 
+// train.precision: what layers compute in. Graphs know the type of their tensors alone (bl_model_options.precision): tf32's are f32.
+typedef enum bl_precision { BL_PRECISION_F32, BL_PRECISION_BF16, BL_PRECISION_TF32 } bl_precision;
+
 typedef struct bl_train_options {
+    bl_precision precision;
     int epochs, batch, accumulate; // batch: images a micro step; the optimiser sees batch * accumulate
     int64_t steps;                 // 0: as the epochs give; else training ends there, inside the last epoch
     bl_schedule schedule;          // of the learning rate; its base is final: {value, per} is resolved by batch * accumulate / per
@@ -144,9 +148,10 @@ typedef struct bl_cell {
 } bl_cell;
 
 typedef struct bl_machine {
-    const char *backend;           // "onednn" | "reference"
+    const char *backend;           // "onednn" | "cudnn" | "reference"
     int threads, loader_threads;   // 0 in the file: chosen from the processors
     const char *isa;
+    bool eager;                    // cudnn
 } bl_machine;
 
 typedef struct bl_experiment {

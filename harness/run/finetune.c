@@ -94,7 +94,7 @@ static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const
                                            .head_lr_scale = fit->head_lr_scale,
                                            .frozen = fit->frozen};
     bl_learner learner;
-    if (bl_learner_create(&learner, evaluator, fit, &options)) return BL_FAILED;
+    if (bl_learner_create(&learner, evaluator, fit, &options, evaluator->model->tf32)) return BL_FAILED;
     const int status = set_start(&learner, &fit->arm) ? BL_FAILED : bl_learner_measure(&learner, cache, row, measurement);
     bl_learner_free(&learner);
     return status;

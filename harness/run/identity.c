@@ -25,6 +25,27 @@ void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request
     bl_dataset_digest(dataset, identity->dataset_digest);
 }
 
+#define CHOICES "/host/choices"
+
+// Nothing where the backend has no choices of its own.
+static int put_choices(const bl_identity *identity, const bl_backend *backend, bl_run_writer *writer) {
+    bl_text text = {0};
+    if (!identity->choices) bl_backend_choices(backend, &text);
+    const char *choices = identity->choices ? identity->choices : text.size ? text.chars : "";
+    const int status = *choices ? bl_run_put_text(writer, CHOICES, choices) : BL_OK;
+    bl_text_free(&text);
+    return status;
+}
+
+int bl_identity_recall(bl_backend *backend, const bl_run_reader *reader) {
+    char *choices;
+    if (!bl_run_has(reader, CHOICES)) return BL_OK;
+    if (bl_run_get_text(reader, CHOICES, &choices)) return BL_FAILED;
+    const int status = bl_backend_recall(backend, choices);
+    bl_free(choices);
+    return status;
+}
+
 int bl_identity_put(const bl_identity *identity, const bl_run_request *request, const bl_model *model, const char *status,
                     bl_run_writer *writer) {
     const bl_experiment *experiment = request->experiment;
@@ -46,6 +67,7 @@ int bl_identity_put(const bl_identity *identity, const bl_run_request *request, 
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (bl_run_put_text(writer, rows[i].path, rows[i].text)) return BL_FAILED;
+    if (put_choices(identity, model->backend, writer)) return BL_FAILED;
     return bl_run_put_i64(writer, "/manifest/seed", &seed, (int64_t[]){1}, 1);
 }
 
@@ -106,6 +128,8 @@ int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_run_reader
     if (keep_text(&identity->graph_digest, arena, reader, "/manifest/graph_digest") ||
         keep_text(&identity->version, arena, reader, "/manifest/version"))
         return BL_FAILED;
+    identity->choices = "";
+    if (bl_run_has(reader, CHOICES) && keep_text(&identity->choices, arena, reader, CHOICES)) return BL_FAILED;
     return keep_text(&identity->machine, arena, reader, "/host/machine");
 }
 

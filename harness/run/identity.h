@@ -12,6 +12,7 @@ typedef struct bl_identity { // strings owned by the arena of bl_identity_of
     const char *run_id;      // SHA-256 of train id and seed
     const char *graph_digest, *version; // of a finished run that rows are added to; NULL: this program's
     const char *machine;     // what `describe` says, and the host code's instruction set: bit for bit only where this is equal
+    const char *choices;     // of a finished run that rows are added to; NULL: the backend's
     char dataset_digest[65];
 } bl_identity;
 
@@ -30,6 +31,9 @@ BL_CHECK int bl_identity_check(const bl_run_request *request, const bl_run_reade
 
 // Fails where the file's run saw other images or labels than these.
 BL_CHECK int bl_identity_check_data(const bl_identity *identity, const bl_run_reader *reader, const char *path);
+
+// What was chosen for the plans of the file's run, for those to come: before anything is compiled.
+BL_CHECK int bl_identity_recall(bl_backend *backend, const bl_run_reader *reader);
 
 // Who trained the run of a finished file: rows that are added later change nothing of that.
 BL_CHECK int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_run_reader *reader);

@@ -30,7 +30,12 @@ static int make_view(bl_recipe *view, const bl_evaluator *evaluator, const bl_fi
 
 static int compile(bl_learner *learner) {
     bl_backend *backend = learner->evaluator->model->backend;
-    const bl_compile_options training = {.accumulate = 1, .observe = &learner->step.loss, .observe_count = 1};
+    bl_tensor *watch[BL_WATCHED];
+    const bl_compile_options training = {.accumulate = 1,
+                                         .watch = watch,
+                                         .watch_count = bl_loop_watch(&learner->step, watch),
+                                         .tf32 = learner->tf32,
+                                         .batch = learner->fit->batch};
     const bl_compile_options inferring = {.accumulate = 1, .observe = &learner->inference.correct, .observe_count = 1};
     // A target network does not exist here, so nothing is copied. The head starts as (seed, name) says, whatever the encoder is.
     if (bl_store_create(backend, learner->layout, &learner->store) ||
@@ -41,8 +46,9 @@ static int compile(bl_learner *learner) {
     return bl_plan_compile(learner->store, learner->inference.graph, &inferring, &learner->inferring);
 }
 
-int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit, const bl_classifier_options *options) {
-    *learner = (bl_learner){.evaluator = evaluator, .fit = fit};
+int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit, const bl_classifier_options *options,
+                      bool tf32) {
+    *learner = (bl_learner){.evaluator = evaluator, .fit = fit, .tf32 = tf32};
     if (make_view(&learner->view, evaluator, fit, options->image_size) || bl_layout_create(&learner->layout) ||
         bl_classifier_build(&learner->step, learner->layout, options, fit->batch) ||
         bl_classifier_inference_build(&learner->inference, learner->layout, options, BL_FEATURE_ROWS) || compile(learner)) {
@@ -143,6 +149,11 @@ static int restart(bl_learner *learner) {
 
 // ---- fitting ----
 
+static bool looks_after(void *context, int64_t step) {
+    (void)context, (void)step;
+    return false; // at the end alone
+}
+
 int bl_learner_fit(bl_learner *learner, bl_feed feed, const uint32_t *samples, int64_t count, double rate, bool *is_finite) {
     const bl_fit_options *fit = learner->fit;
     const int64_t steps_per_epoch = count > fit->batch ? count / fit->batch : 1;
@@ -151,7 +162,7 @@ int bl_learner_fit(bl_learner *learner, bl_feed feed, const uint32_t *samples, i
         .sample_count = count, .seed = learner->evaluator->seed, .shuffle = true, .batch = fit->batch, .accumulate = 1,
         .steps = fit->steps ? fit->steps : fit->epochs * steps_per_epoch,
         .schedule = {.kind = fit->schedule, .base = rate, .warmup = fit->warmup_steps / (double)steps_per_epoch},
-        .tau_schedule = BL_SCHEDULE_CONSTANT};
+        .tau_schedule = BL_SCHEDULE_CONSTANT, .looks_after = looks_after};
     bl_loop *loop = NULL;
     int status = BL_FAILED;
     *is_finite = true;

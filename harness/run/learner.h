@@ -18,12 +18,14 @@ typedef struct bl_learner { // start from {0}
     bl_step_graph step, inference;
     bl_store *store;
     bl_plan *training, *inferring;
+    bool tf32;                         // training may round to it
     double *start[BL_MAX_NETWORKS][2]; // parameters and buffers at the start
 } bl_learner;
 
-// Encoder and head, trained on views (fit.view, then the evaluation's normalisation) and asked by the inference graph.
+// Encoder and head, trained on views (fit.view, then the evaluation's normalisation) and asked by the inference graph. `tf32`: training
+// may round to it.
 BL_CHECK int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
-                               const bl_classifier_options *options);
+                               const bl_classifier_options *options, bool tf32);
 // The head alone, on features of `width` that lie ready. The initial weights are its start.
 BL_CHECK int bl_learner_create_head(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
                                     const bl_classifier_options *options, int width);

@@ -102,7 +102,7 @@ static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const
     if (row->fit.cached) return measure_cached(evaluator, cache, row, measurement);
     const bl_classifier_options options = linear_options(evaluator, &row->fit);
     bl_learner learner;
-    if (bl_learner_create(&learner, evaluator, &row->fit, &options)) return BL_FAILED;
+    if (bl_learner_create(&learner, evaluator, &row->fit, &options, false)) return BL_FAILED;
     const int status = bl_learner_take_encoder(&learner) || bl_learner_keep_start(&learner)
                            ? BL_FAILED
                            : bl_learner_measure(&learner, cache, row, measurement);

@@ -35,7 +35,14 @@ typedef struct bl_loop_options {
     bl_schedule schedule;
     double tau;
     bl_schedule_kind tau_schedule;
+    // Whether the caller looks at store or plan after `step`, or may change what the next one does. Where it does not, an asynchronous
+    // backend is given the next step before this one's row is known. NULL: it always looks.
+    bool (*looks_after)(void *context, int64_t step);
+    void *looks_context;
 } bl_loop_options;
+
+// What a loop reads of each step, in the order in which its plan must watch it. Returns how many.
+int bl_loop_watch(const bl_step_graph *graph, bl_tensor *watch[BL_WATCHED]);
 
 typedef struct bl_loop bl_loop;
 
@@ -45,7 +52,8 @@ BL_CHECK int bl_loop_create(bl_loop **loop, const bl_loop_options *options, int6
 void bl_loop_free(bl_loop *loop);
 int64_t bl_loop_steps_per_epoch(const bl_loop *loop);
 
-// One update. *row describes the network before it; *bad_slot is the slot of a step that was not finite (then the call fails), else -1.
+// One update. *row describes the network before it; *bad_slot is the slot of a step that was not finite (then the call fails, and the
+// slot still holds its batch), else -1.
 BL_CHECK int bl_loop_step(bl_loop *loop, bl_step_row *row, int *bad_slot);
 
 // PLATEAU: what the schedule is multiplied with from now on.

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "run/cell.h" // bl_cell_classes
+#include "run/loop.h" // bl_loop_watch
 
 bl_classifier_options bl_model_classifier(const bl_cell *cell) {
     const bl_model_options *model = &cell->model;
@@ -24,17 +25,20 @@ int bl_model_build_step(bl_step_graph *step, bl_layout *layout, const bl_cell *c
 
 static int compile_training(bl_model *model, const bl_cell *cell) {
     const bl_step_graph *step = &model->step;
-    bl_tensor *const read[] = {step->loss, step->std, step->projection, step->prediction};
-    bl_tensor *observe[4];
-    int count = 0;
-    for (int i = 0; i < (cell->train.collapse_every ? 4 : 2); i++)
-        if (read[i]) observe[count++] = read[i];
-    const bl_compile_options options = {.accumulate = cell->train.accumulate, .observe = observe, .observe_count = count};
+    bl_tensor *const observe[] = {step->projection, step->prediction};
+    bl_tensor *watch[BL_WATCHED];
+    const bl_compile_options options = {.accumulate = cell->train.accumulate,
+                                        .observe = observe,
+                                        .observe_count = cell->train.collapse_every && step->projection ? 2 : 0,
+                                        .watch = watch,
+                                        .watch_count = bl_loop_watch(step, watch),
+                                        .tf32 = model->tf32,
+                                        .batch = cell->train.batch};
     return bl_plan_compile(model->store, step->graph, &options, &model->training);
 }
 
 int bl_model_create(bl_model *model, bl_backend *backend, const bl_cell *cell, uint64_t seed) {
-    *model = (bl_model){.backend = backend};
+    *model = (bl_model){.backend = backend, .tf32 = cell->train.precision == BL_PRECISION_TF32};
     const bl_compile_options extraction = {.accumulate = 1, .observe = &model->features.features, .observe_count = 1};
     if (bl_layout_create(&model->layout) || bl_model_build_step(&model->step, model->layout, cell) ||
         bl_features_build(&model->features, model->layout, &cell->model.encoder, cell->model.image_size, BL_FEATURE_ROWS) ||
@@ -75,7 +79,7 @@ static int copy_slot(const bl_model *model, int slot, bl_plan *plan, const bl_te
 
 int bl_model_first_bad(bl_model *model, int slot, const char **name) {
     const bl_graph *graph = model->step.graph;
-    const bl_compile_options options = {.accumulate = 1, .observe_all = true};
+    const bl_compile_options options = {.accumulate = 1, .observe_all = true, .tf32 = model->tf32};
     bl_plan *plan = NULL;
     double *values = NULL;
     int64_t largest = 0;

@@ -15,6 +15,7 @@ typedef struct bl_model { // start from {0}; owns everything it points to but th
     bl_features_graph features;
     bl_store *store;
     bl_plan *training, *extraction;
+    bool tf32; // the training plan may round to it; whatever evaluates is exact
 } bl_model;
 
 // The cell's training step: BYOL's, or a classifier's where the cell is supervised.

@@ -51,7 +51,7 @@ static const bl_choice stops[] = {{"none", 0}, {"collapsed", 1}, {0}};
 static const bl_choice pairings[] = {{"crossed", BL_CROSSED}, {"same_view", BL_SAME_VIEW}, {0}};
 static const bl_choice optimizers[] = {{"adam", BL_OPTIMIZER_ADAM}, {"sgd", BL_OPTIMIZER_SGD}, {"lars", BL_OPTIMIZER_LARS}, {0}};
 static const bl_choice denominators[] = {{"decayed_gradient", 0}, {"gradient_and_weights", 1}, {0}};
-static const bl_choice precisions[] = {{"f32", BL_F32}, {"bf16", BL_BF16}, {0}};
+static const bl_choice precisions[] = {{"f32", BL_PRECISION_F32}, {"bf16", BL_PRECISION_BF16}, {"tf32", BL_PRECISION_TF32}, {0}};
 static const bl_choice metrics[] = {{"cosine", 0}, {0}};
 static const bl_choice protocols[] = {{"cross_validation", BL_KNN_CROSS_VALIDATION}, {"train_to_test", BL_KNN_TRAIN_TO_TEST}, {0}};
 static const bl_choice splits[] = {{"train", BL_TRAIN}, {"validation", BL_VALIDATION}, {"test", BL_TEST}, {0}};
@@ -60,7 +60,7 @@ static const bl_choice features[] = {{"encoder", 0}, {"pixels", 1}, {0}};
 static const bl_choice fitted_on[] = {{"cached", 1}, {"augmented", 0}, {0}};
 static const bl_choice solvers[] = {{"lbfgs", 1}, {"sgd", 0}, {0}};
 static const bl_choice keeps[] = {{"none", 0}, {"last", 1}, {0}};
-static const bl_choice backends[] = {{"onednn", 0}, {"reference", 1}, {0}};
+static const bl_choice backends[] = {{"onednn", 0}, {"reference", 1}, {"cudnn", 2}, {0}};
 static const bl_choice instruction_sets[] = {{"", 0}, {"avx2", 1}, {"avx512", 2}, {"avx512_bf16", 3}, {0}};
 static const bl_choice origins[] = {{"read", 0}, {"digitised", 1}, {0}};
 static const bl_choice spreads[] = {{"none", 0}, {"sd", 1}, {"half_range", 2}, {"interval", 3}, {0}};
@@ -221,7 +221,7 @@ const bl_key bl_schema[] = {
     {"train.warmup_start", CELL(train.schedule.warmup_start), BL_TYPE_NUMBER, "0", -1000, 1000, NULL, TRAIN, NULL, "where the rise begins: one step before the first"},
     {"train.stop_on", CELL(train.stop_when_collapsed), BL_TYPE_CHOICE_BOOL, "none", 0, 0, stops, TRAIN, BYOL, "collapsed: ends where two diagnoses in a row say so"},
     {"train.seeds", STUDY(seeds), BL_TYPE_SEEDS, "[0]", 0, MAX_SEED, NULL, REPORT, NULL, "one run each"},
-    {"train.precision", CELL(model.precision), BL_TYPE_CHOICE, "f32", 0, 0, precisions, TRAIN, NULL, "of activations and packed weights"},
+    {"train.precision", CELL(train.precision), BL_TYPE_CHOICE, "f32", 0, 0, precisions, TRAIN, NULL, "of activations and packed weights; tf32: f32, but a GPU's products round their operands"},
     {"train.log_every", CELL(train.log_every), BL_TYPE_INT, "10", 1, 1e6, NULL, HOST, NULL, "steps between logged scalars"},
     {"train.collapse_every", CELL(train.collapse_every), BL_TYPE_INT, "50", 0, 1e9, NULL, HOST, BYOL, "steps between diagnoses of collapse; 0: none; of the run's id where stop_on is collapsed"},
     {"train.checkpoint_every", CELL(train.checkpoint_every), BL_TYPE_INT, "200", 1, 1e9, NULL, HOST, NULL, "steps between checkpoints"},
@@ -292,10 +292,11 @@ const bl_key bl_schema[] = {
     {"save.weights", CELL(save_weights), BL_TYPE_CHOICE_BOOL, "last", 0, 0, keeps, HOST, NULL, "in the run file"},
     {"save.features", CELL(save_features), BL_TYPE_CHOICE_BOOL, "none", 0, 0, keeps, HOST, NULL, "of the evaluated splits, in the run file"},
 
-    {"machine.backend", MACHINE(backend), BL_TYPE_NAME, "onednn", 0, 0, backends, HOST, NULL, "what computes"},
+    {"machine.backend", MACHINE(backend), BL_TYPE_NAME, "onednn", 0, 0, backends, HOST, NULL, "what computes: a CPU, f64 in plain loops, or an NVIDIA GPU"},
     {"machine.threads", MACHINE(threads), BL_TYPE_INT, "0", 0, 1024, NULL, HOST, NULL, "of the backend; 0: chosen from the processors"},
     {"machine.loader_threads", MACHINE(loader_threads), BL_TYPE_INT, "0", 0, 1024, NULL, HOST, NULL, "that make views; 0: chosen from the processors"},
     {"machine.isa", MACHINE(isa), BL_TYPE_NAME, "\"\"", 0, 0, instruction_sets, HOST, NULL, "the highest instruction set used; \"\": the best there is"},
+    {"machine.eager", MACHINE(eager), BL_TYPE_BOOL, "false", 0, 0, NULL, HOST, "machine.backend=cudnn", "launch each operation by itself instead of replaying CUDA graphs"},
 
     {"report.title", STUDY(title), BL_TYPE_TEXT, "\"\"", 0, 0, NULL, REPORT, NULL, "of the plot; \"\": the study's name"},
     {"expect[].row", EXPECTATION(row), BL_TYPE_TEXT, NULL, 0, 0, NULL, REPORT, NULL, "the measurement it stands beside: knn/k1_cv/test"},

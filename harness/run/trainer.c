@@ -31,7 +31,8 @@ typedef struct trainer { // one run in progress
     double *projection, *prediction;
     bool is_trained;           // the run file holds it already: evaluations are added
     int64_t steps_per_epoch, steps;
-    double speed;              // images a second, smoothed
+    int64_t stop;              // the step that ends this call
+    double step_seconds;       // smoothed; 0: none is known
     int64_t resumed_from;
 } trainer;
 
@@ -53,9 +54,8 @@ static void emit(trainer *t, bl_event event) {
     event.path = t->path;
     event.resumed_from = t->resumed_from;
     event.seconds = t->progress.seconds;
-    event.images_per_second = t->speed;
-    const double images_left = (double)(t->steps - t->progress.step) * t->cell->train.batch * t->cell->train.accumulate;
-    event.seconds_left = t->speed > 0 ? images_left / t->speed : 0;
+    if (t->step_seconds > 0) event.images_per_second = t->cell->train.batch * t->cell->train.accumulate / t->step_seconds;
+    event.seconds_left = (double)(t->steps - t->progress.step) * t->step_seconds;
     if (t->request->sink.event) t->request->sink.event(t->request->sink.context, &event);
 }
 
@@ -133,16 +133,18 @@ static int step(trainer *t, bl_step_row *row) {
 
 // ---- the run ----
 
-static int keep_epoch(trainer *t, int epoch) {
+static bool keeps_epoch(const trainer *t, int epoch) {
     for (int i = 0; i < t->cell->save_checkpoint_count; i++)
-        if (t->cell->save_checkpoints[i] == epoch) {
-            bl_arena *arena = bl_arena_create();
-            const char *ending = bl_arena_format(arena, ".epoch-%d.ckpt", epoch);
-            const int status = write_checkpoint(t, bl_run_beside(arena, t->path, ending));
-            bl_arena_free(arena);
-            if (status) return BL_FAILED;
-        }
-    return BL_OK;
+        if (t->cell->save_checkpoints[i] == epoch) return true;
+    return false;
+}
+
+static int keep_epoch(trainer *t, int epoch) {
+    if (!keeps_epoch(t, epoch)) return BL_OK;
+    bl_arena *arena = bl_arena_create();
+    const int status = write_checkpoint(t, bl_run_beside(arena, t->path, bl_arena_format(arena, ".epoch-%d.ckpt", epoch)));
+    bl_arena_free(arena);
+    return status;
 }
 
 // Shows the plateau what it watches: an evaluation row of this epoch, or the epoch's mean loss.
@@ -182,23 +184,40 @@ static int begin(trainer *t) {
     return bl_evaluate(&t->evaluator, epoch, false, &t->history);
 }
 
+// From one step's end to the next one's: a step may have begun before it is waited for.
+static void count_time(trainer *t, double *since) {
+    const double now = bl_seconds(), seconds = now - *since;
+    *since = now;
+    t->progress.seconds += seconds;
+    t->step_seconds = t->step_seconds > 0 ? 0.95 * t->step_seconds + 0.05 * seconds : seconds;
+}
+
+static bool ends_epoch(const trainer *t, int64_t step) { return step < t->steps && step % t->steps_per_epoch == 0; }
+static bool is_kept(const trainer *t, int64_t step) { return step < t->steps && step % t->cell->train.checkpoint_every == 0; }
+
+// Whether anyone but the loop looks at the network after `step`, or may change what the next one does.
+static bool looks_after(void *context, int64_t step) {
+    const trainer *t = context;
+    const int64_t done = step + 1;
+    if (done == t->stop || is_kept(t, done) || (t->collapse && bl_collapse_wants(t->collapse, step))) return true;
+    if (!ends_epoch(t, done)) return false;
+    const int epoch = (int)(done / t->steps_per_epoch);
+    return t->cell->train.schedule.kind == BL_SCHEDULE_PLATEAU || keeps_epoch(t, epoch) || bl_evaluates(t->cell, epoch);
+}
+
 static int train(trainer *t) {
-    const int64_t stop = t->request->stop_after && t->request->stop_after < t->steps ? t->request->stop_after : t->steps;
-    const int images = t->cell->train.batch * t->cell->train.accumulate;
     if (begin(t)) return BL_FAILED;
-    while (t->progress.step < stop && !t->progress.stopped) {
+    double since = bl_seconds();
+    while (t->progress.step < t->stop && !t->progress.stopped) {
         bl_step_row row = {0};
-        const double start = bl_seconds();
         if (step(t, &row)) return BL_FAILED;
-        const double seconds = bl_seconds() - start, speed = images / seconds;
-        t->progress.seconds += seconds;
-        t->speed = t->speed > 0 ? 0.95 * t->speed + 0.05 * speed : speed;
+        count_time(t, &since);
         emit(t, (bl_event){.kind = BL_EVENT_STEP, .epoch = (int)((t->progress.step - 1) / t->steps_per_epoch) + 1, .scalars = &row,
                            .verdict = verdict_of(t)});
         t->progress.stopped = t->cell->train.stop_when_collapsed && is_collapsed(t);
-        if (t->progress.step < t->steps && t->progress.step % t->steps_per_epoch == 0 && finish_epoch(t)) return BL_FAILED;
-        if (t->progress.step % t->cell->train.checkpoint_every == 0 && t->progress.step < t->steps && write_checkpoint(t, t->checkpoint_path))
-            return BL_FAILED;
+        const bool ends = ends_epoch(t, t->progress.step), kept = is_kept(t, t->progress.step);
+        if ((ends && finish_epoch(t)) || (kept && write_checkpoint(t, t->checkpoint_path))) return BL_FAILED;
+        if (ends || kept) since = bl_seconds(); // neither is training
     }
     return BL_OK;
 }
@@ -221,7 +240,8 @@ static int prepare_batches(trainer *t) {
     bl_loop_options options = {.graph = &t->model.step, .plan = t->model.training, .store = t->model.store,
                                .samples = t->labelled.all, .sample_count = t->labelled.all ? t->labelled.count : bl_dataset_count(t->dataset, BL_TRAIN),
                                .seed = t->request->seed, .shuffle = train->shuffle, .batch = train->batch, .accumulate = train->accumulate,
-                               .steps = t->steps, .schedule = train->schedule, .tau = train->tau, .tau_schedule = train->tau_schedule};
+                               .steps = t->steps, .schedule = train->schedule, .tau = train->tau, .tau_schedule = train->tau_schedule,
+                               .looks_after = looks_after, .looks_context = t};
     if (bl_view_feed_create(&t->feed, t->dataset, BL_TRAIN, t->cell->views, views, t->request->seed,
                             t->request->experiment->machine.loader_threads, &options.feed) ||
         bl_loop_create(&t->loop, &options, t->progress.step))
@@ -239,12 +259,14 @@ static int prepare_diagnosis(trainer *t) {
     return bl_collapse_create(&t->collapse, projection->shape.dims[0], (int)projection->shape.dims[1], t->cell->train.collapse_every);
 }
 
-static int train_and_save(trainer *t) {
-    bool found = false;
+// `checkpoint`: *checkpoint is NULL where none is there; closed when it was read: it is larger than the model.
+static int train_and_save(trainer *t, bl_run_reader **checkpoint) {
     t->progress.plateau = bl_plateau_start(strcmp(t->cell->train.plateau_row, "loss") != 0);
-    if (prepare_diagnosis(t) || bl_checkpoint_read(t->checkpoint_path, &t->identity, t->request, &t->model, &t->progress, t->collapse,
-                                                   &t->history, &found))
+    if (prepare_diagnosis(t)) return BL_FAILED;
+    if (*checkpoint && bl_checkpoint_read(t->checkpoint_path, *checkpoint, &t->identity, t->cell, &t->model, &t->progress, t->collapse, &t->history))
         return BL_FAILED;
+    bl_run_reader_close(*checkpoint);
+    *checkpoint = NULL;
     t->progress.stopped = t->cell->train.stop_when_collapsed && is_collapsed(t); // it was killed while its last rows were measured
     t->resumed_from = t->progress.step;
     emit(t, (bl_event){.kind = BL_EVENT_BEGIN, .verdict = verdict_of(t)});
@@ -283,18 +305,20 @@ static int count_steps(trainer *t) {
                        images);
     t->steps_per_epoch = images / update;
     t->steps = train->steps ? train->steps : t->steps_per_epoch * train->epochs;
+    t->stop = t->request->stop_after && t->request->stop_after < t->steps ? t->request->stop_after : t->steps;
     if (t->steps > t->steps_per_epoch * train->epochs)
         return bl_fail("cell %s: %" PRId64 " steps are more than the %" PRId64 " of %d epoch%s; write more epochs", t->cell->name, t->steps,
                        t->steps_per_epoch * train->epochs, train->epochs, bl_plural(train->epochs));
     return BL_OK;
 }
 
-static int open_run(trainer *t, bl_arena *arena) {
+// `before`: the run's file or checkpoint, where one is there: what was chosen for its plans is chosen again.
+static int open_run(trainer *t, bl_arena *arena, const bl_run_reader *before) {
     const bl_machine *machine = &t->request->experiment->machine;
-    const bl_backend_options options = {.threads = machine->threads, .isa = machine->isa};
+    const bl_backend_options options = {.threads = machine->threads, .isa = machine->isa, .eager = machine->eager};
     if (bl_dataset_open(&t->dataset, &t->cell->data) || choose_labels(t) || count_steps(t) ||
-        bl_backend_open(&t->backend, machine->backend, &options) || bl_pool_create(&t->pool, machine->threads) ||
-        bl_model_create(&t->model, t->backend, t->cell, t->request->seed))
+        bl_backend_open(&t->backend, machine->backend, &options) || (before && bl_identity_recall(t->backend, before)) ||
+        bl_pool_create(&t->pool, machine->threads) || bl_model_create(&t->model, t->backend, t->cell, t->request->seed))
         return BL_FAILED;
     bl_identity_of(&t->identity, arena, t->request, t->backend, t->dataset);
     t->evaluator = (bl_evaluator){.model = &t->model, .cell = t->cell, .dataset = t->dataset, .pool = t->pool,
@@ -356,8 +380,12 @@ static int run_locked(trainer *t, bl_arena *arena) {
         bl_fail("%s: not finished, so there is nothing to evaluate; `byolab run` first", t->path);
         goto done;
     }
-    if (open_run(t, arena) || bl_arms_fit(&t->evaluator, &t->history) || bl_shares_fit(&t->evaluator)) goto done;
-    status = reader ? evaluate_finished(t, arena, reader) : train_and_save(t);
+    const bool is_finished = reader;
+    if (!is_finished && bl_file_exists(t->checkpoint_path) &&
+        (bl_run_reader_open(&reader, t->checkpoint_path) || bl_identity_check(t->request, reader, t->checkpoint_path)))
+        goto done;
+    if (open_run(t, arena, reader) || bl_arms_fit(&t->evaluator, &t->history) || bl_shares_fit(&t->evaluator)) goto done;
+    status = is_finished ? evaluate_finished(t, arena, reader) : train_and_save(t, &reader);
 done:
     bl_run_reader_close(reader);
     close_run(t);
