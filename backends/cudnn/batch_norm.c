@@ -1,8 +1,9 @@
 // Batch norm by cuDNN, a run a group, with what was fused (fusion.c): behind it the addition and ReLU, before its backward the ReLU's.
 //
 // cuDNN keeps 1 / sqrt(variance + epsilon) for the backward, not the variance, which is made from it where someone reads it. Its fused
-// backward does not take the ReLU's output but a mask, one byte a value, that the fused forward writes beside it: only where a
-// backward will take it. Evaluation, with running statistics, is a kernel of our own: cuDNN has none for it.
+// backward does not take the ReLU's output but a mask that the fused forward writes beside it, here only where a backward will take it.
+// How a mask lies in memory is between the two: a buffer has a byte a value, the most it can need. Evaluation, with running statistics,
+// is a kernel of our own: cuDNN has none for it.
 
 #include <stdio.h>
 
@@ -167,11 +168,12 @@ int bl_gpu_batch_norm(bl_gpu_plan *plan, const bl_node *node) {
     if (check_supported(node)) return BL_FAILED;
     const bl_fusion *fusion = &plan->fusion[node->id];
     const norm n = norm_of(node);
-    const bl_tensor *result = result_of(node, fusion);
+    const bool adds_apart = fusion->add && !fusion->relu; // cuDNN takes an addition only together with a ReLU
+    const bl_tensor *result = adds_apart ? node->outputs[0] : result_of(node, fusion);
     int x, gamma, beta, mean, residual, y, inverse, mask = -1;
     if (bl_gpu_value(plan, node->inputs[0], &x) || bl_gpu_value(plan, node->inputs[1], &gamma) ||
         bl_gpu_value(plan, node->inputs[2], &beta) || bl_gpu_value(plan, node->outputs[1], &mean) ||
-        bl_gpu_value(plan, residual_of(node, fusion), &residual) || bl_gpu_value(plan, result, &y) ||
+        bl_gpu_value(plan, adds_apart ? NULL : residual_of(node, fusion), &residual) || bl_gpu_value(plan, result, &y) ||
         bl_gpu_buffer_add(plan, (size_t)(n.groups * n.channels) * sizeof(float), &inverse))
         return BL_FAILED;
     plan->inverse_of[node->outputs[2]->id] = inverse;
@@ -181,15 +183,14 @@ int bl_gpu_batch_norm(bl_gpu_plan *plan, const bl_node *node) {
     }
 
     bound b = {0};
-    const bool is_alone = !fusion->add && !fusion->relu;
+    const bool is_alone = !fusion->relu;
     const int from = image(&b, &n, n.type, x), scale = channels(&b, &n, gamma, false), shift = channels(&b, &n, beta, false);
     const int epsilon = value(&b, (float)node->attributes.epsilon);
     int made = image(&b, &n, is_alone ? n.type : BL_GPU_F32, is_alone ? y : -1);
     const int center = channels(&b, &n, mean, true), spread = channels(&b, &n, inverse, true);
     bl_gpu_pattern_add(&b.pattern, BL_GPU_NORM, (int[]){from, scale, shift, epsilon, made, center, spread}, 7);
-    if (fusion->add) {
-        const int other = image(&b, &n, n.type, residual);
-        const int sum = image(&b, &n, fusion->relu ? BL_GPU_F32 : n.type, fusion->relu ? -1 : y);
+    if (residual >= 0) {
+        const int other = image(&b, &n, n.type, residual), sum = image(&b, &n, BL_GPU_F32, -1);
         bl_gpu_pattern_add(&b.pattern, BL_GPU_ADD, (int[]){made, other, sum}, 3);
         made = sum;
     }
@@ -203,7 +204,8 @@ int bl_gpu_batch_norm(bl_gpu_plan *plan, const bl_node *node) {
         bl_gpu_pattern_add(&b.pattern, BL_GPU_GREATER, (int[]){made, zero, is_positive}, 3);
     }
     if (add_steps(plan, node, &n, &b)) return BL_FAILED;
-    note_fusion(plan, node, fusion);
+    if (fusion->relu) note_fusion(plan, node, fusion);
+    if (adds_apart && bl_gpu_add_node(plan, fusion->add)) return BL_FAILED;
     return add_variance(plan, node, &n, inverse);
 }
 

@@ -78,17 +78,27 @@ int bl_gpu_max_pool_backward(bl_gpu_plan *plan, const bl_node *node) {
 
 // ---- average ----
 
-// One window over the whole image.
+// from | to
+static int copy_run(const bl_gpu_plan *plan, const bl_gpu_step *step) {
+    const bl_tensor *from = step->node->inputs[0];
+    const bool is_half = bl_gpu_is_half(from);
+    bl_gpu_cast(plan->backend->stream, bl_gpu_at(plan, step, 0), is_half, bl_gpu_at(plan, step, 1), is_half, bl_shape_count(&from->shape));
+    return BL_OK;
+}
+
+// One window over the whole image. Of one pixel that is the pixel: cuDNN has no backward for it.
 static int average(bl_gpu_plan *plan, const bl_node *node, bl_gpu_kind kind, const bl_shape *images) {
     const bl_tensor *from = node->inputs[0], *to = node->outputs[0];
+    const int height = (int)images->dims[1], width = (int)images->dims[2];
     int buffers[2];
     if (bl_gpu_value(plan, from, &buffers[0]) || bl_gpu_value(plan, to, &buffers[1])) return BL_FAILED;
+    if (height == 1 && width == 1) return bl_gpu_step_add(plan, node, copy_run, buffers, 2, NULL, 0);
     bl_gpu_pattern pattern = {0};
     const bl_gpu_type type = bl_gpu_type_of(from);
     const int operands[] = {image(&pattern, &from->shape, type), image(&pattern, &to->shape, type)};
     bl_gpu_operation *operation = bl_gpu_pattern_add(&pattern, kind, operands, 2);
-    operation->kernel = (int)images->dims[1];
-    if (images->dims[2] != images->dims[1]) operation->kernel_width = (int)images->dims[2];
+    operation->kernel = height;
+    if (width != height) operation->kernel_width = width;
     operation->stride = 1;
     return bl_gpu_pattern_step(plan, node, &pattern, buffers, NULL);
 }
