@@ -70,17 +70,24 @@ template <typename T, int n> __device__ static inline void bl_store_vector(T *da
 
 // ---- sums over a block of BL_THREADS ----
 
-// Each of n values of all threads, as a tree: every thread gets the sums. `shared`: n x BL_THREADS, free again afterwards.
+// Each of n values over all threads: every thread gets the sums. In two strides, as each waiting of a block costs more than a few
+// additions: first BL_LANES sums of every BL_LANES-th thread, then their sum. `shared`: n x BL_THREADS, free again afterwards.
+#define BL_LANES 16
+
 template <int n> __device__ static inline void bl_block_sums(double (&values)[n], double *shared) {
     const int thread = (int)threadIdx.x;
     for (int k = 0; k < n; k++) shared[k * BL_THREADS + thread] = values[k];
-    for (int half = BL_THREADS / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (thread >= half) continue;
-        for (int k = 0; k < n; k++) shared[k * BL_THREADS + thread] += shared[k * BL_THREADS + thread + half];
+    __syncthreads();
+    if (thread < n * BL_LANES) {
+        double *lane = shared + thread / BL_LANES * BL_THREADS + thread % BL_LANES, sum = 0;
+        for (int i = 0; i < BL_THREADS; i += BL_LANES) sum += lane[i];
+        lane[0] = sum; // no other lane's
     }
     __syncthreads();
-    for (int k = 0; k < n; k++) values[k] = shared[k * BL_THREADS];
+    for (int k = 0; k < n; k++) {
+        values[k] = 0;
+        for (int i = 0; i < BL_LANES; i++) values[k] += shared[k * BL_THREADS + i];
+    }
     __syncthreads();
 }
 

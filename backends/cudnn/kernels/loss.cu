@@ -191,53 +191,54 @@ __device__ static inline bool is_labelled(float label, int64_t classes) {
     return label >= 0 && label < (float)classes;
 }
 
-struct softmax { // of one row of logits
-    int64_t largest; // the first
-    double log_sum;  // log of the sum of exp, safe from overflow by the largest
+struct largest { // and where it first stands
+    float value;
+    int64_t place;
 };
 
-template <typename T> __device__ static softmax softmax_of(const T *x, int64_t classes, float *values, int64_t *places, double *shared) {
+__device__ static inline largest larger(largest a, largest b) {
+    return b.value > a.value || (b.value == a.value && b.place < a.place) ? b : a;
+}
+
+// Of a row of logits. One that is not a number is the largest if it is the first of all, and never else.
+template <typename T> __device__ static largest find_largest(const T *x, int64_t classes, largest *shared) {
     const int thread = (int)threadIdx.x;
-    float best = thread ? -INFINITY : bl_load(x, 0);
-    int64_t place = thread ? classes : 0;
-    for (int64_t i = thread; i < classes; i += BL_THREADS) {
-        const float value = bl_load(x, i);
-        if (!(value > best || (value == best && i < place))) continue;
-        best = value;
-        place = i;
-    }
-    values[thread] = best;
-    places[thread] = place;
-    for (int half = BL_THREADS / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (thread >= half) continue;
-        const float mine = values[thread], other = values[thread + half];
-        if (!(other > mine || (other == mine && places[thread + half] < places[thread]))) continue;
-        values[thread] = other;
-        places[thread] = places[thread + half];
+    largest found = {-INFINITY, classes};
+    if (thread == 0) found = {bl_load(x, 0), 0};
+    for (int64_t i = thread; i < classes; i += BL_THREADS) found = larger(found, {bl_load(x, i), i});
+    shared[thread] = found;
+    __syncthreads();
+    if (thread < BL_LANES) {
+        for (int i = thread + BL_LANES; i < BL_THREADS; i += BL_LANES) found = larger(found, shared[i]);
+        shared[thread] = found;
     }
     __syncthreads();
-    const double largest = (double)values[0];
+    found = shared[0];
+    for (int i = 1; i < BL_LANES; i++) found = larger(found, shared[i]);
+    return found;
+}
+
+// log of the sum of exp(x), safe from overflow by the largest.
+template <typename T> __device__ static double find_log_sum(const T *x, int64_t classes, float above, double *shared) {
     double sum[1] = {0};
-    for (int64_t i = thread; i < classes; i += BL_THREADS) sum[0] += exp((double)bl_load(x, i) - largest);
+    for (int64_t i = threadIdx.x; i < classes; i += BL_THREADS) sum[0] += exp((double)bl_load(x, i) - (double)above);
     bl_block_sums(sum, shared);
-    return {places[0], largest + log(sum[0])};
+    return (double)above + log(sum[0]);
 }
 
 // Of every row: its loss, whether it is met, whether it is labelled.
 template <typename T> __global__ void find_entropies(const T *logits, const float *labels, int64_t rows, int64_t classes, double *parts) {
     __shared__ double shared[BL_THREADS];
-    __shared__ float values[BL_THREADS];
-    __shared__ int64_t places[BL_THREADS];
+    __shared__ largest found[BL_THREADS];
     const int64_t row = blockIdx.x;
     const T *x = logits + row * classes;
     const float label = labels[row];
     const bool counts = is_labelled(label, classes);
     double entropy = 0, hit = 0;
     if (counts) {
-        const softmax found = softmax_of(x, classes, values, places, shared);
-        entropy = found.log_sum - (double)bl_load(x, (int64_t)label);
-        hit = found.largest == (int64_t)label;
+        const largest most = find_largest(x, classes, found);
+        entropy = find_log_sum(x, classes, most.value, shared) - (double)bl_load(x, (int64_t)label);
+        hit = most.place == (int64_t)label;
     }
     if (threadIdx.x) return;
     parts[row] = entropy;
@@ -278,8 +279,7 @@ __global__ void count_labelled(const float *labels, int64_t rows, int64_t classe
 template <typename T>
 __global__ void entropy_backward(const T *logits, const float *labels, int64_t classes, const double *counted, T *dlogits) {
     __shared__ double shared[BL_THREADS];
-    __shared__ float values[BL_THREADS];
-    __shared__ int64_t places[BL_THREADS];
+    __shared__ largest found[BL_THREADS];
     const T *x = logits + (int64_t)blockIdx.x * classes;
     T *dx = dlogits + (int64_t)blockIdx.x * classes;
     const float label = labels[blockIdx.x];
@@ -287,9 +287,9 @@ __global__ void entropy_backward(const T *logits, const float *labels, int64_t c
         write_zeros(dx, classes);
         return;
     }
-    const softmax found = softmax_of(x, classes, values, places, shared);
+    const double log_sum = find_log_sum(x, classes, find_largest(x, classes, found).value, shared);
     for (int64_t i = threadIdx.x; i < classes; i += BL_THREADS) {
-        const double away = exp((double)bl_load(x, i) - found.log_sum) - (i == (int64_t)label);
+        const double away = exp((double)bl_load(x, i) - log_sum) - (i == (int64_t)label);
         bl_store_value(dx, i, (float)(away / *counted));
     }
 }
