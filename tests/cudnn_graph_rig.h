@@ -169,12 +169,14 @@ static void normalize_backward(descriptor x, descriptor dy, cudnnDataType_t type
 static descriptor window(cudnnResampleMode_t mode, int64_t size, int64_t padding, int64_t stride) {
     const descriptor of = create(CUDNN_BACKEND_RESAMPLE_DESCRIPTOR);
     const cudnnPaddingMode_t padding_mode = mode == CUDNN_RESAMPLE_MAXPOOL ? CUDNN_NEG_INF_PAD : CUDNN_ZERO_PAD;
+    const cudnnNanPropagation_t nan = CUDNN_PROPAGATE_NAN;
     const cudnnDataType_t compute = F32;
     const int64_t spatial = 2;
     const cudnnFraction_t sizes[] = {{size, 1}, {size, 1}}, paddings[] = {{padding, 1}, {padding, 1}}, strides[] = {{stride, 1}, {stride, 1}};
     set(of, CUDNN_ATTR_RESAMPLE_MODE, CUDNN_TYPE_RESAMPLE_MODE, 1, &mode);
     set(of, CUDNN_ATTR_RESAMPLE_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &compute);
     set(of, CUDNN_ATTR_RESAMPLE_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &spatial);
+    set(of, CUDNN_ATTR_RESAMPLE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &nan);
     set(of, CUDNN_ATTR_RESAMPLE_PADDING_MODE, CUDNN_TYPE_PADDING_MODE, 1, &padding_mode);
     set(of, CUDNN_ATTR_RESAMPLE_WINDOW_DIMS, CUDNN_TYPE_FRACTION, 2, sizes);
     set(of, CUDNN_ATTR_RESAMPLE_PRE_PADDINGS, CUDNN_TYPE_FRACTION, 2, paddings);

@@ -151,6 +151,18 @@ static void a_max_pool_remembers_the_first_of_its_maxima(void **state) {
     ASSERT_HOLDS(dx, 0, 3, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 }
 
+static void a_max_pool_passes_a_nan_on(void **state) {
+    (void)state;
+    const descriptor of = window(CUDNN_RESAMPLE_MAXPOOL, 2, 0, 2), from = image(F32, 1, 1, 2, 4, REAL), to = image(F32, 1, 1, 1, 2, REAL);
+    pool(of, from, to, NULL);
+    float values[2];
+    void *const y = device_memory(sizeof values);
+    EXECUTE(best_plan(), UPLOAD(1, 2, 3, 4, NAN, 9, 5, 6), y);
+    must(cudaMemcpy(values, y, sizeof values, cudaMemcpyDeviceToHost));
+    assert_true(isnan(values[0]));
+    assert_float_equal(values[1], 6, 0);
+}
+
 static void an_average_counts_its_padding(void **state) {
     (void)state;
     const descriptor of = window(CUDNN_RESAMPLE_AVGPOOL_INCLUDE_PADDING, 2, 1, 2), from = image(F32, 1, 1, 2, 2, REAL), to = image(F32, 1, 1, 2, 2, REAL);
@@ -360,6 +372,7 @@ int main(void) {
         CASE(a_gradient_through_batch_norm_is_the_derivative),
         CASE(a_matmul_adds_its_bias),
         CASE(a_max_pool_remembers_the_first_of_its_maxima),
+        CASE(a_max_pool_passes_a_nan_on),
         CASE(an_average_counts_its_padding),
         CASE(half_precision_rounds_to_nearest_even),
         CASE(cublas_multiplies_column_major),

@@ -191,10 +191,16 @@ Window window_of(const Descriptor &resample) {
     return window;
 }
 
+// A NaN is the greatest of all, or the least.
+bool is_greater(double value, double best, bool keeps_nan) {
+    return keeps_nan ? best == best && !(value <= best) : value == value && !(best >= value);
+}
+
 void resample_forward(const Operation &operation, Memory &memory) {
     const Descriptor &resample = *operation.descriptor->child(CUDNN_ATTR_OPERATION_RESAMPLE_FWD_DESC);
     const Tensor &xt = operation.tensor(CUDNN_ATTR_OPERATION_RESAMPLE_FWD_XDESC), &yt = operation.tensor(CUDNN_ATTR_OPERATION_RESAMPLE_FWD_YDESC);
     const bool is_max = resample.value(CUDNN_ATTR_RESAMPLE_MODE, CUDNN_RESAMPLE_NEAREST) == CUDNN_RESAMPLE_MAXPOOL;
+    const bool keeps_nan = resample.value(CUDNN_ATTR_RESAMPLE_NAN_PROPAGATION, CUDNN_NOT_PROPAGATE_NAN) == CUDNN_PROPAGATE_NAN;
     const Window window = window_of(resample);
     const Values &x = memory.at(xt.id);
     Values y((size_t)yt.count(), is_max ? -INFINITY : 0.0), index((size_t)yt.count(), -1);
@@ -206,7 +212,7 @@ void resample_forward(const Operation &operation, Memory &memory) {
             for (int64_t q = first; q < last; q++) {
                 const double value = xs[x_row + left + q * window.stride[1]];
                 if (!is_max) ys[y_row + q] += value / (double)(window.size[0] * window.size[1]); // padding counts
-                else if (is[y_row + q] < 0 || value > ys[y_row + q] || value != value) {         // the first of equals
+                else if (is[y_row + q] < 0 || is_greater(value, ys[y_row + q], keeps_nan)) { // the first of equals
                     ys[y_row + q] = value;
                     is[y_row + q] = (double)at;
                 }
