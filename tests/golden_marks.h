@@ -33,7 +33,7 @@ typedef char golden_name[GOLDEN_NAME]; // "online/layer1.0.conv1.weight"
 
 static inline golden_name *golden_names(const char *file, const char *group, int64_t *count) {
     char path[256];
-    snprintf(path, sizeof path, BYOLAB_SOURCE "/tests/golden/%s", file);
+    snprintf(path, sizeof path, "%s/tests/golden/%s", bl_test_source(), file);
     const hid_t opened = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     snprintf(path, sizeof path, "%s/names", group);
     const hid_t set = opened < 0 ? -1 : H5Dopen2(opened, path, H5P_DEFAULT);

@@ -151,8 +151,4 @@ static inline int close_folder(void **state) {
     return 0;
 }
 
-static inline const char *best_backend(void) {
-    return bl_backend_present("onednn") ? "onednn" : "reference";
-}
-
 #endif

@@ -9,6 +9,42 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "backends/backend.h"
+
+static const char *environment(const char *name, const char *otherwise) {
+    const char *value = getenv(name);
+    return value && *value ? value : otherwise;
+}
+
+const char *bl_test_source(void) { return environment("BYOLAB_SOURCE", BYOLAB_SOURCE); }
+const char *bl_test_build(void) { return environment("BYOLAB_BUILD", BYOLAB_BUILD); }
+
+static bool opens(const char *name) {
+    bl_backend *backend;
+    if (bl_backend_open(&backend, name, &(bl_backend_options){.threads = 2, .isa = ""})) {
+        print_message("%s is left out: %s\n", name, bl_error());
+        return false;
+    }
+    bl_backend_close(backend);
+    return true;
+}
+
+const char *const *bl_test_backends(void) {
+    static const char *names[8];
+    const char *wanted = environment("BYOLAB_TEST_BACKEND", "");
+    int count = 0;
+    if (names[0]) return names;
+    names[count++] = "reference";
+    if (*wanted) names[count++] = wanted;
+    for (const char *const *name = bl_backend_names() + 1; !*wanted && *name && count < 7; name++)
+        if (opens(*name)) names[count++] = *name;
+    return names;
+}
+
+const char *bl_test_backend(void) {
+    return environment("BYOLAB_TEST_BACKEND", bl_backend_present("onednn") ? "onednn" : "reference");
+}
+
 char *bl_test_folder(void) {
     const char *parent = getenv("TMPDIR");
     char *path = NULL;
@@ -30,7 +66,8 @@ void bl_test_folder_remove(char *path) {
 double *bl_test_golden(const char *file, const char *path, int64_t *count) {
     char *name = NULL;
     const bool is_absolute = *file == '/';
-    if (asprintf(&name, "%s%s", is_absolute ? "" : BYOLAB_SOURCE "/tests/golden/", file) < 0) fail_msg("out of memory");
+    if (asprintf(&name, "%s%s%s", is_absolute ? "" : bl_test_source(), is_absolute ? "" : "/tests/golden/", file) < 0)
+        fail_msg("out of memory");
     hid_t opened = H5Fopen(name, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (opened < 0) fail_msg("cannot open %s", name);
     hid_t set = H5Dopen2(opened, path, H5P_DEFAULT);
@@ -69,7 +106,7 @@ double bl_test_worst(const double *a, const double *b, int64_t count) {
 
 int bl_test_byolab(const char *words, char *says, size_t size) {
     char *line;
-    if (asprintf(&line, "'%s/byolab' %s 2>&1", BYOLAB_BUILD, words) < 0) fail_msg("out of memory");
+    if (asprintf(&line, "'%s/byolab' %s 2>&1", bl_test_build(), words) < 0) fail_msg("out of memory");
     FILE *output = popen(line, "r");
     assert_non_null(output);
     says[fread(says, 1, size - 1, output)] = '\0';

@@ -22,6 +22,16 @@
 char *bl_test_folder(void);
 void bl_test_folder_remove(char *path);
 
+// Where the repository and this build lie: $BYOLAB_SOURCE and $BYOLAB_BUILD where the tests run on another machine than built them.
+const char *bl_test_source(void);
+const char *bl_test_build(void);
+
+// "reference" and the backends to hold against it, NULL-terminated: those that open here. $BYOLAB_TEST_BACKEND names one instead, which
+// must open.
+const char *const *bl_test_backends(void);
+// What whole runs use where any backend will do: $BYOLAB_TEST_BACKEND, or the fastest that needs no GPU.
+const char *bl_test_backend(void);
+
 // A data set of an HDF5 file made by a script in tests/golden/: malloc'ed doubles (any numeric type converts). `file` is a name
 // there, or an absolute path.
 double *bl_test_golden(const char *file, const char *path, int64_t *count);

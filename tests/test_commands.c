@@ -34,6 +34,8 @@ static void a_command_takes_its_own_options_and_no_others(void **state) {
         {"run f.yaml --foo=1", "no such option --foo", NULL},
         {"run f.yaml --seeds", "--seeds: a value is missing", NULL},
         {"bench f.yaml --brief=1", "--brief takes no value", NULL},
+        {"compare f.yaml --machine", "no such option --machine", NULL},
+        {"bench --help", "--csv", "--out"},
         {"export run.h5 --seeds 0", "no such option --seeds", NULL},
         {"import e.safetensors --backend reference", "no such option --backend", NULL},
         {"export --help", "--what encoder", "--seeds"},
@@ -73,7 +75,7 @@ static void an_arm_whose_file_is_wrong_is_refused_before_anything_is_trained(voi
         {"weights", encoder, ", preprocessing: keep", 0, "the experiment's network has"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        snprintf(text, sizeof text, recipe, bl_backend_present("onednn") ? "onednn" : "reference", cases[i].kind, cases[i].path,
+        snprintf(text, sizeof text, recipe, bl_test_backend(), cases[i].kind, cases[i].path,
                  cases[i].keep);
         assert_ok(bl_atomic_write(file, text, strlen(text)));
         snprintf(words, sizeof words, "check '%s'", file);
@@ -87,10 +89,100 @@ static void an_arm_whose_file_is_wrong_is_refused_before_anything_is_trained(voi
     }
 }
 
+// ---- backends ----
+
+static const char tiny[] = "data: {dataset: shapes, train: 40, test: 20}\n"
+                           "views: [{flip: 0.5, normalize: imagenet}]\n"
+                           "network: {encoder: resnet18, stem: cifar, width: 2, projector: {hidden: 8, out: 4}}\n"
+                           "method: {predictor: {kind: mlp, hidden: 8}}\n"
+                           "train: {epochs: 1, batch: 4, optimizer: {kind: adam, lr: 1.0e-3}}\n"
+                           "machine: {threads: 1, loader_threads: 2}\n";
+
+// `byolab COMMAND tiny.yaml OPTIONS`.
+static int ask_of_tiny(const char *command, const char *options, char says[], size_t size) {
+    char file[512], words[1200];
+    snprintf(file, sizeof file, "%s/tiny.yaml", folder);
+    assert_ok(bl_atomic_write(file, tiny, strlen(tiny)));
+    snprintf(words, sizeof words, "%s '%s' %s", command, file, options);
+    return bl_test_byolab(words, says, size);
+}
+
+static void every_backend_has_a_block_and_one_that_is_not_there_says_why(void **state) {
+    (void)state;
+    char says[TEXT], line[64];
+    assert_int_equal(bl_test_byolab("check --machine", says, sizeof says), 0);
+    bl_test_holds(says, "reference:\n  backend: reference\n");
+    for (const char *const *name = bl_backend_known(); *name; name++) {
+        snprintf(line, sizeof line, "%s: not built\n", *name);
+        const bool is_called_absent = strstr(says, line);
+        if (is_called_absent == bl_backend_present(*name)) fail_msg("%s:\n%s", *name, says);
+        snprintf(line, sizeof line, "%s:", *name);
+        bl_test_holds(says, line);
+    }
+}
+
+static void a_backend_that_cannot_be_used_is_told_with_those_that_can(void **state) {
+    (void)state;
+    char says[TEXT];
+    assert_int_equal(ask_of_tiny("compare", "--backends reference,abacus", says, sizeof says), 1);
+    bl_test_holds(says, "backend 'abacus' does not exist; this program has reference");
+    assert_int_equal(ask_of_tiny("run", "--backend abacus", says, sizeof says), 1);
+    bl_test_holds(says, "onednn");
+    for (const char *const *name = bl_backend_known(); *name; name++) {
+        char options[64];
+        if (bl_backend_present(*name)) continue;
+        snprintf(options, sizeof options, "--backend %s", *name);
+        assert_int_equal(ask_of_tiny("bench", options, says, sizeof says), 1);
+        bl_test_holds(says, "was not built; this program has reference");
+    }
+}
+
+static int count_of(const char *text, char sign) {
+    int count = 0;
+    for (; *text; text++) count += *text == sign;
+    return count;
+}
+
+static void a_bench_for_scripts_is_a_header_and_one_row(void **state) {
+    (void)state;
+    char says[TEXT];
+    assert_int_equal(ask_of_tiny("bench", "--backend reference --steps 1 --brief --csv", says, sizeof says), 0);
+    char *row = strchr(says, '\n');
+    assert_int_equal(count_of(says, '\n'), 2);
+    *row++ = '\0';
+    assert_int_equal(count_of(says, ','), count_of(row, ','));
+    bl_test_holds(says, "backend,precision,batch,threads,images_per_second_median,");
+    if (strncmp(row, "reference,f32,4,1,", 18)) fail_msg("%s", row);
+    assert_true(atof(row + 18) > 0);
+}
+
+static void a_bench_of_the_plan_has_a_row_a_node(void **state) {
+    (void)state;
+    char *says = malloc(1 << 18);
+    const char *backend = bl_backend_present("onednn") ? "onednn" : "reference";
+    char options[64];
+    snprintf(options, sizeof options, "--backend %s --steps 1 --plan", backend);
+    if (ask_of_tiny("bench", options, says, 1 << 18)) fail_msg("%s", says);
+    bl_test_holds(says, "views: ");
+    bl_test_holds(says, " on 2\n"); // and all loader threads
+    const char *table = strstr(says, "\nnode ");
+    assert_non_null(table);
+    bl_test_holds(table, "workspace MiB  implementation\n");
+    for (const char *const *node = (const char *const[]){"\nonline/conv1 ", "\ntarget/layer4.1.bn2 ", "\nloss ", NULL}; *node; node++)
+        bl_test_holds(table, *node);
+    assert_true(count_of(table, '\n') > 200); // forward twice, backward, and what each segment adds
+    free(says);
+    assert_int_equal(ask_of_tiny("bench", "--plan --csv", options, sizeof options), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_takes_its_own_options_and_no_others),
         cmocka_unit_test(an_arm_whose_file_is_wrong_is_refused_before_anything_is_trained),
+        cmocka_unit_test(every_backend_has_a_block_and_one_that_is_not_there_says_why),
+        cmocka_unit_test(a_backend_that_cannot_be_used_is_told_with_those_that_can),
+        cmocka_unit_test(a_bench_for_scripts_is_a_header_and_one_row),
+        cmocka_unit_test(a_bench_of_the_plan_has_a_row_a_node),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -60,7 +60,7 @@ static void max_pooling_and_its_gradient_are_pytorchs_also_where_windows_tie(voi
         assert_ok(bl_graph_input(graph, "dy", BL_F32, forward->outputs[0]->shape, &dy));
         assert_ok(bl_graph_node(graph, BL_OP_MAX_POOL_BACKWARD, "backward", &attributes, (bl_tensor *[]){x, dy}, 2, &backward));
         double *image = golden_values(GOLDEN, NULL, "max_pool/%s/x", p->name), *gradient = golden_values(GOLDEN, NULL, "max_pool/%s/dy", p->name);
-        for (const char *const *name = bl_backend_names(); *name; name++) {
+        for (const char *const *name = bl_test_backends(); *name; name++) {
             expect_result(*name, forward, layout, (const double *[]){image}, p, "y");
             expect_result(*name, backward, layout, (const double *[]){image, gradient}, p, "dx");
         }
@@ -131,7 +131,7 @@ static void run_step(const char *name, double allowed) {
 
 static void resnet18_with_torchvisions_stem_learns_what_torchvisions_learns(void **state) {
     (void)state;
-    for (const char *const *name = bl_backend_names(); *name; name++) run_step(*name, is_reference(*name) ? 1e-12 : 1e-5);
+    for (const char *const *name = bl_test_backends(); *name; name++) run_step(*name, is_reference(*name) ? 1e-12 : 1e-5);
 }
 
 static void the_file_holds_what_this_test_assumes(void **state) {

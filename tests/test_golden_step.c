@@ -305,7 +305,7 @@ static void expect_close_to_peer(bl_dtype precision, distance peer, double facto
         .optimizer = SGD(.decay_norms = true), .image_size = 32, .precision = precision};
     const int64_t batch = (int64_t)golden_number(whole_step_file, "sizes/batch");
     int run_count = 0;
-    for (const char *const *name = bl_backend_names(); *name; name++) {
+    for (const char *const *name = bl_test_backends(); *name; name++) {
         if (!strcmp(*name, "reference") || !rig_can_run(*name, &model, batch)) continue;
         const distance ours = whole_step_distance(*name, &model, batch);
         print_message("%s %s: whole gradient %.3g from f64 (PyTorch %.3g), three losses %.3g (PyTorch %.3g)\n", *name,

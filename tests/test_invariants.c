@@ -37,7 +37,7 @@ typedef void (*invariant)(const char *backend, bl_dtype precision);
 
 // `reference` computes in f64 whatever the precision says: it is asked once.
 static void on_every_backend(invariant check, bool with_bf16) {
-    for (const char *const *name = bl_backend_names(); *name; name++) {
+    for (const char *const *name = bl_test_backends(); *name; name++) {
         check(*name, BL_F32);
         const bl_model_options model = model_for(*name, BL_BF16);
         if (with_bf16 && !is_f64(*name) && rig_can_run(*name, &model, BATCH)) check(*name, BL_BF16);

@@ -184,7 +184,7 @@ int main(void) {
                                                  .initial_state = (void *)&operator_cases[i]};
     int failures = _cmocka_run_group_tests("gradients of the reference equal finite differences", tests, count, NULL, NULL);
 
-    for (const char *const *name = bl_backend_names(); *name; name++) {
+    for (const char *const *name = bl_test_backends(); *name; name++) {
         if (!strcmp(*name, "reference")) continue;
         count = 0;
         for (int i = 0; i < operator_case_count; i++)

@@ -536,7 +536,7 @@ static void probe_and_accuracy_ask_the_heads_of_the_run(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    const char *name = bl_backend_present("onednn") ? "onednn" : "reference";
+    const char *name = bl_test_backend();
     return bl_backend_open(&backend, name, &(bl_backend_options){.threads = 1, .isa = ""});
 }
 

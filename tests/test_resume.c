@@ -43,7 +43,7 @@ static void every_kind_of_run_continues_bit_for_bit(void **state) {
     (void)state;
     char says[512];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        plan_of_run plan = {.backend = best_backend()};
+        plan_of_run plan = {.backend = bl_test_backend()};
         char name[32];
         memcpy(plan.more, cases[i].set, sizeof plan.more);
         snprintf(name, sizeof name, "whole_%zu", i);
@@ -74,7 +74,7 @@ static void every_kind_of_run_continues_bit_for_bit(void **state) {
 
 static void a_collapse_stops_the_run_where_the_file_asks_for_it(void **state) {
     (void)state;
-    plan_of_run plan = {.backend = best_backend(),
+    plan_of_run plan = {.backend = bl_test_backend(),
                         .more = {{"method", "{predictor: {kind: none}, target: {source: online}, stop_gradient: false}"},
                                  {"train.stop_on", "collapsed"}, {"train.epochs", "60"}, {"train.optimizer.lr", "1.0e-2"},
                                  {"train.collapse_every", "5"}}};
@@ -104,7 +104,7 @@ static void a_collapse_stops_the_run_where_the_file_asks_for_it(void **state) {
 // A kill while a stopped run's last rows are measured does not let it train on.
 static void a_stopped_run_stays_stopped(void **state) {
     (void)state;
-    plan_of_run plan = {.backend = best_backend(),
+    plan_of_run plan = {.backend = bl_test_backend(),
                         .more = {{"method", "{predictor: {kind: none}, target: {source: online}, stop_gradient: false}"},
                                  {"train.stop_on", "collapsed"}, {"train.epochs", "60"}, {"train.optimizer.lr", "1.0e-2"},
                                  {"train.collapse_every", "5"},

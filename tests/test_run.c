@@ -22,7 +22,7 @@ enum { STEPS = 18 };
 static void a_run_killed_at_five_steps_equals_an_uninterrupted_one_bit_for_bit(void **state) {
     (void)state;
     static const int64_t kills[] = {2, 5, 9, 12, 17}; // before the first checkpoint, after one, on one, at an epoch's end, near the end
-    const char *backend = best_backend();
+    const char *backend = bl_test_backend();
     char *whole = joined(folder, "whole"), *broken = joined(folder, "broken");
     char says[512];
     if (run_child((plan_of_run){.backend = backend, .results = whole}, says)) fail_msg("%s", says);
@@ -62,10 +62,10 @@ static void loader_threads_change_no_bit(void **state) {
     (void)state;
     char *one = joined(folder, "whole"), *four = joined(folder, "four");
     char says[512];
-    if (run_child((plan_of_run){.backend = best_backend(), .results = one}, says)) fail_msg("%s", says);
-    if (run_child((plan_of_run){.backend = best_backend(), .results = four, .set_key = "machine.loader_threads", .set_value = "4"}, says))
+    if (run_child((plan_of_run){.backend = bl_test_backend(), .results = one}, says)) fail_msg("%s", says);
+    if (run_child((plan_of_run){.backend = bl_test_backend(), .results = four, .set_key = "machine.loader_threads", .set_value = "4"}, says))
         fail_msg("%s", says);
-    char *a = run_file(one, best_backend()), *b = run_file(four, best_backend());
+    char *a = run_file(one, bl_test_backend()), *b = run_file(four, bl_test_backend());
     // /manifest/resolved names the loader threads, which are of the machine: everything else must agree.
     const hid_t files[2] = {H5Fopen(a, H5F_ACC_RDONLY, H5P_DEFAULT), H5Fopen(b, H5F_ACC_RDONLY, H5P_DEFAULT)};
     const char *const groups[] = {"weights", "step", "evaluation"};
@@ -88,13 +88,13 @@ static void loader_threads_change_no_bit(void **state) {
 
 static void a_finished_run_is_skipped_and_its_bytes_stay(void **state) {
     (void)state;
-    char *results = joined(folder, "whole"), *path = run_file(results, best_backend());
+    char *results = joined(folder, "whole"), *path = run_file(results, bl_test_backend());
     char says[512];
     void *before, *after;
     size_t size_before, size_after;
-    if (run_child((plan_of_run){.backend = best_backend(), .results = results}, says)) fail_msg("%s", says);
+    if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results}, says)) fail_msg("%s", says);
     assert_ok(bl_read_file(path, &before, &size_before));
-    if (run_child((plan_of_run){.backend = best_backend(), .results = results}, says)) fail_msg("%s", says);
+    if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results}, says)) fail_msg("%s", says);
     assert_ok(bl_read_file(path, &after, &size_after));
     assert_int_equal(size_before, size_after);
     assert_memory_equal(before, after, size_before);
@@ -106,9 +106,9 @@ static void a_finished_run_is_skipped_and_its_bytes_stay(void **state) {
 
 static void features_are_kept_where_nothing_is_evaluated(void **state) {
     (void)state;
-    char *results = joined(folder, "features"), *path = run_file(results, best_backend());
+    char *results = joined(folder, "features"), *path = run_file(results, bl_test_backend());
     char says[512];
-    const plan_of_run plan = {.backend = best_backend(), .results = results,
+    const plan_of_run plan = {.backend = bl_test_backend(), .results = results,
                               .more = {{"evaluate", "[]"}, {"save.features", "last"}, {"train.epochs", "1"}, {"train.warmup", "0"}}};
     if (run_child(plan, says)) fail_msg("%s", says);
     bl_run_reader *reader;
@@ -123,23 +123,23 @@ static void another_recipe_under_the_same_name_is_refused(void **state) {
     (void)state;
     char *results = joined(folder, "whole");
     char says[512];
-    if (run_child((plan_of_run){.backend = best_backend(), .results = results}, says)) fail_msg("%s", says);
-    assert_int_equal(run_child((plan_of_run){.backend = best_backend(), .results = results, .set_key = "train.batch", .set_value = "6"}, says), 1);
+    if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results}, says)) fail_msg("%s", says);
+    assert_int_equal(run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .set_key = "train.batch", .set_value = "6"}, says), 1);
     assert_non_null(strstr(says, "another recipe"));
     free(results);
 }
 
 static void a_damaged_run_file_is_named_and_left_alone(void **state) {
     (void)state;
-    char *results = joined(folder, "damaged"), *path = run_file(results, best_backend());
+    char *results = joined(folder, "damaged"), *path = run_file(results, bl_test_backend());
     char says[512];
     void *data;
     size_t size;
-    if (run_child((plan_of_run){.backend = best_backend(), .results = results}, says)) fail_msg("%s", says);
+    if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results}, says)) fail_msg("%s", says);
     assert_ok(bl_read_file(path, &data, &size));
     ((char *)data)[size / 2] ^= 1;
     assert_ok(bl_atomic_write(path, data, size));
-    assert_int_equal(run_child((plan_of_run){.backend = best_backend(), .results = results}, says), 1);
+    assert_int_equal(run_child((plan_of_run){.backend = bl_test_backend(), .results = results}, says), 1);
     assert_non_null(strstr(says, path));
     bl_free(data);
     free(path);
@@ -148,15 +148,15 @@ static void a_damaged_run_file_is_named_and_left_alone(void **state) {
 
 static void eval_adds_a_row_without_training_and_refuses_what_is_not_finished(void **state) {
     (void)state;
-    char *results = joined(folder, "evaluated"), *path = run_file(results, best_backend());
+    char *results = joined(folder, "evaluated"), *path = run_file(results, bl_test_backend());
     char says[512];
-    assert_int_equal(run_child((plan_of_run){.backend = best_backend(), .results = results, .evaluate_only = true}, says), 1);
+    assert_int_equal(run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .evaluate_only = true}, says), 1);
     assert_non_null(strstr(says, "not finished"));
-    if (run_child((plan_of_run){.backend = best_backend(), .results = results}, says)) fail_msg("%s", says);
+    if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results}, says)) fail_msg("%s", says);
     char *file = joined(folder, "recipe.yaml"), *longer;
     assert_true(asprintf(&longer, "%s  - knn: {at: [3], k: 5, protocol: train_to_test, split: test}\n", recipe) > 0);
     write_text(file, longer);
-    if (run_child((plan_of_run){.backend = best_backend(), .results = results, .evaluate_only = true}, says)) fail_msg("%s", says);
+    if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .evaluate_only = true}, says)) fail_msg("%s", says);
     write_text(file, recipe);
     bl_run_reader *reader;
     bl_history history = {0};
@@ -173,7 +173,7 @@ static void eval_adds_a_row_without_training_and_refuses_what_is_not_finished(vo
     // Nothing that trains can change pixels: a finished run adds their row as epoch 0.
     assert_true(asprintf(&longer, "%s  - knn: {k: 5, split: test, features: pixels}\n", recipe) > 0);
     write_text(file, longer);
-    if (run_child((plan_of_run){.backend = best_backend(), .results = results, .evaluate_only = true}, says)) fail_msg("%s", says);
+    if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .evaluate_only = true}, says)) fail_msg("%s", says);
     write_text(file, recipe);
     assert_ok(bl_run_reader_open(&reader, path));
     assert_ok(bl_history_get(&history, reader));
@@ -192,10 +192,10 @@ static void a_learning_rate_that_explodes_names_the_step_and_the_first_bad_tenso
     char *results = joined(folder, "exploded");
     char says[512];
     // SGD whose decay overshoots: every weight grows a thousandfold a step until f32 ends.
-    assert_int_equal(run_child((plan_of_run){.backend = best_backend(), .results = results, .set_key = "train.optimizer",
+    assert_int_equal(run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .set_key = "train.optimizer",
                                              .set_value = "{kind: sgd, lr: 1000, momentum: 0, weight_decay: 1}"}, says), 1);
     if (!strstr(says, "is not finite, first in '")) fail_msg("%s", says);
-    char *path = run_file(results, best_backend());
+    char *path = run_file(results, bl_test_backend());
     assert_false(bl_file_exists(path));
     free(path);
     free(results);

@@ -40,7 +40,6 @@ typedef struct fixture {
     bl_experiment *experiment;
 } fixture;
 
-static const char *backend(void) { return bl_backend_present("onednn") ? "onednn" : "reference"; }
 
 static int set_up(void **state) {
     fixture *here = calloc(1, sizeof *here);
@@ -49,7 +48,7 @@ static int set_up(void **state) {
     snprintf(here->results, sizeof here->results, "%s/results", here->folder);
     snprintf(here->log, sizeof here->log, "%s/events", here->folder);
     assert_ok(bl_atomic_write(here->file, recipe, sizeof recipe - 1));
-    assert_ok(bl_experiment_read(&here->experiment, here->file, (bl_override[]){{"machine.backend", backend()}}, 1));
+    assert_ok(bl_experiment_read(&here->experiment, here->file, (bl_override[]){{"machine.backend", bl_test_backend()}}, 1));
     *state = here;
     return 0;
 }
@@ -68,7 +67,7 @@ static const char *path_of(fixture *here, int run, const char *ending) {
     static int next;
     char *out = path[next++ % 8];
     const bl_experiment *experiment = here->experiment;
-    snprintf(out, 700, "%s/%s/%s/seed-%d.%s.%s", here->results, experiment->study, experiment->cells[run / 2].name, run % 2, backend(), ending);
+    snprintf(out, 700, "%s/%s/%s/seed-%d.%s.%s", here->results, experiment->study, experiment->cells[run / 2].name, run % 2, bl_test_backend(), ending);
     return out;
 }
 
@@ -237,7 +236,7 @@ static void shards_partition_the_list_of_runs(void **state) {
 static void a_failed_run_does_not_stop_the_others_and_stays_told_until_it_succeeds(void **state) {
     fixture *here = *state;
     char says[TEXT], words[1000];
-    snprintf(words, sizeof words, "run '%s' --results '%s' --backend %s", here->file, here->results, backend());
+    snprintf(words, sizeof words, "run '%s' --results '%s' --backend %s", here->file, here->results, bl_test_backend());
     make_folder_of(here, 1);
     assert_ok(bl_atomic_write(path_of(here, 1, "h5"), "garbage", 7)); // no run file
     assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
@@ -253,7 +252,7 @@ static void a_failed_run_does_not_stop_the_others_and_stays_told_until_it_succee
     assert_int_equal(bl_test_byolab(words, says, sizeof says), 0);
     bl_test_holds(says, "Runs:      4 finished\n");
     assert_only_run_files_are_left(here);
-    snprintf(words, sizeof words, "status '%s' --results '%s' --backend %s", here->file, here->results, backend());
+    snprintf(words, sizeof words, "status '%s' --results '%s' --backend %s", here->file, here->results, bl_test_backend());
     assert_int_equal(bl_test_byolab(words, says, sizeof says), 0);
     assert_string_equal(says, "Runs:      4 finished\n");
 }
@@ -263,14 +262,14 @@ static void finished_runs_of_another_recipe_are_refused_and_keep_no_marker(void 
     char says[TEXT], words[1000];
     const sweep_plan first = {{1, 4}, 0, -1};
     if (sweep(here, &first, says)) fail_msg("%s", says);
-    snprintf(words, sizeof words, "run '%s' --results '%s' --backend %s --shard 1/4 --set train.epochs=2", here->file, here->results, backend());
+    snprintf(words, sizeof words, "run '%s' --results '%s' --backend %s --shard 1/4 --set train.epochs=2", here->file, here->results, bl_test_backend());
     assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
     bl_test_holds(says, "made by another recipe");
     bl_test_holds(says, "No run of tiny is finished: no report is written.\n");
     bl_test_holds(says, "other recipe: crossed/0: ");
     assert_only_run_files_are_left(here);
     assert_states(here, (const bl_run_state[]){BL_RUN_FINISHED, BL_RUN_MISSING, BL_RUN_MISSING, BL_RUN_MISSING});
-    snprintf(words, sizeof words, "report '%s' --results '%s/typo' --backend %s", here->file, here->results, backend());
+    snprintf(words, sizeof words, "report '%s' --results '%s/typo' --backend %s", here->file, here->results, bl_test_backend());
     assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
     bl_test_holds(says, "byolab report: no run of tiny is finished below ");
     snprintf(words, sizeof words, "report '%s' --results '%s' --cell crossed", here->file, here->results);

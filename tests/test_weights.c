@@ -60,7 +60,6 @@ typedef struct small_run {
     bl_model model;
 } small_run;
 
-static const char *best_backend(void) { return bl_backend_present("onednn") ? "onednn" : "reference"; }
 
 // Initial weights of `seed`; batch-norm buffers, which start alike everywhere, get values of their own.
 static small_run open_run_with(uint64_t seed, const bl_override *overrides, int override_count) {
@@ -68,7 +67,7 @@ static small_run open_run_with(uint64_t seed, const bl_override *overrides, int 
     assert_ok(bl_atomic_write(at("small.yaml"), recipe, strlen(recipe)));
     assert_ok(bl_experiment_read(&run.experiment, at("small.yaml"), overrides, override_count));
     run.cell = &run.experiment->cells[0];
-    assert_ok(bl_backend_open(&run.backend, best_backend(), &(bl_backend_options){.threads = 1, .isa = ""}));
+    assert_ok(bl_backend_open(&run.backend, bl_test_backend(), &(bl_backend_options){.threads = 1, .isa = ""}));
     assert_ok(bl_model_create(&run.model, run.backend, run.cell, seed));
     bl_random random = bl_random_stream(seed, "buffers", 0, 0, 0);
     for (int n = 0; n < run.model.layout->network_count; n++) {
