@@ -76,6 +76,19 @@ static void set_thread_environment(const bl_backend_options *options) {
     if (!getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT")) setenv("GOMP_SPINCOUNT", "10000", 1);
 }
 
+// What the loader did not find: "libcudnn.so.9: cannot open shared object file: ...".
+static int refuse_to_load(const char *name, const char *reason) {
+    static const struct {
+        const char *library, *product;
+    } products[] = {{"libcudnn", "cuDNN 9"}, {"libcudart", "CUDA 13"}, {"libcublas", "CUDA 13"}, {"libdnnl", "oneDNN 3"}};
+    const char *end = strstr(reason, ": cannot open shared object file");
+    for (size_t i = 0; end && i < sizeof products / sizeof *products; i++)
+        if (!strncmp(reason, products[i].library, strlen(products[i].library)))
+            return bl_fail("backend '%s' needs %.*s, which is not found; install %s or name its folder in LD_LIBRARY_PATH", name,
+                           (int)(end - reason), reason, products[i].product);
+    return bl_fail("backend '%s' cannot be loaded: %s", name, reason);
+}
+
 static int open_module(module *self, const bl_backend_options *options) {
     if (self->table) return BL_OK;
     if (!bl_backend_present(self->name)) return refuse(self->name, "was not built");
@@ -83,7 +96,7 @@ static int open_module(module *self, const bl_backend_options *options) {
     if (module_path(self->name, path, sizeof path)) return BL_FAILED;
     set_thread_environment(options);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!library) return bl_fail("backend '%s' cannot be loaded: %s", self->name, dlerror());
+    if (!library) return refuse_to_load(self->name, dlerror());
     // A function pointer comes out of dlsym as an object pointer; POSIX promises that the bytes mean the same.
     bl_backend_module_function entry;
     void *symbol = dlsym(library, BL_BACKEND_MODULE);
