@@ -92,23 +92,23 @@ static void expect_equal(const opening *left, const opening *right) {
 
 static void replayed_graphs_equal_eager_launches_bit_for_bit(void **state) {
     (void)state;
-    expect_equal(&(opening){BL_F32}, &(opening){BL_F32, .eager = true});
-    expect_equal(&(opening){BL_BF16}, &(opening){BL_BF16, .eager = true});
+    expect_equal(&(opening){.precision = BL_F32}, &(opening){.precision = BL_F32, .eager = true});
+    expect_equal(&(opening){.precision = BL_BF16}, &(opening){.precision = BL_BF16, .eager = true});
 }
 
 static void repeated_run_gives_the_same_bits(void **state) {
     (void)state;
-    expect_equal(&(opening){BL_F32}, &(opening){BL_F32});
-    expect_equal(&(opening){BL_BF16}, &(opening){BL_BF16});
+    expect_equal(&(opening){.precision = BL_F32}, &(opening){.precision = BL_F32});
+    expect_equal(&(opening){.precision = BL_BF16}, &(opening){.precision = BL_BF16});
 }
 
 static void choices_of_an_earlier_run_are_taken_again(void **state) {
     (void)state;
     bl_text first = {0}, second = {0};
-    bl_rig a = opened(&(opening){BL_BF16});
+    bl_rig a = opened(&(opening){.precision = BL_BF16});
     bl_backend_choices(a.backend, &first);
     assert_true(first.size > 100);
-    bl_rig b = opened(&(opening){BL_BF16, .choices = first.chars});
+    bl_rig b = opened(&(opening){.precision = BL_BF16, .choices = first.chars});
     bl_backend_choices(b.backend, &second);
     assert_string_equal(first.chars, second.chars);
     train(&a);
@@ -132,7 +132,7 @@ static void damaged_choices_are_refused(void **state) {
 static void watched_values_are_those_of_their_step(void **state) {
     (void)state;
     double one_by_one[STEPS][2], ahead[STEPS][2], finite;
-    bl_rig a = opened(&(opening){BL_F32, .watches = true}), b = opened(&(opening){BL_F32, .watches = true});
+    bl_rig a = opened(&(opening){.precision = BL_F32, .watches = true}), b = opened(&(opening){.precision = BL_F32, .watches = true});
     for (int step = 0; step < STEPS; step++) {
         const int slot = step % BL_STAGING_SLOTS;
         float *images;
@@ -158,7 +158,7 @@ static void watched_values_are_those_of_their_step(void **state) {
 // The slot's memory comes back when its batch has left: writing into it then changes no step that was given.
 static void batch_may_be_overwritten_once_its_slot_is_lent_again(void **state) {
     (void)state;
-    bl_rig a = opened(&(opening){BL_F32}), b = opened(&(opening){BL_F32});
+    bl_rig a = opened(&(opening){.precision = BL_F32}), b = opened(&(opening){.precision = BL_F32});
     for (int step = 0; step < STEPS; step++)
         for (int each = 0; each < 2; each++) {
             bl_rig *rig = each ? &b : &a;
@@ -178,7 +178,7 @@ static void batch_may_be_overwritten_once_its_slot_is_lent_again(void **state) {
 
 static void tf32_only_where_it_is_allowed(void **state) {
     (void)state;
-    bl_rig exact = opened(&(opening){BL_F32}), rounded = opened(&(opening){BL_F32, .tf32 = true});
+    bl_rig exact = opened(&(opening){.precision = BL_F32}), rounded = opened(&(opening){.precision = BL_F32, .tf32 = true});
     train(&exact);
     train(&rounded);
     assert_false(is_same_block(&exact, &rounded, "online", BL_PARAMETERS));
@@ -188,7 +188,7 @@ static void tf32_only_where_it_is_allowed(void **state) {
 
 static void not_a_number_stops_every_update(void **state) {
     (void)state;
-    bl_rig rig = opened(&(opening){BL_F32, .watches = true}), untouched = opened(&(opening){BL_F32});
+    bl_rig rig = opened(&(opening){.precision = BL_F32, .watches = true}), untouched = opened(&(opening){.precision = BL_F32});
     double values[2], finite;
     for (int step = 0; step < 3; step++) { // eager first, replayed then
         float *images;
@@ -208,7 +208,7 @@ static void not_a_number_stops_every_update(void **state) {
 
 static void neighbours_are_fused_and_say_so(void **state) {
     (void)state;
-    bl_rig rig = opened(&(opening){BL_BF16});
+    bl_rig rig = opened(&(opening){.precision = BL_BF16});
     bl_plan_report report;
     int fused = 0, engines = 0;
     rig.backend->table->report(rig.plan, &report);

@@ -12,6 +12,7 @@
 
 int bl_gpu_cuda(cudaError_t status, const char *what) {
     if (status == cudaSuccess) return BL_OK;
+    (void)cudaGetLastError(); // it is told here, and must not show again at the next launch
     return bl_fail("%s: CUDA says %s (%s)", what, cudaGetErrorString(status), cudaGetErrorName(status));
 }
 
@@ -73,6 +74,7 @@ static int find_device(bl_gpu_backend *made) {
 static int try_kernel(bl_gpu_backend *made) {
     float *scalar;
     if (bl_gpu_cuda(cudaMalloc((void **)&scalar, sizeof *scalar), "memory on the GPU")) return BL_FAILED;
+    (void)cudaGetLastError(); // of an earlier attempt to open
     bl_gpu_set_scalar(made->stream, scalar, 1);
     const cudaError_t launched = cudaGetLastError();
     int status = bl_gpu_cuda(cudaStreamSynchronize(made->stream), "running a first kernel");

@@ -169,7 +169,7 @@ done:
 int bl_cpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, const bl_compile_options *options, bl_plan **plan) {
     bl_cpu_plan *made = bl_alloc(sizeof *made);
     if (!made) return BL_FAILED;
-    made->base = (bl_plan){backend, graph, store};
+    made->base = (bl_plan){.backend = backend, .graph = graph, .store = store};
     made->backend = (bl_cpu_backend *)backend;
     made->store = (bl_cpu_store *)store;
     omp_set_num_threads(made->backend->threads); // oneDNN chooses implementations by it
