@@ -2,7 +2,8 @@
 // changes what a run is called, and is refused where it means nothing.
 
 #include "experiment_rig.h"
-#include "run/cell.h" // bl_cell_warn
+#include "run/cell.h"  // bl_cell_warn, bl_cell_precision
+#include "run/model.h" // bl_model_build_step
 
 static void switches_left_out_are_the_papers(void **state) {
     (void)state;
@@ -284,6 +285,9 @@ static const refusal refusals[] = {
     {"train: {stop_on: collapsed, collapse_every: 0}", ":2:18: ", "without diagnoses", "`collapse_every: 50`"},
     {"train: {optimizer: {kind: lars, momentum: 0, nesterov: true}}", ":2:56: ", "no momentum", "above 0"},
     {"train: {optimizer: {kind: lars, momentum: 1}}", ":2:43: ", "1 forgets nothing", "below 1"},
+    {"train: {precision: tf32}", ":2:20: ", "backend onednn has no TF32", "`backend: cudnn`"},
+    {"train: {precision: tf32}\nmachine: {backend: reference}", ":2:20: ", "backend reference has no TF32", "`precision: f32`"},
+    {"machine: {eager: false}", ":2:18: ", "no meaning where machine.backend is onednn", "`backend: cudnn`"},
 };
 
 static void switches_that_mean_nothing_are_refused_where_they_stand(void **state) {
@@ -316,6 +320,52 @@ static void a_target_that_hardly_moves_is_warned_of(void **state) {
     }
 }
 
+static void tf32_is_f32_to_the_graph_and_a_recipe_of_its_own(void **state) {
+    (void)state;
+    static const char *const names[] = {"f32", "tf32", "bf16"};
+    bl_experiment *experiments[3];
+    char digests[3][65];
+    for (int i = 0; i < 3; i++) {
+        char text[128];
+        bl_layout *layout;
+        bl_step_graph step;
+        snprintf(text, sizeof text, "machine: {backend: cudnn}\ntrain: {precision: %s}\n", names[i]);
+        experiments[i] = read_over_minimal(text);
+        const bl_cell *cell = &experiments[i]->cells[0];
+        assert_string_equal(bl_cell_precision(cell), names[i]);
+        assert_int_equal(cell->model.precision, i == 2 ? BL_BF16 : BL_F32);
+        assert_ok(bl_layout_create(&layout));
+        assert_ok(bl_model_build_step(&step, layout, cell));
+        snprintf(digests[i], sizeof digests[i], "%s", step.graph->digest);
+        bl_graph_free(step.graph);
+        bl_layout_free(layout);
+    }
+    assert_string_equal(digests[1], digests[0]);
+    assert_string_not_equal(digests[2], digests[0]);
+    assert_string_not_equal(experiments[1]->cells[0].train_id, experiments[0]->cells[0].train_id);
+    bl_experiment *on_cpu = read_over_minimal("machine: {backend: onednn}\n");
+    assert_string_equal(on_cpu->cells[0].train_id, experiments[0]->cells[0].train_id);
+    bl_experiment_free(on_cpu);
+    assert_reads_back(experiments[1]);
+    for (int i = 0; i < 3; i++) bl_experiment_free(experiments[i]);
+}
+
+static void eager_is_of_the_machine_and_idle_on_another_backend(void **state) {
+    (void)state;
+    static const char eager[] = "base: minimal.yaml\nmachine: {backend: cudnn, eager: true}\n";
+    const bl_override to_cpu[] = {{"machine.backend", "onednn"}};
+    write_file("minimal.yaml", minimal);
+    bl_experiment *plain = read_text(minimal), *on_gpu = read_text(eager), *on_cpu = read_with(eager, to_cpu, 1);
+    assert_true(on_gpu->machine.eager);
+    assert_false(on_cpu->machine.eager || plain->machine.eager);
+    assert_string_equal(on_gpu->cells[0].train_id, plain->cells[0].train_id);
+    bl_test_holds(on_gpu->cells[0].resolved, "  eager: true\n");
+    assert_null(strstr(on_cpu->cells[0].resolved, "eager"));
+    bl_experiment_free(plain);
+    bl_experiment_free(on_gpu);
+    bl_experiment_free(on_cpu);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(switches_left_out_are_the_papers),
@@ -327,6 +377,8 @@ int main(void) {
         cmocka_unit_test(the_distance_of_diagnoses_is_of_the_id_where_one_can_end_the_run),
         cmocka_unit_test(switches_that_mean_nothing_are_refused_where_they_stand),
         cmocka_unit_test(a_target_that_hardly_moves_is_warned_of),
+        cmocka_unit_test(tf32_is_f32_to_the_graph_and_a_recipe_of_its_own),
+        cmocka_unit_test(eager_is_of_the_machine_and_idle_on_another_backend),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

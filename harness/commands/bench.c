@@ -3,26 +3,40 @@
 #include <stdio.h>
 
 #include "commands/command.h"
+#include "run/cell.h" // bl_cell_precision
 
 static void print(const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
     printf("%s, %s, batch %d, %d thread%s: median %.1f images/s, best %.1f; a step %.1f ms, %.0f GFLOP/s\n", machine->backend,
-           bl_dtype_name(cell->model.precision), cell->train.batch, machine->threads, bl_plural(machine->threads), b->median, b->best, 1e3 * b->step_seconds,
-           b->gflop / b->step_seconds);
+           bl_cell_precision(cell), cell->train.batch, machine->threads, bl_plural(machine->threads), b->median, b->best,
+           1e3 * b->step_seconds, b->gflop / b->step_seconds);
     printf("memory: activations and workspace %.0f MiB, packed weights %.0f MiB, staging %.0f MiB\n", (double)b->arena_bytes / 1048576,
            (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576);
     if (b->collapse_seconds > 0)
         printf("diagnosis of collapse every %d step%s: %.2f ms a step beside it, %.3f %% of its time\n", cell->train.collapse_every,
                bl_plural(cell->train.collapse_every), 1e3 * b->collapse_seconds, 100 * b->collapse_seconds / b->step_seconds);
     if (!nodes) return;
-    printf("peak (a 2048 x 2048 x 2048 product): %.0f GFLOP/s; the step runs at %.0f %% of it, counted as direct convolutions:\n"
+    printf("peak (a %d x %d x %d product): %.0f GFLOP/s; the step runs at %.0f %% of it, counted as direct convolutions:\n"
            "  above 100 %% where a backend multiplies less (Winograd)\n",
-           b->peak_gflops, 100 * b->gflop / b->step_seconds / b->peak_gflops);
-    printf("views: %.0f a second on one thread\n\n%-30s %6s %9s %7s %9s\n", b->views_per_second, "operator", "nodes", "ms/step", "share", "GFLOP/s");
+           b->peak_side, b->peak_side, b->peak_side, b->peak_gflops, 100 * b->gflop / b->step_seconds / b->peak_gflops);
+    printf("views: %.0f a second on one thread", b->views_per_second[0]);
+    if (machine->loader_threads > 1) printf(", %.0f on %d", b->views_per_second[1], machine->loader_threads);
+    printf("\n\n%-30s %6s %9s %7s %9s\n", "operator", "nodes", "ms/step", "share", "GFLOP/s");
     for (int i = 0; i < b->kind_count; i++) {
         printf("%-30s %6d %9.2f %6.1f%%", b->kinds[i].name, b->kinds[i].count, 1e3 * b->kinds[i].seconds, 100 * b->kinds[i].share);
         if (b->kinds[i].gflops > 1) printf(" %9.0f", b->kinds[i].gflops);
         printf("\n");
     }
+}
+
+// For scripts. What --brief leaves out is empty.
+static void print_csv(const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
+    puts("backend,precision,batch,threads,images_per_second_median,images_per_second_best,step_ms,gflop,arena_mib,packed_mib,staging_mib,"
+         "collapse_ms,peak_gflops,peak_side,views_per_second_one_thread,views_per_second,loader_threads");
+    printf("%s,%s,%d,%d,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,", machine->backend, bl_cell_precision(cell), cell->train.batch,
+           machine->threads, b->median, b->best, 1e3 * b->step_seconds, b->gflop, (double)b->arena_bytes / 1048576,
+           (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576, 1e3 * b->collapse_seconds);
+    if (nodes) printf("%.6g,%d,%.6g,%.6g,%d\n", b->peak_gflops, b->peak_side, b->views_per_second[0], b->views_per_second[1], machine->loader_threads);
+    else printf(",,,,%d\n", machine->loader_threads);
 }
 
 static int run(int argc, char **argv) {
@@ -31,16 +45,26 @@ static int run(int argc, char **argv) {
     const bl_cell *cell;
     bl_bench result;
     bl_bench_options options = {.warmup = 3};
+    bl_text plan = {0};
     int status = BL_FAILED;
     if (bl_arguments_parse(&arguments, argc, argv, bl_command_bench.options) || bl_arguments_count(&arguments, "steps", 6, &options.steps) ||
         bl_arguments_read(&arguments, &experiment))
         return BL_FAILED;
     options.nodes = !bl_arguments_option(&arguments, "brief", NULL);
+    const bool as_csv = bl_arguments_option(&arguments, "csv", NULL);
+    if (bl_arguments_option(&arguments, "plan", NULL)) options.plan = &plan;
+    if (options.plan && (as_csv || !options.nodes)) {
+        bl_fail("--plan is a table of its own; leave out --%s", as_csv ? "csv" : "brief");
+        goto done;
+    }
     if (bl_arguments_cell(&arguments, experiment, &cell) == BL_OK &&
         bl_bench_run(cell, &experiment->machine, &options, &result) == BL_OK) {
-        print(cell, &experiment->machine, &result, options.nodes);
+        (as_csv ? print_csv : print)(cell, &experiment->machine, &result, options.nodes);
+        if (options.plan) printf("\n%s", plan.chars);
         status = BL_OK;
     }
+done:
+    bl_text_free(&plan);
     bl_experiment_free(experiment);
     return status;
 }
@@ -52,5 +76,7 @@ const bl_command bl_command_bench = {
         "images a second, GFLOP/s, the share of each operator, and the part of this machine's peak, a large matrix product in the\n"
         "same run; and what the diagnosis of collapse costs beside the step.\n\n"
         "  --steps N           timed steps (default 6)\n"
-        "  --brief             the first lines only\n",
-        BL_COMMON_OPTIONS " steps brief!", run};
+        "  --brief             the first lines only\n"
+        "  --plan              a row a node too: time, workspace, implementation\n"
+        "  --csv               a header and one row instead, for scripts\n",
+        BL_COMMON_OPTIONS " steps brief! plan! csv!", run};

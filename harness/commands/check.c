@@ -7,10 +7,14 @@
 #include "run/evaluate.h" // bl_arms_are_there
 
 static void print_machine(void) {
-    for (const char *const *name = bl_backend_names(); *name; name++) {
+    for (const char *const *name = bl_backend_known(); *name; name++) {
         bl_backend *backend;
         bl_text text = {0};
         const bl_backend_options options = {.threads = 1, .isa = ""};
+        if (!bl_backend_present(*name)) {
+            printf("%s: not built\n", *name);
+            continue;
+        }
         if (bl_backend_open(&backend, *name, &options)) {
             printf("%s: not usable here: %s\n", *name, bl_error());
             continue;
@@ -70,5 +74,5 @@ const bl_command bl_command_check = {
         "byolab check FILE [options]     cells, seeds and recipes of the study; nothing runs\n"
         "byolab check FILE --resolved    one cell with every key, defaults included\n"
         "byolab check --schema           every key: type, default, range, meaning\n"
-        "byolab check --machine          the backends this machine can use\n\n",
+        "byolab check --machine          the backends, and what this machine can use of them\n\n",
         BL_COMMON_OPTIONS " schema! machine! resolved!", run};

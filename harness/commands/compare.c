@@ -28,7 +28,7 @@ static int run(int argc, char **argv) {
     small.train.batch = batch;
     const bl_comparison comparison = {
             .cell = &small, .seed = experiment->seeds[0], .right = names, .judged = judged,
-            .machine = {.threads = experiment->machine.threads, .isa = experiment->machine.isa},
+            .machine = {.threads = experiment->machine.threads, .isa = experiment->machine.isa, .eager = experiment->machine.eager},
             .mode = bl_arguments_option(&arguments, "chained", NULL) ? BL_COMPARE_CHAINED : BL_COMPARE_ISOLATED};
     if (bl_compare(&comparison, &table, &pass)) goto done;
     fputs(table.chars, stdout);
@@ -44,7 +44,7 @@ const bl_command bl_command_compare = {
         "byolab compare FILE [options]\n\n"
         "Runs one step of a cell. By default each node alone: both backends get the first one's inputs, rounded to the node's\n"
         "precision; the worst error of every operator is printed, and the command fails where one exceeds what its precision allows.\n\n"
-        "  --backends A,B      the judge, then the judged (default: reference,onednn)\n"
+        "  --backends A,B      the judge, then the judged (default: reference,onednn; reference,cudnn)\n"
         "  --batch N           images (default 4; reference is slow)\n"
         "  --chained           both run freely, and the distance of every tensor is listed: information, not a verdict\n",
         BL_COMMON_OPTIONS " backends batch chained!", run};

@@ -1,5 +1,6 @@
 #include "run/bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,19 +38,48 @@ static int compare_kinds(const void *a, const void *b) {
     return (x->seconds < y->seconds) - (x->seconds > y->seconds);
 }
 
-static int timed_steps(bl_plan *plan, int count, double *seconds) {
-    for (int i = 0; i < count; i++) {
-        const double start = bl_seconds();
-        if (bl_plan_step(plan, 0, BL_PHASE_BEGIN | BL_PHASE_MICRO | BL_PHASE_UPDATE)) return BL_FAILED;
-        seconds[i] = bl_seconds() - start;
+#define WHOLE_STEP (BL_PHASE_BEGIN | BL_PHASE_MICRO | BL_PHASE_UPDATE)
+
+static int give_step(const bl_model *model, const bl_cell *cell, int step) {
+    if (bl_store_scalar(model->store, BL_SCALAR_STEP, step + 1) ||
+        bl_store_scalar(model->store, BL_SCALAR_LEARNING_RATE, cell->train.schedule.base) ||
+        bl_store_scalar(model->store, BL_SCALAR_TAU, cell->train.tau))
+        return BL_FAILED;
+    return bl_plan_step(model->training, step % BL_STAGING_SLOTS, WHOLE_STEP);
+}
+
+// `ahead`: how many steps are given before the oldest is waited for.
+static int timed_steps(const bl_model *model, const bl_cell *cell, int count, int ahead, double *seconds) {
+    double values[BL_WATCHED], finite, since = bl_seconds();
+    for (int given = 0, done = 0; done < count; done++) {
+        for (; given < count && given <= done + ahead; given++)
+            if (give_step(model, cell, given)) return BL_FAILED;
+        if (bl_plan_watched(model->training, given - done - 1, values, &finite)) return BL_FAILED;
+        seconds[done] = bl_seconds() - since;
+        since += seconds[done];
     }
     return BL_OK;
 }
 
-// A square product large enough to be bound by arithmetic, best of ten.
-static int measure_peak(bl_backend *backend, bl_dtype dtype, double *gflops) {
-    enum { SIDE = 2048 };
-    const bl_segment weights = {.name = "weight", .shape = {2, {SIDE, SIDE}}, .init = {BL_INIT_UNIFORM_FAN_IN, SIDE}};
+// Best of ten: the node alone, without what brings its operands there.
+static int time_product(bl_plan *plan, double *best) {
+    const bl_backend_table *table = plan->backend->table;
+    double finite, before = 0;
+    bl_plan_report report;
+    *best = INFINITY;
+    table->timing(plan, true);
+    for (int i = 0; i < 10; i++) {
+        if (bl_plan_step(plan, 0, BL_PHASE_MICRO) || bl_plan_watched(plan, 0, NULL, &finite)) return BL_FAILED;
+        table->report(plan, &report);
+        if (report.rows[0].seconds - before < *best) *best = report.rows[0].seconds - before;
+        before = report.rows[0].seconds;
+    }
+    return BL_OK;
+}
+
+static int measure_product(bl_backend *backend, const bl_cell *cell, int side, double *seconds) {
+    const bl_segment weights = {.name = "weight", .shape = {2, {side, side}}, .init = {BL_INIT_UNIFORM_FAN_IN, side}};
+    const bl_compile_options options = {.accumulate = 1, .tf32 = cell->train.precision == BL_PRECISION_TF32};
     bl_layout *layout = NULL;
     bl_graph *graph = NULL;
     bl_store *store = NULL;
@@ -57,11 +87,9 @@ static int measure_peak(bl_backend *backend, bl_dtype dtype, double *gflops) {
     bl_tensor *x, *w;
     float *host;
     int network, segment, status = BL_FAILED;
-    double best = 1e9, seconds;
-    const bl_compile_options options = {.accumulate = 1};
     if (bl_layout_create(&layout) || bl_layout_network(layout, "peak", false, &network) ||
         bl_layout_parameter(layout, network, &weights, &segment) || bl_graph_create(&graph, layout) ||
-        bl_graph_input(graph, "x", dtype, (bl_shape){2, {SIDE, SIDE}}, &x) ||
+        bl_graph_input(graph, "x", cell->model.precision, (bl_shape){2, {side, side}}, &x) ||
         bl_graph_stored(graph, (bl_place){network, BL_PARAMETERS, segment}, &w) ||
         bl_graph_node(graph, BL_OP_LINEAR, "product", NULL, (bl_tensor *[]){x, w, NULL}, 3, NULL))
         goto done;
@@ -69,15 +97,8 @@ static int measure_peak(bl_backend *backend, bl_dtype dtype, double *gflops) {
     if (bl_store_create(backend, layout, &store) || bl_store_initialize(store, 0, false) || bl_plan_compile(store, graph, &options, &plan) ||
         bl_plan_slot(plan, 0, x, &host))
         goto done;
-    for (int i = 0; i < SIDE * SIDE; i++) host[i] = (float)(i % 17) / 17 - 0.5f;
-    for (int i = 0; i < 10; i++) {
-        const double start = bl_seconds();
-        if (bl_plan_step(plan, 0, BL_PHASE_MICRO)) goto done;
-        seconds = bl_seconds() - start;
-        if (seconds < best) best = seconds;
-    }
-    *gflops = 2.0 * SIDE * SIDE * SIDE / best / 1e9;
-    status = BL_OK;
+    for (int i = 0; i < side * side; i++) host[i] = (float)(i % 17) / 17 - 0.5f;
+    status = time_product(plan, seconds);
 done:
     bl_plan_free(plan);
     bl_store_free(store);
@@ -86,7 +107,19 @@ done:
     return status;
 }
 
-static int measure_views(const bl_cell *cell, double *views_per_second) {
+// Large enough to be bound by arithmetic on this machine: the side doubles while a product takes less than 10 ms.
+static int measure_peak(bl_backend *backend, const bl_cell *cell, bl_bench *result) {
+    enum { LEAST = 512, MOST = 8192 };
+    double seconds = 0;
+    for (int side = LEAST; side <= MOST && seconds < 0.01; side *= 2) {
+        if (measure_product(backend, cell, side, &seconds)) return BL_FAILED;
+        result->peak_side = side;
+        result->peak_gflops = 2.0 * side * side * side / seconds / 1e9;
+    }
+    return BL_OK;
+}
+
+static int measure_views(const bl_cell *cell, int threads, double *views_per_second) {
     enum { IMAGES = 512 };
     const int side = cell->model.image_size;
     bl_dataset *dataset = NULL;
@@ -95,7 +128,7 @@ static int measure_views(const bl_cell *cell, double *views_per_second) {
     float *views = NULL;
     int status = BL_FAILED;
     double best = 1e9;
-    if (bl_dataset_open(&dataset, &cell->data) || bl_loader_create(&loader, dataset, BL_TRAIN, cell->views, BL_VIEWS, 0, 1, 1)) goto done;
+    if (bl_dataset_open(&dataset, &cell->data) || bl_loader_create(&loader, dataset, BL_TRAIN, cell->views, BL_VIEWS, 0, threads, 1)) goto done;
     if (!(views = bl_alloc((size_t)BL_VIEWS * IMAGES * side * side * 3 * sizeof *views))) goto done;
     for (int i = 0; i < IMAGES; i++) samples[i] = (uint32_t)(i % bl_dataset_count(dataset, BL_TRAIN));
     for (uint32_t round = 0; round < 4; round++) {
@@ -142,6 +175,19 @@ done:
     return status;
 }
 
+// What a plan is made of: a row a node, in execution order.
+static void print_plan(const bl_plan_report *report, int steps, bl_text *text) {
+    int width = 4;
+    for (int i = 0; i < report->count; i++)
+        if ((int)strlen(report->rows[i].node->name) > width) width = (int)strlen(report->rows[i].node->name);
+    bl_text_add(text, "%-*s  %-30s %9s %13s  %s\n", width, "node", "operator", "ms", "workspace MiB", "implementation");
+    for (int i = 0; i < report->count; i++) {
+        const bl_node_report *row = &report->rows[i];
+        bl_text_add(text, "%-*s  %-30s %9.3f %13.1f  %s\n", width, row->node->name, bl_op_rules[row->node->op]->name,
+                    1e3 * row->seconds / steps, (double)row->bytes / 1048576, row->implementation);
+    }
+}
+
 static void add_node(bl_bench *result, const bl_node_report *row, int steps, double flop[32]) {
     const char *name = bl_op_rules[row->node->op]->name;
     int k = 0;
@@ -152,15 +198,17 @@ static void add_node(bl_bench *result, const bl_node_report *row, int steps, dou
     flop[k] += node_flop(row->node);
 }
 
-static int time_nodes(bl_plan *plan, int steps, bl_bench *result) {
+static int time_nodes(const bl_model *model, const bl_cell *cell, const bl_bench_options *options, bl_bench *result) {
     double seconds[8], flop[32] = {0}, total = 0;
     bl_plan_report report;
+    bl_plan *plan = model->training;
     const bl_backend_table *table = plan->backend->table;
-    if (steps > 8) steps = 8;
+    const int steps = options->steps < 8 ? options->steps : 8;
     table->timing(plan, true);
-    if (timed_steps(plan, steps, seconds)) return BL_FAILED;
+    if (timed_steps(model, cell, steps, 0, seconds)) return BL_FAILED;
     table->timing(plan, false);
     table->report(plan, &report);
+    if (options->plan) print_plan(&report, steps, options->plan);
     for (int i = 0; i < report.count; i++) add_node(result, &report.rows[i], steps, flop);
     for (int k = 0; k < result->kind_count; k++) total += result->kinds[k].seconds;
     for (int k = 0; k < result->kind_count; k++) {
@@ -171,30 +219,48 @@ static int time_nodes(bl_plan *plan, int steps, bl_bench *result) {
     return BL_OK;
 }
 
+// A batch in every slot, the same one. Labels: class 0 is there whatever the data set.
+static int fill_slots(const bl_model *model) {
+    const bl_tensor *images = model->step.images, *labels = model->step.labels;
+    const size_t count = (size_t)bl_shape_count(&images->shape);
+    float *first, *host;
+    bl_random random = bl_random_stream(0, "bench", 0, 0, 0);
+    if (bl_plan_slot(model->training, 0, images, &first)) return BL_FAILED;
+    for (size_t i = 0; i < count; i++) first[i] = (float)bl_random_normal(&random);
+    for (int slot = 0; slot < BL_STAGING_SLOTS; slot++) {
+        if (slot && bl_plan_slot(model->training, slot, images, &host)) return BL_FAILED;
+        if (slot) memcpy(host, first, count * sizeof *host);
+        if (labels && bl_plan_slot(model->training, slot, labels, &host)) return BL_FAILED;
+        if (labels) memset(host, 0, (size_t)bl_shape_count(&labels->shape) * sizeof *host);
+    }
+    return BL_OK;
+}
+
+static int measure_parts(const bl_model *model, const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options,
+                         bl_bench *result) {
+    if (time_nodes(model, cell, options, result) || measure_peak(model->backend, cell, result) ||
+        measure_views(cell, 1, &result->views_per_second[0]))
+        return BL_FAILED;
+    result->views_per_second[1] = result->views_per_second[0];
+    return machine->loader_threads > 1 ? measure_views(cell, machine->loader_threads, &result->views_per_second[1]) : BL_OK;
+}
+
 int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options, bl_bench *result) {
-    const bl_backend_options open = {.threads = machine->threads, .isa = machine->isa};
+    const bl_backend_options open = {.threads = machine->threads, .isa = machine->isa, .eager = machine->eager};
     bl_backend *backend = NULL;
     bl_model model = {0};
     bl_cell timed = *cell; // without evaluations: their plan would only take memory
     timed.evaluation_count = 0;
+    timed.save_features = false;
     double *seconds = NULL;
-    float *host;
     bl_plan_report report;
     int status = BL_FAILED;
     *result = (bl_bench){0};
-    if (bl_backend_open(&backend, machine->backend, &open) || bl_model_create(&model, backend, &timed, 0) ||
-        bl_plan_slot(model.training, 0, model.step.images, &host) || !(seconds = bl_alloc((size_t)(options->steps + options->warmup) * sizeof *seconds)))
-        goto done;
-    bl_random random = bl_random_stream(0, "bench", 0, 0, 0);
-    for (int64_t i = 0; i < bl_shape_count(&model.step.images->shape); i++) host[i] = (float)bl_random_normal(&random);
-    if (model.step.labels) { // class 0 is there whatever the data set
-        if (bl_plan_slot(model.training, 0, model.step.labels, &host)) goto done;
-        memset(host, 0, (size_t)bl_shape_count(&model.step.labels->shape) * sizeof *host);
-    }
-    if (bl_store_scalar(model.store, BL_SCALAR_STEP, 1) ||
-        bl_store_scalar(model.store, BL_SCALAR_LEARNING_RATE, cell->train.schedule.base) ||
-        bl_store_scalar(model.store, BL_SCALAR_TAU, cell->train.tau) || timed_steps(model.training, options->warmup, seconds) ||
-        timed_steps(model.training, options->steps, seconds) ||
+    if (bl_backend_open(&backend, machine->backend, &open)) goto done;
+    const int ahead = backend->table->is_asynchronous && cell->train.accumulate == 1;
+    if (bl_model_create(&model, backend, &timed, 0) || fill_slots(&model) ||
+        !(seconds = bl_alloc((size_t)(options->steps + options->warmup) * sizeof *seconds)) ||
+        timed_steps(&model, cell, options->warmup, ahead, seconds) || timed_steps(&model, cell, options->steps, ahead, seconds) ||
         measure_collapse(&model, cell->train.collapse_every, &result->collapse_seconds))
         goto done;
     qsort(seconds, (size_t)options->steps, sizeof *seconds, compare_doubles);
@@ -202,9 +268,7 @@ int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_
     result->best = cell->train.batch / seconds[0];
     result->median = cell->train.batch / result->step_seconds;
     for (int i = 0; i < model.step.graph->node_count; i++) result->gflop += node_flop(model.step.graph->nodes[i]) / 1e9;
-    if (options->nodes && (time_nodes(model.training, options->steps, result) || measure_peak(backend, cell->model.precision, &result->peak_gflops) ||
-                           measure_views(cell, &result->views_per_second)))
-        goto done;
+    if (options->nodes && measure_parts(&model, cell, machine, options, result)) goto done;
     backend->table->report(model.training, &report);
     result->arena_bytes = report.arena_bytes;
     result->packed_bytes = report.packed_bytes;

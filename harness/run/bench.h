@@ -1,7 +1,8 @@
 // bench.h - how fast a cell's training step runs here, and where the time goes.
 //
 // Inside the timed window: one whole step (forward, backward, optimiser, EMA) on a batch that is ready in its staging slot.
-// Outside: views and loading, and the diagnosis of collapse (each measured apart); evaluation, checkpoints. The machine's peak is a
+// Outside: views and loading, and the diagnosis of collapse (each measured apart); evaluation, checkpoints. A step is timed from the
+// end of the one before to its own: as in training an asynchronous backend has it before that one has ended. The machine's peak is a
 // large matrix product by the same backend in the same run, so that the figure means something on a machine nobody else has.
 
 #ifndef BL_RUN_BENCH_H
@@ -12,7 +13,8 @@
 typedef struct bl_bench_options {
     int steps;  // timed, after `warmup`
     int warmup;
-    bool nodes; // time every node (costs a clock read each; the step time comes from a pass without)
+    bool nodes; // time every node (costs a clock read each; the step time comes from a pass without), the peak and the views
+    bl_text *plan; // with `nodes`: gets a table, a row a node: time, workspace and implementation; NULL: not wanted
 } bl_bench_options;
 
 typedef struct bl_bench_kind { // all nodes of one operator
@@ -26,7 +28,8 @@ typedef struct bl_bench {
     double step_seconds;           // of the median step
     double gflop;                  // arithmetic of one step: direct convolutions and linear layers, 2 a multiply-add
     double peak_gflops;            // of the large matrix product, in the step's precision
-    double views_per_second;       // one loader thread
+    int peak_side;                 // of its matrices
+    double views_per_second[2];    // one loader thread, and all of machine.loader_threads
     double collapse_seconds;       // a window of the diagnosis, over the steps from one to the next; 0: nothing is diagnosed
     size_t arena_bytes, packed_bytes, staging_bytes;
     bl_bench_kind kinds[32];       // falling by seconds

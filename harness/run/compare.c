@@ -161,7 +161,7 @@ static int print_chained(const bl_graph *graph, const bl_plan *right, const bl_p
 }
 
 static int run_freely(const comparison *c, const side *s, bl_plan **plan) {
-    const bl_compile_options options = {.accumulate = 1, .observe_all = true};
+    const bl_compile_options options = {.accumulate = 1, .observe_all = true, .tf32 = c->asked->cell->train.precision == BL_PRECISION_TF32};
     if (bl_plan_compile(s->store, c->step.graph, &options, plan)) return BL_FAILED;
     if (bl_plan_write(*plan, c->step.images, c->images)) return BL_FAILED;
     if (c->labels && bl_plan_write(*plan, c->step.labels, c->labels)) return BL_FAILED;
