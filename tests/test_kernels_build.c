@@ -148,10 +148,10 @@ static void what_is_in_no_source_is_not_found(void **state) {
 }
 
 int main(void) {
-#ifndef BYOLAB_CUDA_ARCHITECTURES
-    puts("skipped: the cuDNN backend was not built");
-    return 77;
-#else
+    if (!*BYOLAB_CUDA_ARCHITECTURES) {
+        puts("skipped: the cuDNN backend was not built");
+        return 77;
+    }
     if (strcmp(BYOLAB_CUDA_ARCHITECTURES, "80-real 90-real 100-real 100-virtual")) {
         puts("skipped: built for other architectures, " BYOLAB_CUDA_ARCHITECTURES);
         return 77;
@@ -161,5 +161,4 @@ int main(void) {
         cmocka_unit_test(what_is_in_no_source_is_not_found),
     };
     return cmocka_run_group_tests(tests, read_everything, free_everything);
-#endif
 }
