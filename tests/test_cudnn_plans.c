@@ -24,26 +24,19 @@ int main(void) {
 #include "backends/cudnn/gpu.h"
 #include "backends/cudnn/record.h"
 #include "base/file.h" // bl_read_file
-#include "base/memory.h"
+#include "base/memory.h" // bl_free
 #include "graph/byol.h"
 #include "models.h"
 
-#define CHILDREN 2       // at a time
-#define SECONDS 180      // that a child may take
+#define CHILDREN 2  // processes at a time
+#define SECONDS 300 // that one may take
 
-static char *device;     // the description
+static const char *device; // the description
 
 // cuDNN keeps what it once made.
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) {
     return "leak:libcudnn\nleak:libnvrtc\nleak:libcublas\n";
-}
-
-static char *text_of(const char *path) {
-    void *text;
-    size_t bytes;
-    assert_ok(bl_read_file(path, &text, &bytes));
-    return text;
 }
 
 // ---- one pattern, in a process of its own ----
@@ -88,8 +81,11 @@ static void read_result(wanted *of, const char *path, int status) {
         return;
     }
     assert_int_equal(WEXITSTATUS(status), 0);
-    char *text = text_of(path), *rest = strchr(text, '\n') + 1;
+    void *data;
+    size_t bytes;
+    assert_ok(bl_read_file(path, &data, &bytes));
     unlink(path);
+    const char *text = data, *rest = strchr(text, '\n') + 1;
     if (text[0] != '\n') {
         snprintf(of->said, sizeof of->said, "%.*s", (int)(rest - text) - 1, text);
         assert_int_equal(sscanf(rest, "%zu %lf", &of->workspace, &of->seconds), 2);
@@ -97,7 +93,7 @@ static void read_result(wanted *of, const char *path, int status) {
     } else {
         snprintf(of->said, sizeof of->said, "%.*s", (int)strcspn(rest, "\n"), rest);
     }
-    bl_free(text);
+    bl_free(data);
 }
 
 static void build_each(wanted *list, int count) {
@@ -468,7 +464,13 @@ int main(void) {
         print_message("skipped: %s\n", dlerror());
         return 77;
     }
-    device = text_of(BYOLAB_SOURCE "/tests/h200.json");
+    void *description;
+    size_t bytes;
+    if (bl_read_file(BYOLAB_SOURCE "/tests/h200.json", &description, &bytes)) {
+        print_message("%s\n", bl_error());
+        return 1;
+    }
+    device = description;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_of_resnet18_has_a_plan_on_an_h200),
         cmocka_unit_test(what_cudnn_has_no_engine_for_is_refused_with_its_reason),
@@ -484,7 +486,7 @@ int main(void) {
         free(list[i].json);
     }
     free(list);
-    bl_free(device);
+    bl_free(description);
     return failed;
 }
 #endif
