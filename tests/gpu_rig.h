@@ -21,6 +21,7 @@ typedef struct array {
     void *data;
     int64_t count;
     bool is_half;
+    int guard; // what stands behind it
 } array;
 
 // Everything that a test has taken, freed by its teardown.
@@ -53,8 +54,12 @@ static inline void *device_bytes(size_t bytes) {
     return rig_device[rig_devices++];
 }
 
-#define GUARDS 16 // values behind an array that no kernel may touch
-#define GUARD 77
+#define GUARDS 16 // values behind an array that no kernel may touch: another number for each array, so that none can be copied there
+
+static inline int next_guard(void) {
+    static int last;
+    return 64 + last++ % 64;
+}
 
 static inline uint16_t bf16_bits(double rounded) {
     const float value = (float)rounded;
@@ -75,9 +80,10 @@ static inline void send(array *a) {
     const size_t all = (size_t)a->count + GUARDS, size = a->is_half ? sizeof(uint16_t) : sizeof(float);
     unsigned char *bytes = malloc(all * size);
     assert_non_null(bytes);
+    a->guard = next_guard();
     for (size_t i = 0; i < all; i++) {
         const bool is_guard = i >= (size_t)a->count;
-        const double value = bl_round_to(a->is_half ? BL_BF16 : BL_F32, is_guard ? GUARD : a->values[i]);
+        const double value = bl_round_to(a->is_half ? BL_BF16 : BL_F32, is_guard ? a->guard : a->values[i]);
         if (!is_guard) a->values[i] = value;
         const uint16_t half = bf16_bits(value);
         const float whole = (float)value;
@@ -101,7 +107,7 @@ static inline const double *receive(const array *a) {
         memcpy(a->is_half ? (void *)&half : (void *)&whole, bytes + i * size, size);
         values[i] = a->is_half ? bf16_value(half) : (double)whole;
     }
-    for (int i = 0; i < GUARDS; i++) assert_float_equal(values[a->count + i], GUARD, 0);
+    for (int i = 0; i < GUARDS; i++) assert_float_equal(values[a->count + i], a->guard, 0);
     free(bytes);
     return values;
 }

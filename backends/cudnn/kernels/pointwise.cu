@@ -192,7 +192,7 @@ void bl_gpu_inverse_of_variance(cudaStream_t stream, const float *variance, floa
     BL_LAUNCH(inverse_of_variance, bl_blocks(count), BL_THREADS, stream, variance, epsilon, inverse, count);
 }
 
-// In f64: of a variance near epsilon f32 would leave little.
+// In f64: no rounding but the inverse's own, which is all that a variance near epsilon can bear.
 __global__ void variance_of_inverse(const float *inverse, float epsilon, float *variance, int64_t count) {
     const int64_t i = bl_thread();
     if (i >= count) return;
