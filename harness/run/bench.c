@@ -64,12 +64,12 @@ static int timed_steps(const bl_model *model, const bl_cell *cell, int count, in
 // Best of ten: the node alone, without what brings its operands there.
 static int time_product(bl_plan *plan, double *best) {
     const bl_backend_table *table = plan->backend->table;
-    double finite, before = 0;
+    double before = 0;
     bl_plan_report report;
     *best = INFINITY;
     table->timing(plan, true);
     for (int i = 0; i < 10; i++) {
-        if (bl_plan_step(plan, 0, BL_PHASE_MICRO) || bl_plan_watched(plan, 0, NULL, &finite)) return BL_FAILED;
+        if (bl_plan_step(plan, 0, BL_PHASE_MICRO)) return BL_FAILED;
         table->report(plan, &report);
         if (report.rows[0].seconds - before < *best) *best = report.rows[0].seconds - before;
         before = report.rows[0].seconds;
@@ -257,10 +257,12 @@ int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_
     int status = BL_FAILED;
     *result = (bl_bench){0};
     if (bl_backend_open(&backend, machine->backend, &open)) goto done;
-    const int ahead = backend->table->is_asynchronous && cell->train.accumulate == 1;
+    const bool is_asynchronous = backend->table->is_asynchronous;
+    const int ahead = is_asynchronous && cell->train.accumulate == 1;
+    const int warmup = options->warmup + (is_asynchronous ? BL_STAGING_SLOTS : 0); // what is replayed is recorded once a slot
     if (bl_model_create(&model, backend, &timed, 0) || fill_slots(&model) ||
-        !(seconds = bl_alloc((size_t)(options->steps + options->warmup) * sizeof *seconds)) ||
-        timed_steps(&model, cell, options->warmup, ahead, seconds) || timed_steps(&model, cell, options->steps, ahead, seconds) ||
+        !(seconds = bl_alloc((size_t)(options->steps + warmup) * sizeof *seconds)) ||
+        timed_steps(&model, cell, warmup, ahead, seconds) || timed_steps(&model, cell, options->steps, ahead, seconds) ||
         measure_collapse(&model, cell->train.collapse_every, &result->collapse_seconds))
         goto done;
     qsort(seconds, (size_t)options->steps, sizeof *seconds, compare_doubles);
