@@ -109,12 +109,14 @@ static int describe_resample(bl_gpu_descriptors *owner, const bl_gpu_operation *
     const bool is_max = operation->kind == BL_GPU_POOL_MAX || operation->kind == BL_GPU_POOL_MAX_BACKWARD;
     const cudnnResampleMode_t mode = is_max ? CUDNN_RESAMPLE_MAXPOOL : CUDNN_RESAMPLE_AVGPOOL_INCLUDE_PADDING;
     const cudnnPaddingMode_t padding_mode = is_max ? CUDNN_NEG_INF_PAD : CUDNN_ZERO_PAD;
+    const cudnnNanPropagation_t nan = CUDNN_PROPAGATE_NAN; // otherwise the largest would hide one
     const int width = operation->kernel_width ? operation->kernel_width : operation->kernel;
     const cudnnFraction_t kernel[] = {{operation->kernel, 1}, {width, 1}}, stride[] = {{operation->stride, 1}, {operation->stride, 1}},
                           padding[] = {{operation->padding, 1}, {operation->padding, 1}};
     if (bl_gpu_descriptor_create(owner, CUDNN_BACKEND_RESAMPLE_DESCRIPTOR, made) ||
         bl_gpu_attribute(*made, CUDNN_ATTR_RESAMPLE_MODE, CUDNN_TYPE_RESAMPLE_MODE, 1, &mode) ||
         set_type(*made, CUDNN_ATTR_RESAMPLE_COMP_TYPE, CUDNN_DATA_FLOAT) || set_integer(*made, CUDNN_ATTR_RESAMPLE_SPATIAL_DIMS, 2) ||
+        bl_gpu_attribute(*made, CUDNN_ATTR_RESAMPLE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &nan) ||
         bl_gpu_attribute(*made, CUDNN_ATTR_RESAMPLE_PADDING_MODE, CUDNN_TYPE_PADDING_MODE, 1, &padding_mode) ||
         bl_gpu_attribute(*made, CUDNN_ATTR_RESAMPLE_WINDOW_DIMS, CUDNN_TYPE_FRACTION, 2, kernel) ||
         bl_gpu_attribute(*made, CUDNN_ATTR_RESAMPLE_PRE_PADDINGS, CUDNN_TYPE_FRACTION, 2, padding) ||

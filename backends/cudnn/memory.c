@@ -103,7 +103,7 @@ static int take_tables(bl_gpu_plan *plan) {
             bl_gpu_cuda(cudaMemcpy(*data, constant->data, constant->bytes, cudaMemcpyHostToDevice), "uploading a table"))
             return BL_FAILED;
     }
-    return BL_OK;
+    return bl_gpu_cuda(cudaStreamSynchronize(NULL), "uploading tables"); // such a copy may outlast its call
 }
 
 int bl_gpu_bind(bl_gpu_plan *plan, int batch) {
@@ -115,7 +115,9 @@ int bl_gpu_bind(bl_gpu_plan *plan, int batch) {
     status = BL_OK;
     if (plan->backend->is_described) goto done;
     status = BL_FAILED;
-    if (take(&plan->arena, plan->arena_bytes) || bl_gpu_cuda(cudaMemset(plan->arena, 0, plan->arena_bytes), "clearing the arena") ||
+    // On the steps' stream: theirs does not wait for the default one, on which cudaMemset returns before it is done.
+    if (take(&plan->arena, plan->arena_bytes) ||
+        bl_gpu_cuda(cudaMemsetAsync(plan->arena, 0, plan->arena_bytes, plan->backend->stream), "clearing the arena") ||
         take_staging(plan) || take_tables(plan))
         goto done;
     for (int i = 0; i < plan->buffer_count; i++) {

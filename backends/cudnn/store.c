@@ -15,11 +15,12 @@ static bool has_block(const bl_network *network, int kind) {
 
 // Zeros. A block without values has an address all the same, so that NULL means "does not exist".
 static int take_block(bl_gpu_store *store, float **block, size_t floats) {
+    const bl_gpu_backend *backend = (const bl_gpu_backend *)store->base.backend;
     const size_t bytes = (floats ? floats : 1) * sizeof(float);
     store->bytes += bytes;
-    if (((bl_gpu_backend *)store->base.backend)->is_described) return BL_OK;
+    if (backend->is_described) return BL_OK;
     if (bl_gpu_cuda(cudaMalloc((void **)block, bytes), "memory for weights and optimiser state")) return BL_FAILED;
-    return bl_gpu_cuda(cudaMemset(*block, 0, bytes), "clearing the store");
+    return bl_gpu_cuda(cudaMemsetAsync(*block, 0, bytes, backend->stream), "clearing the store");
 }
 
 int bl_gpu_store_create(bl_backend *backend, const bl_layout *layout, bl_store **store) {
@@ -86,6 +87,7 @@ int bl_gpu_store_write(bl_store *store, bl_place place, const double *src) {
     for (size_t i = 0; i < count; i++) values[i] = (float)src[i];
     int status = bl_gpu_cuda(cudaStreamSynchronize(backend->stream), "waiting for steps");
     if (!status) status = bl_gpu_cuda(cudaMemcpy(data, values, count * sizeof *values, cudaMemcpyHostToDevice), "writing the store");
+    if (!status) status = bl_gpu_cuda(cudaStreamSynchronize(NULL), "writing the store"); // the copy may outlast its call
     bl_free(values);
     return status;
 }
