@@ -4,6 +4,7 @@
 
 #include <cublas_v2.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -67,6 +68,18 @@ double rounded_to_tf32(double value) {
     return shortened;
 }
 
+// The values of op(matrix), row after row.
+std::vector<double> operand(const Matrix &matrix, bool is_as_stored, bool uses_tf32) {
+    std::vector<double> values((size_t)(matrix.rows * matrix.columns));
+    size_t at = 0;
+    for (int64_t i = 0; i < (is_as_stored ? matrix.rows : matrix.columns); i++)
+        for (int64_t j = 0; j < (is_as_stored ? matrix.columns : matrix.rows); j++) {
+            const double value = is_as_stored ? load(matrix, i, j) : load(matrix, j, i);
+            values[at++] = uses_tf32 && matrix.type == CUDA_R_32F ? rounded_to_tf32(value) : value;
+        }
+    return values;
+}
+
 struct Product {
     Matrix a, b, c;
     bool a_transposed, b_transposed, uses_tf32;
@@ -79,18 +92,19 @@ struct Product {
 void multiply(const Product &of) {
     for (const Matrix *matrix : {&of.a, &of.b, &of.c})
         if (!stand_in_is_device(matrix->data, matrix->bytes())) return stand_in_fail(cudaErrorIllegalAddress); // freed since the call
-    if (of.workspace) memset(of.workspace, 0xFF, of.workspace_bytes); // what lies in the workspace is lost
-    const auto fetch = [&](const Matrix &matrix, int64_t row, int64_t column) {
-        const double value = load(matrix, row, column);
-        return of.uses_tf32 && matrix.type == CUDA_R_32F ? rounded_to_tf32(value) : value;
-    };
-    std::vector<double> row((size_t)of.inner);
+    if (of.workspace_bytes && !stand_in_is_device(of.workspace, of.workspace_bytes)) return stand_in_fail(cudaErrorIllegalAddress);
+    if (of.workspace_bytes) memset(of.workspace, 0xFF, of.workspace_bytes); // what lies in the workspace is lost
+    const std::vector<double> a = operand(of.a, !of.a_transposed, of.uses_tf32), b = operand(of.b, !of.b_transposed, of.uses_tf32);
+    std::vector<double> row((size_t)of.c.columns);
     for (int64_t i = 0; i < of.c.rows; i++) {
-        for (int64_t k = 0; k < of.inner; k++) row[(size_t)k] = of.a_transposed ? fetch(of.a, k, i) : fetch(of.a, i, k);
+        std::fill(row.begin(), row.end(), 0.0);
+        for (int64_t k = 0; k < of.inner; k++) {
+            const double value = a[(size_t)(i * of.inner + k)];
+            const double *const from = b.data() + k * of.c.columns;
+            for (int64_t j = 0; j < of.c.columns; j++) row[(size_t)j] += value * from[j];
+        }
         for (int64_t j = 0; j < of.c.columns; j++) {
-            double sum = 0;
-            for (int64_t k = 0; k < of.inner; k++) sum += row[(size_t)k] * (of.b_transposed ? fetch(of.b, j, k) : fetch(of.b, k, j));
-            sum *= of.alpha;
+            double sum = of.alpha * row[(size_t)j];
             if (of.beta != 0) sum += of.beta * load(of.c, i, j); // beta 0: c need not hold numbers
             store(of.c, i, j, sum);
         }
