@@ -124,6 +124,11 @@ struct bl_gpu_plan {
 BL_CHECK int bl_gpu_open_described(bl_backend **backend, const char *device);
 BL_CHECK int bl_gpu_cuda(cudaError_t status, const char *what);      // BL_OK, or the failure's message
 BL_CHECK int bl_gpu_cublas(cublasStatus_t status, const char *what);
+// Between the device and ordinary memory of the host, in order with the backend's stream. (CUDA's blocking calls work on its default
+// stream, which the backend's do not wait for, and some return before the device is done.)
+BL_CHECK int bl_gpu_clear(const bl_gpu_backend *backend, void *data, size_t bytes);                      // queued
+BL_CHECK int bl_gpu_upload(const bl_gpu_backend *backend, void *data, const void *host, size_t bytes);   // done when it returns
+BL_CHECK int bl_gpu_download(const bl_gpu_backend *backend, void *host, const void *data, size_t bytes);
 
 // store.c
 int bl_gpu_store_create(bl_backend *backend, const bl_layout *layout, bl_store **store);

@@ -99,9 +99,7 @@ static int take_tables(bl_gpu_plan *plan) {
     for (int i = 0; i < plan->constant_count; i++) {
         const bl_gpu_constant *constant = &plan->constants[i];
         void **data = &plan->buffers[constant->buffer].data;
-        if (take(data, constant->bytes) ||
-            bl_gpu_cuda(cudaMemcpy(*data, constant->data, constant->bytes, cudaMemcpyHostToDevice), "uploading a table"))
-            return BL_FAILED;
+        if (take(data, constant->bytes) || bl_gpu_upload(plan->backend, *data, constant->data, constant->bytes)) return BL_FAILED;
     }
     return bl_gpu_cuda(cudaStreamSynchronize(NULL), "uploading tables"); // such a copy may outlast its call
 }

@@ -20,6 +20,21 @@ int bl_gpu_cublas(cublasStatus_t status, const char *what) {
     return status == CUBLAS_STATUS_SUCCESS ? BL_OK : bl_fail("%s: cuBLAS says %s", what, cublasGetStatusString(status));
 }
 
+int bl_gpu_clear(const bl_gpu_backend *backend, void *data, size_t bytes) {
+    return bl_gpu_cuda(cudaMemsetAsync(data, 0, bytes, backend->stream), "clearing memory");
+}
+
+int bl_gpu_upload(const bl_gpu_backend *backend, void *data, const void *host, size_t bytes) {
+    return bl_gpu_cuda(cudaStreamSynchronize(backend->stream), "waiting for steps") ||
+           bl_gpu_cuda(cudaMemcpy(data, host, bytes, cudaMemcpyHostToDevice), "writing to the device") ||
+           bl_gpu_cuda(cudaStreamSynchronize(NULL), "writing to the device");
+}
+
+int bl_gpu_download(const bl_gpu_backend *backend, void *host, const void *data, size_t bytes) {
+    return bl_gpu_cuda(cudaStreamSynchronize(backend->stream), "waiting for steps") ||
+           bl_gpu_cuda(cudaMemcpy(host, data, bytes, cudaMemcpyDeviceToHost), "reading from the device");
+}
+
 static int check_cudnn(cudnnStatus_t status, const char *what) {
     return status == CUDNN_STATUS_SUCCESS ? BL_OK : bl_fail("%s: cuDNN says %s", what, cudnnGetErrorString(status));
 }

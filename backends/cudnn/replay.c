@@ -201,7 +201,7 @@ int bl_gpu_step_run(bl_plan *plan, int slot, unsigned phases) {
     if (check_runs(self)) return BL_FAILED;
     bl_gpu_replay *replay = self->replay;
     self->slot = slot;
-    if (phases & BL_PHASE_MICRO && bring_batch(self, slot)) return BL_FAILED;
+    if (bring_batch(self, slot)) return BL_FAILED;
     if (phases & BL_PHASE_BEGIN && replay->has_phase[BL_PHASE_BEGIN]) {
         if (run_phases(self, BL_PHASE_BEGIN)) return BL_FAILED;
         mark_moved(self);
@@ -265,9 +265,7 @@ int bl_gpu_read(bl_plan *plan, const bl_tensor *tensor, double *dst) {
     if (!is_kept || buffer < 0) return bl_fail("'%s' is not observed by this plan", tensor->name);
     void *values = bl_alloc(bl_gpu_bytes(tensor));
     if (!values) return BL_FAILED;
-    int status = bl_gpu_cuda(cudaStreamSynchronize(self->backend->stream), "waiting for a step");
-    if (!status)
-        status = bl_gpu_cuda(cudaMemcpy(values, self->buffers[buffer].data, bl_gpu_bytes(tensor), cudaMemcpyDeviceToHost), "reading a tensor");
+    const int status = bl_gpu_download(self->backend, values, self->buffers[buffer].data, bl_gpu_bytes(tensor));
     if (!status) widen(values, tensor->dtype, count, dst);
     bl_free(values);
     return status;

@@ -85,9 +85,7 @@ int bl_gpu_store_write(bl_store *store, bl_place place, const double *src) {
     float *values = bl_alloc(count * sizeof *values);
     if (!values) return BL_FAILED;
     for (size_t i = 0; i < count; i++) values[i] = (float)src[i];
-    int status = bl_gpu_cuda(cudaStreamSynchronize(backend->stream), "waiting for steps");
-    if (!status) status = bl_gpu_cuda(cudaMemcpy(data, values, count * sizeof *values, cudaMemcpyHostToDevice), "writing the store");
-    if (!status) status = bl_gpu_cuda(cudaStreamSynchronize(NULL), "writing the store"); // the copy may outlast its call
+    const int status = bl_gpu_upload(backend, data, values, count * sizeof *values);
     bl_free(values);
     return status;
 }
@@ -100,8 +98,7 @@ int bl_gpu_store_read(bl_store *store, bl_place place, double *dst) {
     if (!data) return BL_FAILED;
     float *values = bl_alloc(count * sizeof *values);
     if (!values) return BL_FAILED;
-    int status = bl_gpu_cuda(cudaStreamSynchronize(backend->stream), "waiting for steps");
-    if (!status) status = bl_gpu_cuda(cudaMemcpy(values, data, count * sizeof *values, cudaMemcpyDeviceToHost), "reading the store");
+    const int status = bl_gpu_download(backend, values, data, count * sizeof *values);
     for (size_t i = 0; i < count && !status; i++) dst[i] = values[i];
     bl_free(values);
     return status;
