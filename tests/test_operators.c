@@ -178,11 +178,13 @@ int main(void) {
     static struct CMUnitTest tests[1024];
     static judged_case judged[1024];
     size_t count = 0;
-    for (int i = 0; i < operator_case_count; i++)
+    int failures = 0;
+    // The reference is the same whichever backend is asked for by name.
+    for (int i = 0; i < operator_case_count && !getenv("BYOLAB_TEST_BACKEND"); i++)
         if (bl_op_rules[operator_cases[i].op]->gradient)
             tests[count++] = (struct CMUnitTest){.name = operator_cases[i].name, .test_func = gradient_equals_finite_differences,
                                                  .initial_state = (void *)&operator_cases[i]};
-    int failures = _cmocka_run_group_tests("gradients of the reference equal finite differences", tests, count, NULL, NULL);
+    if (count) failures = _cmocka_run_group_tests("gradients of the reference equal finite differences", tests, count, NULL, NULL);
 
     for (const char *const *name = bl_test_backends(); *name; name++) {
         if (!strcmp(*name, "reference")) continue;
