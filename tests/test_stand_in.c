@@ -1,7 +1,11 @@
 // The stand-in for CUDA (tests/stand_in) keeps CUDA's rules: what passes here does not rest on its being kinder than a GPU.
 
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "stand_in/toy.h"
 #include "support.h"
@@ -225,6 +229,30 @@ static void wrong_memory_is_refused(void **state) {
     close_device(&self);
 }
 
+// Whether a child process dies of reading there.
+static int reading_kills(const float *at) {
+    const pid_t child = fork();
+    if (!child) {
+        signal(SIGSEGV, SIG_DFL);
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+        _exit(*(const volatile float *)at == 0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status);
+}
+
+static void the_host_cannot_touch_the_devices_memory(void **state) {
+    (void)state;
+    device self = open_device();
+    assert_false(reading_kills(self.host));
+    assert_true(reading_kills(self.values));
+    toy_add(self.stream, self.values, 1, COUNT);
+    must(cudaStreamSynchronize(self.stream));
+    assert_true(reading_kills(self.values)); // kernels could, and are done
+    close_device(&self);
+}
+
 static void threads_of_a_block_wait_for_each_other(void **state) {
     (void)state;
     enum { BLOCKS = 3, VALUES = BLOCKS * 256 };
@@ -296,6 +324,7 @@ int main(void) {
         cmocka_unit_test(what_is_illegal_in_a_capture_spoils_it),
         cmocka_unit_test(an_event_may_be_recorded_and_waited_for_within_a_capture),
         cmocka_unit_test(wrong_memory_is_refused),
+        cmocka_unit_test(the_host_cannot_touch_the_devices_memory),
         cmocka_unit_test(threads_of_a_block_wait_for_each_other),
         cmocka_unit_test(a_barrier_that_some_threads_never_reach_is_an_error),
         cmocka_unit_test(the_environment_says_what_machine_it_is),

@@ -16,36 +16,49 @@ struct allocation {
     size_t bytes;
     char *mapping; // device: the pages it lies in
     size_t mapped;
+    bool is_open;
 };
 
 using allocations = std::map<const char *, allocation>; // by address
 static allocations device, pinned;
 static size_t device_bytes;
-static int open_count;
+static int at_work;
 
-static bool holds(const allocations &all, const void *data, size_t bytes) {
+static allocation *holder(allocations &all, const void *data, size_t bytes) {
     const char *at = static_cast<const char *>(data);
     auto next = all.upper_bound(at);
-    if (next == all.begin()) return false;
+    if (next == all.begin()) return nullptr;
     --next;
-    return at + bytes <= next->first + next->second.bytes;
+    return at + bytes <= next->first + next->second.bytes ? &next->second : nullptr;
 }
+
+static bool holds(allocations &all, const void *data, size_t bytes) { return holder(all, data, bytes); }
 
 bool stand_in_is_device(const void *data, size_t bytes) {
     const auto lock = lock_device();
     return holds(device, data, bytes);
 }
 
-static void protect_all(int protection) {
-    for (const auto &each : device) mprotect(each.second.mapping, each.second.mapped, protection);
+// Few calls: to change the protection of many pages takes longer than many a test's work on them.
+static void set_open(allocation *memory, bool open) {
+    if (memory->is_open != open) mprotect(memory->mapping, memory->mapped, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+    memory->is_open = open;
 }
 
-device_memory_open::device_memory_open() {
-    if (!open_count++) protect_all(PROT_READ | PROT_WRITE);
+void open_all_memory() {
+    for (auto &each : device) set_open(&each.second, true);
 }
 
-device_memory_open::~device_memory_open() {
-    if (!--open_count) protect_all(PROT_NONE);
+static void open_memory_of(const void *data) {
+    allocation *memory = holder(device, data, 1);
+    if (memory) set_open(memory, true);
+}
+
+device_at_work::device_at_work() { at_work++; }
+
+device_at_work::~device_at_work() {
+    if (--at_work) return;
+    for (auto &each : device) set_open(&each.second, false);
 }
 
 // ---- allocation ----
@@ -78,11 +91,11 @@ cudaError_t cudaMalloc(void **data, size_t bytes) {
     void *mapping = mmap(nullptr, mapped + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapping == MAP_FAILED) return noted(cudaErrorMemoryAllocation);
     char *pages = static_cast<char *>(mapping), *first = pages + mapped - rounded;
-    device[first] = {bytes, pages, mapped};
+    allocation *memory = &(device[first] = {bytes, pages, mapped, false});
     device_bytes += bytes;
-    mprotect(pages, mapped, PROT_READ | PROT_WRITE);
+    set_open(memory, true);
     memset(first, 0xFF, bytes); // a NaN in every type: what is read before it is written shows
-    if (!open_count) mprotect(pages, mapped, PROT_NONE);
+    set_open(memory, false);
     ASAN_POISON_MEMORY_REGION(first + bytes, rounded - bytes);
     *data = first;
     return cudaSuccess;
@@ -111,7 +124,7 @@ cudaError_t cudaHostAlloc(void **data, size_t bytes, unsigned) {
     if (!bytes) return cudaSuccess;
     if (posix_memalign(data, 256, bytes)) return noted(cudaErrorMemoryAllocation);
     memset(*data, 0xFF, bytes);
-    pinned[static_cast<char *>(*data)] = {bytes, nullptr, 0};
+    pinned[static_cast<char *>(*data)] = {bytes, nullptr, 0, true};
     return cudaSuccess;
 }
 
@@ -153,19 +166,25 @@ static cudaError_t check_copy(const char *call, const void *dst, const void *src
     return from_device ? check_device_memory(call, "source", src, bytes) : check_host_memory(call, "source", src, bytes, is_async);
 }
 
+static void copy(void *dst, const void *src, size_t bytes) {
+    open_memory_of(dst);
+    open_memory_of(src);
+    memmove(dst, src, bytes);
+}
+
 cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
     const auto lock = lock_device();
     cudaError_t status = device_state();
     if (!status && bytes) status = check_copy("cudaMemcpyAsync", dst, src, bytes, kind, true);
     if (status || !bytes) return noted(status);
-    return noted(queued(stream, [=] { memmove(dst, src, bytes); }));
+    return noted(queued(stream, [=] { copy(dst, src, bytes); }));
 }
 
 cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes, cudaMemcpyKind kind) {
     const auto lock = lock_device();
     cudaError_t status = enter_allocation();
     if (!status && bytes) status = check_copy("cudaMemcpy", dst, src, bytes, kind, false);
-    if (!status && bytes) status = queued(nullptr, [=] { memmove(dst, src, bytes); });
+    if (!status && bytes) status = queued(nullptr, [=] { copy(dst, src, bytes); });
     if (status) return noted(status);
     run_all(resolved(nullptr));
     return noted(asynchronous_error());
@@ -176,7 +195,10 @@ cudaError_t cudaMemsetAsync(void *data, int value, size_t bytes, cudaStream_t st
     cudaError_t status = device_state();
     if (!status && bytes) status = check_device_memory("cudaMemset", "memory", data, bytes);
     if (status || !bytes) return noted(status);
-    return noted(queued(stream, [=] { memset(data, value, bytes); }));
+    return noted(queued(stream, [=] {
+        open_memory_of(data);
+        memset(data, value, bytes);
+    }));
 }
 
 cudaError_t cudaMemset(void *data, int value, size_t bytes) { return cudaMemsetAsync(data, value, bytes, nullptr); }

@@ -53,11 +53,13 @@ size_t claimed_number(const char *variable, size_t otherwise);
 cudaError_t refused(cudaError_t status, const char *format, ...) __attribute__((format(printf, 2, 3))); // one line on stderr
 
 // ---- memory.cpp ----
-// While one lives, device memory can be touched. Elsewhere the host's touching it is a fault, as on a machine with a GPU.
-struct device_memory_open {
-    device_memory_open();
-    ~device_memory_open();
+// Device memory can be touched only by the work that asked for it, until the device rests: elsewhere the host's touching it is a fault,
+// as on a machine with a GPU. One lives wherever queued work runs.
+struct device_at_work {
+    device_at_work();
+    ~device_at_work();
 };
+void open_all_memory();
 
 // ---- streams.cpp ----
 CUstream_st *resolved(cudaStream_t stream); // NULL: there is no such stream

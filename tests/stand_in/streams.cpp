@@ -25,7 +25,7 @@ static void run_front(CUstream_st *stream) {
 }
 
 void run_all(CUstream_st *stream) {
-    device_memory_open open;
+    device_at_work working;
     while (!stream->queue.empty()) run_front(stream);
 }
 
@@ -52,7 +52,7 @@ std::shared_ptr<point> mark(CUstream_st *stream) {
 }
 
 void wait_for(const point &at) {
-    device_memory_open open;
+    device_at_work working;
     while (!at.reached) run_front(at.stream);
 }
 
@@ -96,7 +96,10 @@ cudaError_t queued(cudaStream_t handle, work item) {
 
 void stand_in_submit(cudaStream_t stream, std::function<void()> item) {
     const auto lock = lock_device();
-    const cudaError_t status = queued(stream, std::move(item));
+    const cudaError_t status = queued(stream, [item = std::move(item)] {
+        open_all_memory();
+        item();
+    });
     if (status) stand_in_fail(status);
 }
 
@@ -211,7 +214,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
     const auto lock = lock_device();
     const cudaError_t status = check_asked(event);
     if (status || !event->recorded || event->recorded->reached) return noted(status);
-    device_memory_open open;
+    device_at_work working;
     run_front(event->recorded->stream);
     return noted(cudaErrorNotReady);
 }
