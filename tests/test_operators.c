@@ -141,9 +141,11 @@ typedef struct judged_case {
     int failures;
 } judged_case;
 
-// oneDNN has bf16 only where AVX-512 can at least emulate it.
+// Beside what the case says: oneDNN has bf16 only where AVX-512 can at least emulate it.
 static const char *why_refusable(const judged_case *judged) {
     if (judged->dtype == BL_BF16 && !strcmp(judged->backend, "onednn") && !__builtin_cpu_supports("avx512bw")) return "no AVX-512 here";
+    if (judged->c->op == BL_OP_BATCH_NORM && !strcmp(judged->backend, "cudnn") && judged->c->C % (judged->dtype == BL_BF16 ? 8 : 4))
+        return "cuDNN's batch norms take 16 bytes of channels at a time";
     return judged->c->may_be_refused;
 }
 

@@ -263,9 +263,11 @@ int bl_gpu_read(bl_plan *plan, const bl_tensor *tensor, double *dst) {
     const int buffer = self->buffer_of[tensor->id];
     const bool is_kept = self->observed[tensor->id] || self->readers[tensor->id] == 0;
     if (!is_kept || buffer < 0) return bl_fail("'%s' is not observed by this plan", tensor->name);
+    const bl_gpu_buffer *at = &self->buffers[buffer]; // an alias of an input lies in the slot's staging
+    const void *data = at->input < 0 ? at->data : self->staging[self->slot * self->input_count + at->input];
     void *values = bl_alloc(bl_gpu_bytes(tensor));
     if (!values) return BL_FAILED;
-    const int status = bl_gpu_download(self->backend, values, self->buffers[buffer].data, bl_gpu_bytes(tensor));
+    const int status = bl_gpu_download(self->backend, values, data, bl_gpu_bytes(tensor));
     if (!status) widen(values, tensor->dtype, count, dst);
     bl_free(values);
     return status;
