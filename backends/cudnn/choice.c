@@ -163,13 +163,18 @@ static void on_log(cudnnSeverity_t severity, void *data, const cudnnDebug_t *deb
     }
 }
 
+// Left in place afterwards: with no callback cuDNN would print its log from then on.
+static void no_log(cudnnSeverity_t severity, void *data, const cudnnDebug_t *debug, const char *message) {
+    (void)severity, (void)data, (void)debug, (void)message;
+}
+
 // Asks once more, listening.
 static void ask_why(const bl_gpu_device *device, cudnnBackendDescriptor_t graph, reasons *found) {
     suggestions ignored = {0};
     *found = (reasons){0};
     cudnnSetCallback(CUDNN_SEV_ERROR_EN | CUDNN_SEV_WARNING_EN, found, on_log);
     const int status = suggest(device, graph, CUDNN_HEUR_MODE_A, &ignored);
-    cudnnSetCallback(0, NULL, NULL);
+    cudnnSetCallback(0, NULL, no_log);
     if (status && !*found->text) snprintf(found->text, sizeof found->text, "%.300s", bl_error());
     if (!*found->text) snprintf(found->text, sizeof found->text, "it gives no reason");
     free_suggestions(&ignored);
