@@ -70,7 +70,7 @@ static void loader_threads_change_no_bit(void **state) {
     const hid_t files[2] = {H5Fopen(a, H5F_ACC_RDONLY, H5P_DEFAULT), H5Fopen(b, H5F_ACC_RDONLY, H5P_DEFAULT)};
     const char *const groups[] = {"weights", "step", "evaluation"};
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
-        comparison c = {H5Gopen2(files[1], groups[i], H5P_DEFAULT), 0};
+        comparison c = {.other = H5Gopen2(files[1], groups[i], H5P_DEFAULT)};
         const hid_t group = H5Gopen2(files[0], groups[i], H5P_DEFAULT);
         assert_true(group >= 0 && c.other >= 0);
         assert_true(H5Ovisit2(group, H5_INDEX_NAME, H5_ITER_INC, compare_object, &c, H5O_INFO_BASIC) >= 0);

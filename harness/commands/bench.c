@@ -39,6 +39,18 @@ static void print_csv(const bl_cell *cell, const bl_machine *machine, const bl_b
     else printf(",,,,%d\n", machine->loader_threads);
 }
 
+// "ready", then a pass over the steps for each line that comes, and its images a second.
+static bool wait_for_turn(void *context, const bl_bench *last) {
+    (void)context;
+    if (last) printf("%.6g\n", last->median);
+    else puts("ready");
+    fflush(stdout);
+    int letter;
+    do letter = getchar();
+    while (letter != '\n' && letter != EOF);
+    return letter == '\n';
+}
+
 static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
@@ -53,6 +65,7 @@ static int run(int argc, char **argv) {
     options.nodes = !bl_arguments_option(&arguments, "brief", NULL);
     const bool as_csv = bl_arguments_option(&arguments, "csv", NULL);
     if (bl_arguments_option(&arguments, "plan", NULL)) options.plan = &plan;
+    if (bl_arguments_option(&arguments, "turns", NULL)) options.turn = wait_for_turn;
     if (options.plan && (as_csv || !options.nodes)) {
         bl_fail("--plan is a table of its own; leave out --%s", as_csv ? "csv" : "brief");
         goto done;
@@ -78,5 +91,7 @@ const bl_command bl_command_bench = {
         "  --steps N           timed steps (default 6)\n"
         "  --brief             the first lines only\n"
         "  --plan              a row a node too: time, workspace, implementation\n"
-        "  --csv               a header and one row instead, for scripts\n",
-        BL_COMMON_OPTIONS " steps brief! plan! csv!", run};
+        "  --csv               a header and one row instead, for scripts\n"
+        "  --turns             for scripts that measure two programs in turns: prints `ready`, then times the steps once for each\n"
+        "                      line it reads and prints images a second; the rest when the input ends\n",
+        BL_COMMON_OPTIONS " steps brief! plan! csv! turns!", run};

@@ -10,10 +10,16 @@
 
 #include "run/experiment.h" // bl_cell, bl_machine
 
+struct bl_bench;
+
 typedef struct bl_bench_options {
     int steps;  // timed, after `warmup`
     int warmup;
     bool nodes; // time every node (costs a clock read each; the step time comes from a pass without), the peak and the views
+    // Asked before each pass over the steps whether there is one: for those who measure in turns with another program. `last` is what the
+    // pass before found, NULL before the first. NULL: one pass.
+    bool (*turn)(void *context, const struct bl_bench *last);
+    void *context;
     bl_text *plan; // with `nodes`: gets a table, a row a node: time, workspace and implementation; NULL: not wanted
 } bl_bench_options;
 

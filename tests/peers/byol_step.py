@@ -1,96 +1,200 @@
-"""PyTorch's BYOL step beside byolab's, in interleaved pairs on one machine: the ratio that the README states.
+"""PyTorch's BYOL step beside byolab's, taking turns on one machine: the ratios that the README states.
 
-Both do the same work: ResNet-18 with the CIFAR stem, heads 4096 / 256 with batch norm, two views of a batch through the online
-network (forward and backward) and the target (forward), the symmetric loss of crossed views, SGD with momentum and weight
-decay, EMA of the target. Views are ready in memory; loading and augmentation are outside the timed window.
+Both do the same work: a ResNet of torchvision (with the CIFAR stem at 32 pixels), heads 4096 / 256 with batch norm, two views of a
+batch through the online network (forward and backward) and the target (forward), the symmetric loss of crossed views, SGD with
+momentum and weight decay, EMA of the target. Views are ready in memory; loading and augmentation are outside the timed window.
 
     python byol_step.py build/byolab [--precision f32 bf16] [--pairs 5] [--batch 64]
+    python byol_step.py build/byolab --device cuda --precision bf16 --batch 512 --kinds eager compiled
+    python byol_step.py build/byolab --device cuda --precision bf16 --batch 256 --size 224 --kinds eager compiled
 
-Needs torch and torchvision. Each figure is the median of the steps of one process; a pair is one process of each, one after
-the other; the last line of a precision is the median of the pairs' ratios.
+Needs torch and torchvision. byolab and each kind of PyTorch (eager, compiled by torch.compile) are a process each, started at once, which
+measures, warm, when it is its turn. byolab's figure is that of its median step. So is PyTorch's on a CPU; on a GPU it is all steps
+of a turn with one wait at their end, so that Python runs ahead as it does in training (byolab's steps come one ahead too, and
+bring their batch from the host). bf16 is autocast, f32 is f32 (tf32: TF32, as byolab's), memory is channels_last, cuDNN
+picks PyTorch's convolutions by timing. The last line of a kind is the median of the ratios, one a turn.
 """
 import argparse
 import os
-import re
 import statistics
 import subprocess
 import sys
 import time
 
-EXPERIMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../experiments/bench/pytorch_step.yaml")
+EXPERIMENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../experiments/bench")
+BACKENDS = {"cpu": "onednn", "cuda": "cudnn"}
 
 
-def pytorch_images_per_second(precision, batch, steps):
+# ---- PyTorch: one process, a line "images per second" for each line it reads ----
+
+def pytorch_step(a, torch):
     import copy
 
-    import torch
     import torchvision
     from torch import nn
 
     def head(inputs):
         return nn.Sequential(nn.Linear(inputs, 4096), nn.BatchNorm1d(4096), nn.ReLU(inplace=True), nn.Linear(4096, 256))
 
-    encoder = torchvision.models.resnet18()
-    encoder.conv1, encoder.maxpool, encoder.fc = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity(), nn.Identity()
-    online = nn.Sequential(encoder, head(512)).to(memory_format=torch.channels_last)
+    torch.manual_seed(0)
+    device = torch.device(a.device)
+    encoder = getattr(torchvision.models, a.encoder)()
+    features = encoder.fc.in_features
+    encoder.fc = nn.Identity()
+    if a.size == 32:
+        encoder.conv1, encoder.maxpool = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity()
+    online = nn.Sequential(encoder, head(features)).to(device, memory_format=torch.channels_last)
     target = copy.deepcopy(online).requires_grad_(False)
-    predictor = head(256)
+    predictor = head(256).to(device)
     trained = list(online.parameters()) + list(predictor.parameters())
     optimizer = torch.optim.SGD(trained, lr=0.03, momentum=0.9, weight_decay=5e-4)
-    views = [torch.randn(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last) for _ in range(2)]
+    views = [torch.randn(a.batch, 3, a.size, a.size, device=device).contiguous(memory_format=torch.channels_last) for _ in range(2)]
 
     def distance(p, z):
         return (2 - 2 * nn.functional.cosine_similarity(p.float(), z.float(), dim=-1)).mean()
 
+    def loss_of(first, second):
+        predictions = [predictor(online(view)) for view in (first, second)]
+        with torch.no_grad():
+            projections = [target(view) for view in (first, second)]
+        return distance(predictions[0], projections[1]) + distance(predictions[1], projections[0])
+
+    if a.kind == "compiled":
+        loss_of = torch.compile(loss_of)
+
     def step():
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            predictions = [predictor(online(view)) for view in views]
-            with torch.no_grad():
-                projections = [target(view) for view in views]
-            loss = distance(predictions[0], projections[1]) + distance(predictions[1], projections[0])
+        with torch.autocast(device.type, torch.bfloat16, enabled=a.precision[0] == "bf16"):
+            loss = loss_of(*views)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         with torch.no_grad():
             torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), 0.01)
 
-    seconds = []
-    for i in range(3 + steps):
+    return step
+
+
+def serve_pytorch(a):
+    import torch
+
+    if a.threads:
+        torch.set_num_threads(a.threads)
+    on_gpu = a.device == "cuda"
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = a.precision[0] != "f32"
+    step = pytorch_step(a, torch)
+
+    def median_of_steps():
+        seconds = []
+        for _ in range(a.steps):
+            start = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - start)
+        return statistics.median(seconds)
+
+    def mean_of_all():
+        torch.cuda.synchronize()
         start = time.perf_counter()
+        for _ in range(a.steps):
+            step()
+        torch.cuda.synchronize()
+        return (time.perf_counter() - start) / a.steps
+
+    for _ in range(10 if on_gpu else 3):
         step()
-        seconds.append(time.perf_counter() - start)
-    return batch / statistics.median(seconds[3:])
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        step()  # the other side had the caches
+        print(a.batch / (mean_of_all() if on_gpu else median_of_steps()), flush=True)
 
 
-def byolab_images_per_second(byolab, precision, batch, steps):
-    out = subprocess.run([byolab, "bench", EXPERIMENT, "--brief", "--steps", str(steps), "--set", f"train.precision={precision}",
-                          "--set", f"train.batch={batch}"], check=True, capture_output=True, text=True).stdout
-    return float(re.search(r"median ([\d.]+) images/s", out).group(1))
+# ---- both sides ----
+
+class Side:
+    """A process that says `ready`, then answers a line of images per second to each line it gets."""
+
+    def __init__(self, words):
+        self.name = os.path.basename(words[0])
+        self.process = subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} ended early; its message stands above")
+        return line
+
+    def images_per_second(self):
+        print(file=self.process.stdin, flush=True)
+        return float(self.answer())
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def pytorch(a, kind, precision):
+    return Side([sys.executable, os.path.abspath(__file__), "--serve", kind, "--precision", precision, "--device", a.device, "--encoder", a.encoder,
+                 "--size", a.size, "--batch", a.batch, "--steps", a.steps, "--threads", a.threads])
+
+
+def byolab(a, precision):
+    words = [a.byolab, "bench", os.path.join(EXPERIMENTS, "pytorch_step.yaml" if a.size == 32 else "pytorch_step_224.yaml"), "--turns",
+             "--brief", "--backend", BACKENDS[a.device], "--steps", a.steps]
+    for key, value in ("train.precision", precision), ("train.batch", a.batch), ("network.encoder", a.encoder), ("machine.threads", a.threads):
+        words += ["--set", f"{key}={value}"]
+    return Side(words)
+
+
+# ---- taking turns ----
+
+def measure(a, precision):
+    begun = time.monotonic()
+    peers = {kind: pytorch(a, kind, precision) for kind in a.kinds}
+    ours = byolab(a, precision)
+    ratios = {kind: [] for kind in a.kinds}
+    try:
+        for side in [ours, *peers.values()]:
+            side.answer()
+        for pair in range(a.pairs):
+            since = time.monotonic()
+            theirs = {kind: peer.images_per_second() for kind, peer in peers.items()}
+            figure = ours.images_per_second()
+            for kind, peer in theirs.items():
+                ratios[kind].append(figure / peer)
+                print(f"{precision} {kind} pair {pair + 1}: pytorch {peer:.1f} images/s, byolab {figure:.1f}, ratio {ratios[kind][-1]:.3f}", flush=True)
+            now = time.monotonic()
+            if a.seconds and now + (now - since) > begun + a.seconds:
+                break
+    finally:
+        for side in [ours, *peers.values()]:
+            side.end()
+    for kind, values in ratios.items():
+        print(f"{precision} {kind}: median ratio {statistics.median(values):.3f}, lowest {min(values):.3f}, highest {max(values):.3f}, "
+              f"of {len(values)}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("byolab", nargs="?", help="the program")
-    parser.add_argument("--precision", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16"])
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--device", default="cpu", choices=BACKENDS)
+    parser.add_argument("--precision", nargs="+", default=["f32", "bf16"], choices=["f32", "tf32", "bf16"])
+    parser.add_argument("--kinds", nargs="+", default=["eager"], choices=["eager", "compiled"])
+    parser.add_argument("--encoder", default="resnet18")
+    parser.add_argument("--size", type=int, default=32, choices=[32, 224])
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--pytorch", choices=["f32", "bf16"], help=argparse.SUPPRESS)  # one measurement, in a process of its own
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=6, help="timed in a turn")
+    parser.add_argument("--seconds", type=float, default=0, help="no further pair that would end after this many (0: all pairs)")
+    parser.add_argument("--threads", type=int, default=0, help="of both on the CPU (0: their own choice)")
+    parser.add_argument("--serve", dest="kind", choices=["eager", "compiled"], help=argparse.SUPPRESS)  # PyTorch's process
     arguments = parser.parse_args()
-    if arguments.pytorch:
-        print(pytorch_images_per_second(arguments.pytorch, arguments.batch, arguments.steps))
+    if arguments.kind:
+        serve_pytorch(arguments)
         return
     if not arguments.byolab:
         parser.error("say where the program is, for example build/byolab")
     for precision in arguments.precision:
-        ratios = []
-        for pair in range(arguments.pairs):
-            peer = float(subprocess.run([sys.executable, __file__, "--pytorch", precision, "--batch", str(arguments.batch), "--steps",
-                                         str(arguments.steps)], check=True, capture_output=True, text=True).stdout)
-            ours = byolab_images_per_second(arguments.byolab, precision, arguments.batch, arguments.steps)
-            ratios.append(ours / peer)
-            print(f"{precision} pair {pair + 1}: pytorch {peer:.1f} images/s, byolab {ours:.1f}, ratio {ratios[-1]:.3f}", flush=True)
-        print(f"{precision}: median ratio {statistics.median(ratios):.3f}, lowest {min(ratios):.3f}, highest {max(ratios):.3f}", flush=True)
+        measure(arguments, precision)
 
 
 if __name__ == "__main__":
