@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # gpu_libraries.sh - where this machine keeps what byolab needs of CUDA and cuDNN; sourced, not run.
 #
 # In order: what the loader finds by itself, a CUDA toolkit ($CUDA_HOME, /usr/local/cuda), NVIDIA's packages of Python (those that
