@@ -85,11 +85,12 @@ static int on_measured(void *context, const bl_evaluation *row, const bl_measure
 // ---- one step ----
 
 static int refuse_not_finite(trainer *t, int slot) {
+    static const char remedy[] = "no update was made. A lower learning rate or a warm-up is the usual remedy";
     const char *name;
-    if (bl_model_first_bad(&t->model, slot, &name)) return BL_FAILED;
-    return bl_fail("%s: step %" PRId64 " is not finite, first in '%s'; no update was made. A lower learning rate or a warm-up is the "
-                   "usual remedy",
-                   t->path, t->progress.step, name ? name : "the gradients");
+    if (bl_model_first_bad(&t->model, slot, &name)) // a plan that keeps every tensor needs more memory than the one that trains
+        return bl_fail("%s: step %" PRId64 " is not finite; %s. In which tensor it began is not known: %s", t->path, t->progress.step,
+                       remedy, bl_error());
+    return bl_fail("%s: step %" PRId64 " is not finite, first in '%s'; %s", t->path, t->progress.step, name ? name : "the gradients", remedy);
 }
 
 static int log_step(trainer *t, bl_step_row *row) {
