@@ -110,7 +110,8 @@ static bool wants_mask(const bl_gpu_plan *plan, const bl_node *forward) {
     const bl_graph *graph = plan->base.graph;
     for (int i = 0; relu && i < graph->node_count; i++) {
         const bl_node *node = graph->nodes[i], *backward = plan->fusion[i].norm;
-        if (node->op == BL_OP_RELU_BACKWARD && node->inputs[0] == relu->outputs[0] && backward && shares_mask(forward, backward)) return true;
+        if (node->op != BL_OP_RELU_BACKWARD || node->inputs[0] != relu->outputs[0]) continue;
+        if (backward && shares_mask(forward, backward)) return true;
     }
     return false;
 }
@@ -313,7 +314,8 @@ int bl_gpu_batch_norm_running(bl_gpu_plan *plan, const bl_node *node) {
     const bl_fusion *fusion = &plan->fusion[node->id];
     const bl_tensor *x = node->inputs[0];
     const int64_t width = x->shape.dims[x->shape.rank - 1];
-    const running r = {bl_shape_count(&x->shape) / width, (int)width, (float)node->attributes.epsilon, fusion->relu != NULL, bl_gpu_is_half(x)};
+    const running r = {bl_shape_count(&x->shape) / width, (int)width, (float)node->attributes.epsilon, fusion->relu != NULL,
+                       bl_gpu_is_half(x)};
     int buffers[7];
     for (int i = 0; i < 5; i++)
         if (bl_gpu_value(plan, node->inputs[i], &buffers[i])) return BL_FAILED;

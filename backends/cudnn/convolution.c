@@ -63,8 +63,8 @@ typedef struct rows {
 // from | to
 static int resize_run(const bl_gpu_plan *plan, const bl_gpu_step *step) {
     const rows *r = step->state;
-    bl_gpu_resize_rows(plan->backend->stream, bl_gpu_at(plan, step, 0), r->from_half, r->count, r->from, bl_gpu_at(plan, step, 1), r->to_half,
-                       r->to);
+    const void *from = bl_gpu_at(plan, step, 0);
+    bl_gpu_resize_rows(plan->backend->stream, from, r->from_half, r->count, r->from, bl_gpu_at(plan, step, 1), r->to_half, r->to);
     return BL_OK;
 }
 
@@ -74,9 +74,9 @@ static int images(bl_gpu_plan *plan, const bl_tensor *x, const convolution *c, i
     int *known = &plan->padded_of[x->id];
     if (*known < 0) {
         const rows r = {bl_shape_count(&x->shape) / c->from, c->from, c->to, false, c->is_half};
+        const size_t bytes = (size_t)(r.count * r.to) * (c->is_half ? sizeof(uint16_t) : sizeof(float));
         int buffers[2];
-        if (bl_gpu_staged(plan, x, &buffers[0])) return BL_FAILED;
-        if (bl_gpu_buffer_add(plan, (size_t)(r.count * r.to) * (c->is_half ? sizeof(uint16_t) : sizeof(float)), &buffers[1])) return BL_FAILED;
+        if (bl_gpu_staged(plan, x, &buffers[0]) || bl_gpu_buffer_add(plan, bytes, &buffers[1])) return BL_FAILED;
         if (bl_gpu_step_add(plan, NULL, resize_run, buffers, 2, &r, sizeof r)) return BL_FAILED;
         *known = buffers[1];
     }

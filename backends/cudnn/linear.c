@@ -75,7 +75,8 @@ int bl_gpu_linear(bl_gpu_plan *plan, const bl_node *node) {
     const int64_t *x = node->inputs[0]->shape.dims, *y = node->outputs[0]->shape.dims;
     int buffers[4];
     if (bl_gpu_value(plan, node->inputs[0], &buffers[0]) || weights(plan, node, &buffers[1]) ||
-        bl_gpu_value(plan, node->input_count > 2 ? node->inputs[2] : NULL, &buffers[2]) || bl_gpu_value(plan, node->outputs[0], &buffers[3]))
+        bl_gpu_value(plan, node->input_count > 2 ? node->inputs[2] : NULL, &buffers[2]) ||
+        bl_gpu_value(plan, node->outputs[0], &buffers[3]))
         return BL_FAILED;
     return multiply(plan, node, (product){.rows = x[0], .columns = y[1], .inner = x[1], .transposes_b = true}, buffers);
 }
@@ -116,7 +117,8 @@ int bl_gpu_linear_backward_bias(bl_gpu_plan *plan, const bl_node *node) {
     const columns c = {dy->shape.dims[0], dy->shape.dims[1], bl_gpu_is_half(dy)};
     const size_t bytes = (size_t)(bl_gpu_column_partials(c.rows) * c.count) * sizeof(float);
     int buffers[3];
-    if (bl_gpu_value(plan, dy, &buffers[0]) || bl_gpu_value(plan, node->outputs[0], &buffers[1]) || bl_gpu_buffer_add(plan, bytes, &buffers[2]))
+    if (bl_gpu_value(plan, dy, &buffers[0]) || bl_gpu_value(plan, node->outputs[0], &buffers[1]) ||
+        bl_gpu_buffer_add(plan, bytes, &buffers[2]))
         return BL_FAILED;
     plan->rows[node->id].bytes += bytes;
     return bl_gpu_step_add(plan, node, sum_run, buffers, 3, &c, sizeof c);
