@@ -39,19 +39,12 @@ static inline void rig_close(bl_rig *rig) {
     bl_layout_free(rig->layout);
 }
 
-// Whether every node of this model's step can run on the backend ("reference" is never asked).
+// Whether every node of this model's step can run on the backend.
 static inline bool rig_can_run(const char *backend, const bl_model_options *model, int64_t batch) {
     bl_rig rig = {0};
-    bool can = true;
     assert_ok(bl_layout_create(&rig.layout));
     assert_ok(bl_byol_build(&rig.step, rig.layout, model, batch));
-    assert_ok(bl_backend_open(&rig.backend, backend, &(bl_backend_options){.threads = 2, .isa = ""}));
-    for (int n = 0; n < rig.step.graph->node_count && can; n++) {
-        char reason[256] = "";
-        can = rig.backend->table->supports(rig.backend, rig.step.graph->nodes[n], reason, sizeof reason);
-        if (!can) print_message("%s cannot run %s: %s\n", backend, rig.step.graph->nodes[n]->name, reason);
-    }
-    bl_backend_close(rig.backend);
+    const bool can = bl_test_can_run(backend, rig.step.graph);
     bl_graph_free(rig.step.graph);
     bl_layout_free(rig.layout);
     return can;

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "backends/backend.h"
-
 static const char *environment(const char *name, const char *otherwise) {
     const char *value = getenv(name);
     return value && *value ? value : otherwise;
@@ -39,6 +37,19 @@ const char *const *bl_test_backends(void) {
     for (const char *const *name = bl_backend_names() + 1; !*wanted && *name && count < 7; name++)
         if (opens(*name)) names[count++] = *name;
     return names;
+}
+
+bool bl_test_can_run(const char *name, const bl_graph *graph) {
+    bl_backend *backend;
+    bool can = true;
+    assert_ok(bl_backend_open(&backend, name, &(bl_backend_options){.threads = 2, .isa = ""}));
+    for (int n = 0; n < graph->node_count && can; n++) {
+        char reason[256] = "";
+        can = backend->table->supports(backend, graph->nodes[n], reason, sizeof reason);
+        if (!can) print_message("%s cannot run %s: %s\n", name, graph->nodes[n]->name, reason);
+    }
+    bl_backend_close(backend);
+    return can;
 }
 
 const char *bl_test_backend(void) {

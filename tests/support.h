@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "backends/backend.h"
 #include "base/error.h"
 
 // Fails the test with the library's message when `call` fails.
@@ -29,6 +30,8 @@ const char *bl_test_build(void);
 // "reference" and the backends to hold against it, NULL-terminated: those that open here. $BYOLAB_TEST_BACKEND names one instead, which
 // must open.
 const char *const *bl_test_backends(void);
+// Whether every node can run there; prints the reason where one cannot.
+bool bl_test_can_run(const char *backend, const bl_graph *graph);
 // What whole runs use where any backend will do: $BYOLAB_TEST_BACKEND, or the fastest that needs no GPU.
 const char *bl_test_backend(void);
 
