@@ -175,6 +175,21 @@ static void a_bench_of_the_plan_has_a_row_a_node(void **state) {
     assert_int_equal(ask_of_tiny("bench", "--plan --csv", options, sizeof options), 1);
 }
 
+// stdin of the program is the lines of a file that is made here.
+static void a_bench_in_turns_times_the_steps_once_a_line(void **state) {
+    (void)state;
+    char says[TEXT], options[1024], path[512];
+    double first, second;
+    snprintf(path, sizeof path, "%s/turns", folder);
+    assert_ok(bl_atomic_write(path, "\n\n", 2));
+    snprintf(options, sizeof options, "--backend reference --steps 1 --brief --turns <'%s'", path);
+    assert_int_equal(ask_of_tiny("bench", options, says, sizeof says), 0);
+    assert_int_equal(sscanf(says, "ready %lf %lf reference", &first, &second), 2);
+    assert_true(first > 0 && second > 0);
+    assert_int_equal(ask_of_tiny("bench", "--backend reference --steps 1 --brief --turns </dev/null", says, sizeof says), 1);
+    bl_test_holds(says, "no turn was taken");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_takes_its_own_options_and_no_others),
@@ -183,6 +198,7 @@ int main(void) {
         cmocka_unit_test(a_backend_that_cannot_be_used_is_told_with_those_that_can),
         cmocka_unit_test(a_bench_for_scripts_is_a_header_and_one_row),
         cmocka_unit_test(a_bench_of_the_plan_has_a_row_a_node),
+        cmocka_unit_test(a_bench_in_turns_times_the_steps_once_a_line),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
