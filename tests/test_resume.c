@@ -7,7 +7,7 @@ static const char recipe[] =
         "data: {dataset: shapes, train: 48, test: 40}\n"
         "views:\n"
         "  - {random_resized_crop: {size: 32}, flip: 0.5, grayscale: 0.2, normalize: imagenet}\n"
-        "network: {encoder: resnet18, stem: cifar, width: 2, projector: {hidden: 8, out: 4}}\n"
+        "network: {encoder: resnet18, stem: cifar, width: 4, projector: {hidden: 8, out: 4}}\n"
         "method:\n"
         "  predictor: {kind: mlp, hidden: 8}\n"
         "  target: {source: ema, tau: 0.9}\n"
@@ -42,7 +42,9 @@ static const struct {
 static void every_kind_of_run_continues_bit_for_bit(void **state) {
     (void)state;
     char says[512];
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    // Where a backend is named, its own part is in question: its store, an EMA in a phase of its own, plans made between steps.
+    const size_t stride = getenv("BYOLAB_TEST_BACKEND") ? 5 : 1;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i += stride) {
         plan_of_run plan = {.backend = bl_test_backend()};
         char name[32];
         memcpy(plan.more, cases[i].set, sizeof plan.more);
@@ -74,6 +76,7 @@ static void every_kind_of_run_continues_bit_for_bit(void **state) {
 
 static void a_collapse_stops_the_run_where_the_file_asks_for_it(void **state) {
     (void)state;
+    if (getenv("BYOLAB_TEST_BACKEND")) skip(); // no backend has a part in it
     plan_of_run plan = {.backend = bl_test_backend(),
                         .more = {{"method", "{predictor: {kind: none}, target: {source: online}, stop_gradient: false}"},
                                  {"train.stop_on", "collapsed"}, {"train.epochs", "60"}, {"train.optimizer.lr", "1.0e-2"},
@@ -104,6 +107,7 @@ static void a_collapse_stops_the_run_where_the_file_asks_for_it(void **state) {
 // A kill while a stopped run's last rows are measured does not let it train on.
 static void a_stopped_run_stays_stopped(void **state) {
     (void)state;
+    if (getenv("BYOLAB_TEST_BACKEND")) skip();
     plan_of_run plan = {.backend = bl_test_backend(),
                         .more = {{"method", "{predictor: {kind: none}, target: {source: online}, stop_gradient: false}"},
                                  {"train.stop_on", "collapsed"}, {"train.epochs", "60"}, {"train.optimizer.lr", "1.0e-2"},
