@@ -24,6 +24,9 @@ struct bl_gpu_replay {
     int64_t steps;
 };
 
+// What the host waits for: asleep, as it would spin otherwise, on a processor that the loader's threads want.
+#define AWAITED (cudaEventDisableTiming | cudaEventBlockingSync)
+
 static int make_event(cudaEvent_t *event, unsigned flags) {
     return bl_gpu_cuda(cudaEventCreateWithFlags(event, flags), "making an event");
 }
@@ -43,10 +46,9 @@ int bl_gpu_replay_create(bl_gpu_plan *plan, bl_tensor *const *tensors, int count
     bl_gpu_replay *made = plan->replay = bl_alloc(sizeof *made);
     if (!made) return BL_FAILED;
     for (int slot = 0; slot < BL_STAGING_SLOTS; slot++)
-        if (make_event(&made->copied[slot], cudaEventDisableTiming) || make_event(&made->consumed[slot], cudaEventDisableTiming))
-            return BL_FAILED;
+        if (make_event(&made->copied[slot], AWAITED) || make_event(&made->consumed[slot], cudaEventDisableTiming)) return BL_FAILED;
     for (int i = 0; i < BL_STEPS_AHEAD; i++)
-        if (make_event(&made->done[i], cudaEventDisableTiming)) return BL_FAILED;
+        if (make_event(&made->done[i], AWAITED)) return BL_FAILED;
     for (int i = 0; i < plan->step_count; i++) made->has_phase[plan->steps[i].node ? plan->steps[i].node->phase : BL_PHASE_MICRO] = true;
     return make_event(&made->begin, cudaEventDefault) || make_event(&made->end, cudaEventDefault) || watch(plan, made, tensors, count);
 }
