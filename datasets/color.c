@@ -14,38 +14,36 @@ static float gray(float r, float g, float b) {
     return 0.2989f * r + 0.587f * g + 0.114f * b;
 }
 
-void bl_adjust_brightness(float *image, int size, double factor) {
+void bl_adjust_brightness(float *image, size_t pixels, double factor) {
     float by = (float)factor;
-    for (size_t i = 0, count = 3 * (size_t)size * size; i < count; ++i) image[i] = clamp(image[i] * by);
+    for (size_t i = 0, count = 3 * pixels; i < count; ++i) image[i] = clamp(image[i] * by);
 }
 
 // Sixteen partial sums a stretch, so that the order of additions is the same on every instruction set.
-static double gray_mean(const float *image, int size) {
+static double gray_mean(const float *image, size_t pixels) {
     enum { LANES = 16, STRETCH = 4096 };
-    size_t area = (size_t)size * size;
-    const float *r = image, *g = r + area, *b = g + area;
+    const float *r = image, *g = r + pixels, *b = g + pixels;
     double total = 0;
-    for (size_t start = 0; start < area; start += STRETCH) {
-        size_t end = start + STRETCH < area ? start + STRETCH : area, i = start;
+    for (size_t start = 0; start < pixels; start += STRETCH) {
+        size_t end = start + STRETCH < pixels ? start + STRETCH : pixels, i = start;
         float sums[LANES] = {0};
         for (; i + LANES <= end; i += LANES)
             for (int k = 0; k < LANES; ++k) sums[k] += gray(r[i + k], g[i + k], b[i + k]);
         for (; i < end; ++i) sums[0] += gray(r[i], g[i], b[i]);
         for (int k = 0; k < LANES; ++k) total += sums[k];
     }
-    return total / (double)area;
+    return total / (double)pixels;
 }
 
-void bl_adjust_contrast(float *image, int size, double factor) {
-    float by = (float)factor, rest = (float)gray_mean(image, size) * (float)(1 - factor);
-    for (size_t i = 0, count = 3 * (size_t)size * size; i < count; ++i) image[i] = clamp(image[i] * by + rest);
+void bl_adjust_contrast(float *image, size_t pixels, double factor) {
+    float by = (float)factor, rest = (float)gray_mean(image, pixels) * (float)(1 - factor);
+    for (size_t i = 0, count = 3 * pixels; i < count; ++i) image[i] = clamp(image[i] * by + rest);
 }
 
-void bl_adjust_saturation(float *image, int size, double factor) {
-    size_t area = (size_t)size * size;
-    float *restrict r = image, *restrict g = r + area, *restrict b = g + area;
+void bl_adjust_saturation(float *image, size_t pixels, double factor) {
+    float *restrict r = image, *restrict g = r + pixels, *restrict b = g + pixels;
     float by = (float)factor, other = (float)(1 - factor);
-    for (size_t i = 0; i < area; ++i) {
+    for (size_t i = 0; i < pixels; ++i) {
         float rest = gray(r[i], g[i], b[i]) * other;
         r[i] = clamp(r[i] * by + rest);
         g[i] = clamp(g[i] * by + rest);
@@ -63,11 +61,10 @@ static float channel(float n, float sixths, float value, float range) {
     return clamp(value - range * clamp(fall));
 }
 
-void bl_adjust_hue(float *image, int size, double turns) {
-    size_t area = (size_t)size * size;
-    float *restrict r = image, *restrict g = r + area, *restrict b = g + area;
+void bl_adjust_hue(float *image, size_t pixels, double turns) {
+    float *restrict r = image, *restrict g = r + pixels, *restrict b = g + pixels;
     float shift = (float)(6 * turns); // in [-3, 3]
-    for (size_t i = 0; i < area; ++i) {
+    for (size_t i = 0; i < pixels; ++i) {
         float red = r[i], green = g[i], blue = b[i];
         float most = red > green ? red : green, least = red < green ? red : green;
         most = most > blue ? most : blue;
@@ -84,21 +81,19 @@ void bl_adjust_hue(float *image, int size, double turns) {
     }
 }
 
-void bl_solarize(float *image, int size, double threshold) {
+void bl_solarize(float *image, size_t pixels, double threshold) {
     float from = (float)threshold;
-    for (size_t i = 0, count = 3 * (size_t)size * size; i < count; ++i) image[i] = image[i] >= from ? 1 - image[i] : image[i];
+    for (size_t i = 0, count = 3 * pixels; i < count; ++i) image[i] = image[i] >= from ? 1 - image[i] : image[i];
 }
 
-void bl_to_grayscale(float *image, int size) {
-    size_t area = (size_t)size * size;
-    float *restrict r = image, *restrict g = r + area, *restrict b = g + area;
-    for (size_t i = 0; i < area; ++i) r[i] = g[i] = b[i] = gray(r[i], g[i], b[i]);
+void bl_to_grayscale(float *image, size_t pixels) {
+    float *restrict r = image, *restrict g = r + pixels, *restrict b = g + pixels;
+    for (size_t i = 0; i < pixels; ++i) r[i] = g[i] = b[i] = gray(r[i], g[i], b[i]);
 }
 
-void bl_normalize(float *image, int size, const double mean[3], const double std[3]) {
-    size_t area = (size_t)size * size;
+void bl_normalize(float *image, size_t pixels, const double mean[3], const double std[3]) {
     for (int c = 0; c < 3; ++c) {
-        float *plane = image + c * area, centre = (float)mean[c], width = (float)std[c];
-        for (size_t i = 0; i < area; ++i) plane[i] = (plane[i] - centre) / width;
+        float *plane = image + c * pixels, centre = (float)mean[c], width = (float)std[c];
+        for (size_t i = 0; i < pixels; ++i) plane[i] = (plane[i] - centre) / width;
     }
 }

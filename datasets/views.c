@@ -109,10 +109,10 @@ void bl_flip_horizontal(float *image, int size) {
     }
 }
 
-typedef void (*adjustment)(float *image, int size, double parameter);
+typedef void (*adjustment)(float *image, size_t pixels, double parameter);
 
 // A part whose range is 0 is left out, as torchvision does: even a neutral factor would clamp and round.
-static void jitter(const bl_transform *transform, const bl_draw *draw, float *image, int size) {
+static void jitter(const bl_transform *transform, const bl_draw *draw, float *image, size_t pixels) {
     static const adjustment parts[][4] = {
         [BL_JITTER_TORCHVISION] = {bl_adjust_brightness, bl_adjust_contrast, bl_adjust_saturation, bl_adjust_hue},
         [BL_JITTER_DEEPMIND] = {bl_deepmind_brightness, bl_deepmind_contrast, bl_deepmind_saturation, bl_adjust_hue},
@@ -121,7 +121,7 @@ static void jitter(const bl_transform *transform, const bl_draw *draw, float *im
     const double drawn[] = {draw->brightness, draw->contrast, draw->saturation, draw->hue};
     for (int i = 0; i < 4; ++i) {
         uint32_t part = draw->order[i];
-        if (ranges[part] > 0) parts[transform->rule][part](image, size, drawn[part]);
+        if (ranges[part] > 0) parts[transform->rule][part](image, pixels, drawn[part]);
     }
 }
 
@@ -146,6 +146,31 @@ static int resize_and_crop(const bl_transform *transform, int *size, bl_view_scr
     return BL_OK;
 }
 
+static bool is_colour(bl_transform_kind kind) {
+    return kind == BL_COLOR_JITTER || kind == BL_GRAYSCALE || kind == BL_SOLARIZE || kind == BL_NORMALIZE;
+}
+
+static void apply_colour(const bl_transform *transform, const bl_draw *draw, float *image, size_t pixels) {
+    if (transform->kind == BL_COLOR_JITTER) jitter(transform, draw, image, pixels);
+    if (transform->kind == BL_GRAYSCALE) bl_to_grayscale(image, pixels);
+    if (transform->kind == BL_SOLARIZE) bl_solarize(image, pixels, transform->threshold);
+    if (transform->kind == BL_NORMALIZE) bl_normalize(image, pixels, transform->mean, transform->std);
+}
+
+bool bl_recipe_is_colours(const bl_recipe *recipe) {
+    for (int i = 0; i < recipe->count; ++i)
+        if (!is_colour(recipe->items[i].kind)) return false;
+    return true;
+}
+
+void bl_colours_apply(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, float *image,
+                      size_t pixels) {
+    for (int i = 0; i < recipe->count; ++i) {
+        bl_draw draw = bl_transform_draw(recipe, i, 0, seed, sample, epoch, view);
+        if (draw.apply) apply_colour(&recipe->items[i], &draw, image, pixels);
+    }
+}
+
 // Changes scratch->image, and *size with it.
 static int apply(const bl_transform *transform, const bl_draw *draw, int *size, bl_view_scratch *scratch) {
     float *image = scratch->image;
@@ -158,13 +183,9 @@ static int apply(const bl_transform *transform, const bl_draw *draw, int *size, 
         *size = transform->size;
         break;
     case BL_FLIP: bl_flip_horizontal(image, *size); break;
-    case BL_COLOR_JITTER: jitter(transform, draw, image, *size); break;
-    case BL_GRAYSCALE: bl_to_grayscale(image, *size); break;
     case BL_GAUSSIAN_BLUR: return bl_gaussian_blur(image, *size, transform->kernel, draw->sigma, scratch);
-    case BL_SOLARIZE: bl_solarize(image, *size, transform->threshold); break;
     case BL_CENTER_CROP: return resize_and_crop(transform, size, scratch);
-    case BL_NORMALIZE: bl_normalize(image, *size, transform->mean, transform->std); break;
-    case BL_TRANSFORMS: break;
+    default: apply_colour(transform, draw, image, (size_t)*size * *size);
     }
     return BL_OK;
 }

@@ -94,23 +94,29 @@ typedef struct bl_draw {
 } bl_draw;
 bl_draw bl_transform_draw(const bl_recipe *recipe, int index, int size, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view);
 
-// The deterministic transforms with their parameters given. Images are three planes, [3, size, size] floats, changed in place
-// but for the crops, whose `dst` is [3, out, out].
+// Transforms that move nothing: jitter, grayscale, solarize, normalize. They see pixels, whatever rectangle these make: `image` is
+// [3, pixels] floats, changed in place.
+bool bl_recipe_is_colours(const bl_recipe *recipe); // whether a recipe has no others
+void bl_colours_apply(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, float *image,
+                      size_t pixels);
+
+// The deterministic transforms with their parameters given. Images are three planes, [3, size, size] or [3, pixels] floats, changed
+// in place but for the crops, whose `dst` is [3, out, out].
 BL_CHECK int bl_resized_crop(const float *src, int size, int top, int left, int height, int width, int out, bool antialias,
                              bl_interpolation interpolation, float *dst, bl_view_scratch *scratch);
 BL_CHECK int bl_center_crop(const float *src, int size, int out, float *dst); // dst: [3, out, out]
 void bl_flip_horizontal(float *image, int size);
-void bl_adjust_brightness(float *image, int size, double factor);
-void bl_adjust_contrast(float *image, int size, double factor);
-void bl_adjust_saturation(float *image, int size, double factor);
-void bl_adjust_hue(float *image, int size, double turns);
-void bl_deepmind_brightness(float *image, int size, double summand);
-void bl_deepmind_contrast(float *image, int size, double factor);
-void bl_deepmind_saturation(float *image, int size, double factor); // its hue is bl_adjust_hue
-void bl_to_grayscale(float *image, int size);
-void bl_solarize(float *image, int size, double threshold);
+void bl_adjust_brightness(float *image, size_t pixels, double factor);
+void bl_adjust_contrast(float *image, size_t pixels, double factor);
+void bl_adjust_saturation(float *image, size_t pixels, double factor);
+void bl_adjust_hue(float *image, size_t pixels, double turns);
+void bl_deepmind_brightness(float *image, size_t pixels, double summand);
+void bl_deepmind_contrast(float *image, size_t pixels, double factor);
+void bl_deepmind_saturation(float *image, size_t pixels, double factor); // its hue is bl_adjust_hue
+void bl_to_grayscale(float *image, size_t pixels);
+void bl_solarize(float *image, size_t pixels, double threshold);
 BL_CHECK int bl_gaussian_blur(float *image, int size, int kernel, double sigma, bl_view_scratch *scratch);
-void bl_normalize(float *image, int size, const double mean[3], const double std[3]);
+void bl_normalize(float *image, size_t pixels, const double mean[3], const double std[3]);
 
 // Makes room for images of `size` pixels a side; what the scratch held is lost.
 BL_CHECK int bl_view_scratch_reserve(bl_view_scratch *scratch, int size);

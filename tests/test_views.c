@@ -52,7 +52,7 @@ static void assert_near(const char *what, const float *ours, const double *their
     if (!(worst <= TOLERANCE)) fail_msg("%s: largest difference %g", what, worst);
 }
 
-typedef void (*adjustment)(float *image, int size, double parameter);
+typedef void (*adjustment)(float *image, size_t pixels, double parameter);
 
 static void assert_adjustment(const char *name, adjustment adjust) {
     int size;
@@ -68,7 +68,7 @@ static void assert_adjustment(const char *name, adjustment adjust) {
     assert_int_equal(values, parameters * (int64_t)count);
     for (int64_t i = 0; i < parameters; ++i) {
         memcpy(image, src, count * sizeof *image);
-        adjust(image, size, parameter[i]);
+        adjust(image, count / 3, parameter[i]);
         snprintf(path, sizeof path, "%s by %g", name, parameter[i]);
         assert_near(path, image, out + i * (int64_t)count, (int64_t)count);
     }
@@ -165,9 +165,9 @@ static void grayscale_flip_and_normalize_are_torchvisions(void **state) {
         int64_t values;
         float *image = golden_image(&size);
         double *theirs = bl_test_golden(GOLDEN, names[i], &values);
-        if (i == 0) bl_to_grayscale(image, size);
+        if (i == 0) bl_to_grayscale(image, (size_t)size * size);
         if (i == 1) bl_flip_horizontal(image, size);
-        if (i == 2) bl_normalize(image, size, (double[]){0.485, 0.456, 0.406}, (double[]){0.229, 0.224, 0.225});
+        if (i == 2) bl_normalize(image, (size_t)size * size, (double[]){0.485, 0.456, 0.406}, (double[]){0.229, 0.224, 0.225});
         assert_near(names[i], image, theirs, values);
         free(image), free(theirs);
     }
@@ -203,7 +203,7 @@ static void deepmind_parts_are_what_they_are_by_hand(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
         float image[12];
         memcpy(image, src, sizeof image);
-        cases[i].adjust(image, 2, cases[i].parameter);
+        cases[i].adjust(image, 4, cases[i].parameter);
         assert_pixels(cases[i].name, image, cases[i].worked);
     }
 }
@@ -438,14 +438,14 @@ static void view_is_its_draws_applied_in_the_recipes_order(void **state) {
         assert_ok(bl_resized_crop(src, SIZE, crop->top, crop->left, crop->height, crop->width, OUT, true, BL_BILINEAR, planes, &scratch));
         if (draws[1].apply) bl_flip_horizontal(planes, OUT);
         for (int i = 0; draws[2].apply && i < 4; ++i) {
-            if (draws[2].order[i] == 0) bl_adjust_brightness(planes, OUT, draws[2].brightness);
-            if (draws[2].order[i] == 1) bl_adjust_contrast(planes, OUT, draws[2].contrast);
-            if (draws[2].order[i] == 2) bl_adjust_saturation(planes, OUT, draws[2].saturation);
-            if (draws[2].order[i] == 3) bl_adjust_hue(planes, OUT, draws[2].hue);
+            if (draws[2].order[i] == 0) bl_adjust_brightness(planes, OUT * OUT, draws[2].brightness);
+            if (draws[2].order[i] == 1) bl_adjust_contrast(planes, OUT * OUT, draws[2].contrast);
+            if (draws[2].order[i] == 2) bl_adjust_saturation(planes, OUT * OUT, draws[2].saturation);
+            if (draws[2].order[i] == 3) bl_adjust_hue(planes, OUT * OUT, draws[2].hue);
         }
         if (draws[3].apply) assert_ok(bl_gaussian_blur(planes, OUT, 3, draws[3].sigma, &scratch));
-        if (draws[4].apply) bl_to_grayscale(planes, OUT);
-        bl_normalize(planes, OUT, recipe.items[5].mean, recipe.items[5].std);
+        if (draws[4].apply) bl_to_grayscale(planes, OUT * OUT);
+        bl_normalize(planes, OUT * OUT, recipe.items[5].mean, recipe.items[5].std);
 
         assert_int_equal(bl_recipe_size(&recipe, SIZE), OUT);
         assert_ok(bl_view_make(&recipe, 9, sample, 1, 0, image, SIZE, view, &scratch));
