@@ -83,8 +83,3 @@ void bl_fuse_gradients(const bl_graph *graph, bl_fusion *fusion, bool writes[BL_
         fusion[i].is_first = is_first;
     }
 }
-
-bool bl_fuse_gradient_is_free(const bl_node *accumulate, const bool *observed, const int *readers) {
-    const bl_tensor *made = accumulate->inputs[0];
-    return made->role == BL_ROLE_VALUE && made->producer->op != BL_OP_STOP_GRADIENT && !observed[made->id] && readers[made->id] == 1;
-}

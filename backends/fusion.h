@@ -26,7 +26,4 @@ void bl_fuse(const bl_graph *graph, const bool *observed, const int *readers, bl
 // whose gradient block the optimiser therefore need not clear.
 void bl_fuse_gradients(const bl_graph *graph, bl_fusion *fusion, bool writes[BL_MAX_NETWORKS]);
 
-// Whether the gradient that a first accumulate takes can be made where the optimiser reads it, as nothing else wants it.
-bool bl_fuse_gradient_is_free(const bl_node *accumulate, const bool *observed, const int *readers);
-
 #endif

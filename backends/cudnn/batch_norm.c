@@ -106,10 +106,10 @@ static bool shares_mask(const bl_node *forward, const bl_node *backward) {
 }
 
 static bool wants_mask(const bl_gpu_plan *plan, const bl_node *forward) {
-    const bl_node *relu = plan->fusion[forward->id].relu;
+    const bl_node *relu = plan->uses.fusion[forward->id].relu;
     const bl_graph *graph = plan->base.graph;
     for (int i = 0; relu && i < graph->node_count; i++) {
-        const bl_node *node = graph->nodes[i], *backward = plan->fusion[i].norm;
+        const bl_node *node = graph->nodes[i], *backward = plan->uses.fusion[i].norm;
         if (node->op != BL_OP_RELU_BACKWARD || node->inputs[0] != relu->outputs[0]) continue;
         if (backward && shares_mask(forward, backward)) return true;
     }
@@ -117,9 +117,9 @@ static bool wants_mask(const bl_gpu_plan *plan, const bl_node *forward) {
 }
 
 static int mask_of(const bl_gpu_plan *plan, const bl_node *backward) {
-    const bl_tensor *y = plan->fusion[backward->id].relu_backward->inputs[0];
+    const bl_tensor *y = plan->uses.fusion[backward->id].relu_backward->inputs[0];
     const int mask = plan->mask_of[y->id];
-    return mask >= 0 && shares_mask(plan->fusion[y->producer->id].norm, backward) ? mask : -1;
+    return mask >= 0 && shares_mask(plan->uses.fusion[y->producer->id].norm, backward) ? mask : -1;
 }
 
 // ---- forward ----
@@ -150,7 +150,7 @@ static change change_of(const bl_node *node, const norm *n) {
 // The backward takes the inverse: others want the variance itself, and so does whoever reads what no node does.
 static bool is_variance_read(const bl_gpu_plan *plan, const bl_tensor *variance) {
     const bl_graph *graph = plan->base.graph;
-    if (plan->observed[variance->id] || plan->readers[variance->id] == 0) return true;
+    if (bl_uses_keep(&plan->uses, variance)) return true;
     for (int i = 0; i < graph->node_count; i++)
         for (int k = 0; k < graph->nodes[i]->input_count; k++)
             if (graph->nodes[i]->inputs[k] == variance && graph->nodes[i]->op != BL_OP_BATCH_NORM_BACKWARD) return true;
@@ -167,7 +167,7 @@ static int add_variance(bl_gpu_plan *plan, const bl_node *node, const norm *n, i
 
 int bl_gpu_batch_norm(bl_gpu_plan *plan, const bl_node *node) {
     if (check_supported(node)) return BL_FAILED;
-    const bl_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->uses.fusion[node->id];
     const norm n = norm_of(node);
     const bool adds_apart = fusion->add && !fusion->relu; // cuDNN takes an addition only together with a ReLU
     const bl_tensor *result = adds_apart ? node->outputs[0] : result_of(node, fusion);
@@ -259,12 +259,12 @@ static int add_before(bl_gpu_plan *plan, const bl_fusion *fusion, int mask) {
 
 int bl_gpu_batch_norm_backward(bl_gpu_plan *plan, const bl_node *node) {
     if (check_supported(node)) return BL_FAILED;
-    const bl_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->uses.fusion[node->id];
     const bl_node *relu = fusion->relu_backward;
     const norm n = norm_of(node);
     const int mask = relu ? mask_of(plan, node) : -1;
     const bl_tensor *masked = mask >= 0 ? relu->outputs[0] : NULL; // kept where another node reads it: a shortcut's gradient
-    const bool is_masked_kept = masked && (plan->observed[masked->id] || plan->readers[masked->id] > 1);
+    const bool is_masked_kept = masked && (plan->uses.observed[masked->id] || plan->uses.readers[masked->id] > 1);
     int x, dy, gamma, mean, inverse, product = -1, dx, dgamma, dbeta;
     if (add_before(plan, fusion, mask) || bl_gpu_value(plan, node->inputs[0], &x) ||
         bl_gpu_value(plan, masked ? relu->inputs[1] : node->inputs[1], &dy) || bl_gpu_value(plan, node->inputs[2], &gamma) ||
@@ -311,7 +311,7 @@ static int running_run(const bl_gpu_plan *plan, const bl_gpu_step *step) {
 }
 
 int bl_gpu_batch_norm_running(bl_gpu_plan *plan, const bl_node *node) {
-    const bl_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->uses.fusion[node->id];
     const bl_tensor *x = node->inputs[0];
     const int64_t width = x->shape.dims[x->shape.rank - 1];
     const running r = {bl_shape_count(&x->shape) / width, (int)width, (float)node->attributes.epsilon, fusion->relu != NULL,

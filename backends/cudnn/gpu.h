@@ -18,7 +18,7 @@
 #include "backends/backend.h"
 #include "backends/cudnn/engine.h"
 #include "backends/cudnn/kernels.h"
-#include "backends/fusion.h"
+#include "backends/uses.h"
 
 typedef struct bl_gpu_backend {
     bl_backend base;
@@ -90,14 +90,11 @@ struct bl_gpu_plan {
     bl_gpu_store *store;
     int accumulate;
     bool allows_tf32;
-    bool *observed;          // per tensor
-    int *readers;            // per tensor: how many operands it is
-    bl_fusion *fusion;       // per node
+    bl_uses uses;
     int *padded_of;          // per tensor: the buffer of its copy with channels padded, -1
     int *inverse_of;         // per tensor (a batch norm's variance): the buffer of 1 / sqrt(variance + epsilon), -1
     int *mask_of;            // per tensor (a fused ReLU's output): the buffer of cuDNN's mask, -1
     int *index_of;           // per tensor (a max pool's x): the buffer of the positions of the largest, -1
-    bool writes_gradients[BL_MAX_NETWORKS]; // backward overwrites the gradient block: the optimiser need not clear it
     bool moves[BL_MAX_NETWORKS]; // its parameters are written by a node of the graph
     int *buffer_of;          // per tensor: index of its buffer, -1: none
     bl_gpu_buffer *buffers;
@@ -108,9 +105,8 @@ struct bl_gpu_plan {
     int packed_count, packed_capacity;
     bl_gpu_constant *constants;
     int constant_count, constant_capacity;
-    bl_tensor **inputs;      // the graph's inputs
-    float **host, **staging; // pinned memory of the host and its image on the device: input i of slot s: [s * input_count + i]
-    int input_count, slot;   // the slot that steps work on: the last step's
+    float **host, **staging; // pinned memory of the host and its image on the device: input i of slot s: [s * uses.input_count + i]
+    int slot;                // that steps work on: the last step's
     void *arena;
     bl_arena *names;
     bl_node_report *rows;
@@ -179,7 +175,7 @@ static inline void *bl_gpu_at(const bl_gpu_plan *plan, const bl_gpu_step *step, 
     const int buffer = step->buffers[operand];
     if (buffer < 0) return NULL;
     const bl_gpu_buffer *at = &plan->buffers[buffer];
-    return at->input < 0 ? at->data : plan->staging[plan->slot * plan->input_count + at->input];
+    return at->input < 0 ? at->data : plan->staging[plan->slot * plan->uses.input_count + at->input];
 }
 
 // One function an operator: appends its steps.

@@ -26,11 +26,11 @@ static int plan_arena(bl_gpu_plan *plan, bl_item *items) {
 }
 
 static size_t input_bytes(const bl_gpu_plan *plan, int input) {
-    return (size_t)bl_shape_count(&plan->inputs[input]->shape) * sizeof(float);
+    return (size_t)bl_shape_count(&plan->uses.inputs[input]->shape) * sizeof(float);
 }
 
 static void count_the_rest(bl_gpu_plan *plan) {
-    for (int i = 0; i < plan->input_count; i++) plan->staging_bytes += BL_STAGING_SLOTS * input_bytes(plan, i);
+    for (int i = 0; i < plan->uses.input_count; i++) plan->staging_bytes += BL_STAGING_SLOTS * input_bytes(plan, i);
     for (int i = 0; i < plan->packed_count; i++) plan->packed_bytes += plan->packed[i].bytes;
     for (int i = 0; i < plan->constant_count; i++) plan->packed_bytes += plan->constants[i].bytes;
 }
@@ -80,12 +80,12 @@ static int take(void **data, size_t bytes) {
 }
 
 static int take_staging(bl_gpu_plan *plan) {
-    const int count = BL_STAGING_SLOTS * plan->input_count;
+    const int count = BL_STAGING_SLOTS * plan->uses.input_count;
     plan->host = bl_alloc((size_t)count * sizeof *plan->host);
     plan->staging = bl_alloc((size_t)count * sizeof *plan->staging);
     if (!plan->host || !plan->staging) return BL_FAILED;
     for (int i = 0; i < count; i++) {
-        const size_t bytes = input_bytes(plan, i % plan->input_count);
+        const size_t bytes = input_bytes(plan, i % plan->uses.input_count);
         if (bl_gpu_cuda(cudaMallocHost((void **)&plan->host[i], bytes), "pinned memory for batches") || take((void **)&plan->staging[i], bytes))
             return BL_FAILED;
         memset(plan->host[i], 0, bytes);
@@ -130,7 +130,7 @@ done:
 }
 
 void bl_gpu_unbind(bl_gpu_plan *plan) {
-    for (int i = 0; plan->staging && i < BL_STAGING_SLOTS * plan->input_count; i++) {
+    for (int i = 0; plan->staging && i < BL_STAGING_SLOTS * plan->uses.input_count; i++) {
         if (plan->host[i]) cudaFreeHost(plan->host[i]);
         if (plan->staging[i]) cudaFree(plan->staging[i]);
     }

@@ -9,7 +9,7 @@ static int alias(bl_gpu_plan *plan, const bl_node *node) {
     const bl_tensor *x = node->inputs[0], *y = node->outputs[0];
     int *buffer = &plan->buffer_of[y->id];
     if (bl_gpu_value(plan, x, buffer)) return BL_FAILED;
-    if (plan->observed[y->id] || plan->readers[y->id] == 0) plan->buffers[*buffer].kept = true;
+    if (bl_uses_keep(&plan->uses, y)) plan->buffers[*buffer].kept = true;
     bl_gpu_note(plan, node, "alias of %s", x->name);
     return BL_OK;
 }
@@ -49,7 +49,7 @@ static int (*const lower[BL_OP_COUNT])(bl_gpu_plan *, const bl_node *) = {
 
 // The node where a batch norm's one pass stands: the last that it took; itself where it took none.
 static const bl_node *place_of(const bl_gpu_plan *plan, const bl_node *norm) {
-    const bl_fusion *fusion = &plan->fusion[norm->id];
+    const bl_fusion *fusion = &plan->uses.fusion[norm->id];
     if (norm->op == BL_OP_BATCH_NORM_BACKWARD) return fusion->relu_backward ? fusion->relu_backward : norm;
     return fusion->relu ? fusion->relu : fusion->add ? fusion->add : norm;
 }
@@ -71,7 +71,7 @@ static int lower_norm(bl_gpu_plan *plan, const bl_node *norm) {
 }
 
 static int lower_node(bl_gpu_plan *plan, const bl_node *node) {
-    const bl_node *norm = plan->fusion[node->id].norm, *into = plan->fusion[node->id].into;
+    const bl_node *norm = plan->uses.fusion[node->id].norm, *into = plan->uses.fusion[node->id].into;
     if (into) bl_gpu_note(plan, node, "fused into %s", into->name);
     if (norm) return lower_norm(plan, norm);
     if (into || later_norm(plan, node)) return BL_OK;
@@ -85,7 +85,7 @@ static int place_gradients(bl_gpu_plan *plan) {
     const bl_graph *graph = plan->base.graph;
     for (int i = 0; i < graph->node_count; i++) {
         const bl_node *node = graph->nodes[i];
-        if (plan->fusion[i].is_first && bl_fuse_gradient_is_free(node, plan->observed, plan->readers) &&
+        if (bl_uses_makes_in_place(&plan->uses, node) &&
             bl_gpu_value(plan, node->inputs[1], &plan->buffer_of[node->inputs[0]->id]))
             return BL_FAILED;
     }
@@ -101,33 +101,16 @@ static int take_indices(int **indices, int count) {
 
 static int take_tables(bl_gpu_plan *plan, const bl_compile_options *options) {
     const bl_graph *graph = plan->base.graph;
-    const size_t tensors = (size_t)graph->tensor_count, nodes = (size_t)graph->node_count;
     plan->names = bl_arena_create();
-    plan->observed = bl_alloc(tensors * sizeof *plan->observed);
-    plan->readers = bl_alloc(tensors * sizeof *plan->readers);
-    plan->inputs = bl_alloc(tensors * sizeof *plan->inputs);
-    plan->fusion = bl_alloc(nodes * sizeof *plan->fusion);
-    plan->rows = bl_alloc(nodes * sizeof *plan->rows);
-    if (!plan->observed || !plan->readers || !plan->inputs || !plan->fusion || !plan->rows) return BL_FAILED;
+    plan->rows = bl_alloc((size_t)graph->node_count * sizeof *plan->rows);
+    if (!plan->rows) return BL_FAILED;
     int **const indices[] = {&plan->buffer_of, &plan->padded_of, &plan->inverse_of, &plan->mask_of, &plan->index_of};
     for (size_t i = 0; i < sizeof indices / sizeof *indices; i++)
         if (take_indices(indices[i], graph->tensor_count)) return BL_FAILED;
-    for (int t = 0; t < graph->tensor_count; t++) {
-        plan->observed[t] = options->observe_all;
-        if (graph->tensors[t]->role == BL_ROLE_INPUT) plan->inputs[plan->input_count++] = graph->tensors[t];
-    }
-    for (int i = 0; i < options->observe_count; i++) plan->observed[options->observe[i]->id] = true;
-    for (int i = 0; i < options->watch_count; i++) plan->observed[options->watch[i]->id] = true;
-    for (int n = 0; n < graph->node_count; n++) {
-        const bl_node *node = graph->nodes[n];
-        plan->rows[n] = (bl_node_report){.node = node, .implementation = "byolab"};
-        if (node->op == BL_OP_CHECK_FINITE) continue; // looking at the loss does not use it up
-        for (int k = 0; k < node->input_count; k++)
-            if (node->inputs[k]) plan->readers[node->inputs[k]->id]++;
-    }
+    for (int n = 0; n < graph->node_count; n++) plan->rows[n] = (bl_node_report){.node = graph->nodes[n], .implementation = "byolab"};
     plan->accumulate = options->accumulate > 1 ? options->accumulate : 1;
     plan->allows_tf32 = options->tf32;
-    return BL_OK;
+    return bl_uses_find(&plan->uses, graph, options);
 }
 
 int bl_gpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, const bl_compile_options *options, bl_plan **plan) {
@@ -137,8 +120,6 @@ int bl_gpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, 
     made->backend = (bl_gpu_backend *)backend;
     made->store = (bl_gpu_store *)store;
     if (take_tables(made, options)) goto failed;
-    if (made->accumulate == 1) bl_fuse_gradients(graph, made->fusion, made->writes_gradients);
-    if (!options->observe_all) bl_fuse(graph, made->observed, made->readers, made->fusion);
     if (place_gradients(made)) goto failed;
     for (int n = 0; n < graph->node_count; n++)
         if (lower_node(made, graph->nodes[n])) goto failed;
@@ -156,7 +137,6 @@ void bl_gpu_plan_free(bl_plan *plan) {
     bl_gpu_replay_free(self);
     bl_gpu_unbind(self);
     for (int i = 0; i < self->step_count; i++) bl_free(self->steps[i].state);
-    bl_free(self->inputs);
     bl_free(self->steps);
     bl_free(self->buffers);
     bl_free(self->buffer_of);
@@ -164,9 +144,7 @@ void bl_gpu_plan_free(bl_plan *plan) {
     bl_free(self->inverse_of);
     bl_free(self->mask_of);
     bl_free(self->index_of);
-    bl_free(self->fusion);
-    bl_free(self->readers);
-    bl_free(self->observed);
+    bl_uses_free(&self->uses);
     bl_free(self->rows);
     bl_arena_free(self->names);
     bl_free(self);

@@ -58,7 +58,7 @@ static int accumulate_run(const bl_gpu_plan *plan, const bl_gpu_step *step) {
 }
 
 int bl_gpu_accumulate_node(bl_gpu_plan *plan, const bl_node *node) {
-    const accumulation of = {bl_shape_count(&node->inputs[0]->shape), plan->fusion[node->id].is_first};
+    const accumulation of = {bl_shape_count(&node->inputs[0]->shape), plan->uses.fusion[node->id].is_first};
     int buffers[2];
     if (bl_gpu_value(plan, node->inputs[0], &buffers[0]) || bl_gpu_value(plan, node->inputs[1], &buffers[1])) return BL_FAILED;
     if (of.is_first && buffers[0] == buffers[1]) {

@@ -80,12 +80,6 @@ int bl_gpu_slot_wait(const bl_gpu_plan *plan, int slot) {
     return bl_gpu_cuda(cudaEventSynchronize(plan->replay->copied[slot]), "waiting for a batch to leave the host");
 }
 
-static int input_index(const bl_gpu_plan *plan, const bl_tensor *input) {
-    int index = 0;
-    while (plan->inputs[index] != input) index++;
-    return index;
-}
-
 static int check_runs(const bl_gpu_plan *plan) {
     return plan->backend->is_described ? bl_fail("a plan for a described device (%s) cannot run", plan->backend->name) : BL_OK;
 }
@@ -93,7 +87,7 @@ static int check_runs(const bl_gpu_plan *plan) {
 int bl_gpu_slot(bl_plan *plan, int slot, const bl_tensor *input, float **host) {
     const bl_gpu_plan *self = (const bl_gpu_plan *)plan;
     if (check_runs(self) || bl_gpu_slot_wait(self, slot)) return BL_FAILED;
-    *host = self->host[slot * self->input_count + input_index(self, input)];
+    *host = self->host[slot * self->uses.input_count + bl_uses_input(&self->uses, input)];
     return BL_OK;
 }
 
@@ -101,9 +95,9 @@ static int bring_batch(const bl_gpu_plan *plan, int slot) {
     const bl_gpu_replay *replay = plan->replay;
     const bl_gpu_backend *backend = plan->backend;
     if (bl_gpu_cuda(cudaStreamWaitEvent(backend->copies, replay->consumed[slot], 0), "ordering a batch")) return BL_FAILED;
-    for (int i = 0; i < plan->input_count; i++) {
-        const size_t bytes = (size_t)bl_shape_count(&plan->inputs[i]->shape) * sizeof(float);
-        const int at = slot * plan->input_count + i;
+    for (int i = 0; i < plan->uses.input_count; i++) {
+        const size_t bytes = (size_t)bl_shape_count(&plan->uses.inputs[i]->shape) * sizeof(float);
+        const int at = slot * plan->uses.input_count + i;
         if (bl_gpu_cuda(cudaMemcpyAsync(plan->staging[at], plan->host[at], bytes, cudaMemcpyHostToDevice, backend->copies), "bringing a batch"))
             return BL_FAILED;
     }
@@ -258,15 +252,14 @@ int bl_gpu_read(bl_plan *plan, const bl_tensor *tensor, double *dst) {
     const int64_t count = bl_shape_count(&tensor->shape);
     if (check_runs(self)) return BL_FAILED;
     if (tensor->role == BL_ROLE_INPUT) {
-        const float *src = self->host[self->slot * self->input_count + input_index(self, tensor)];
+        const float *src = self->host[self->slot * self->uses.input_count + bl_uses_input(&self->uses, tensor)];
         for (int64_t i = 0; i < count; i++) dst[i] = bl_round_to(tensor->dtype, (double)src[i]);
         return BL_OK;
     }
     const int buffer = self->buffer_of[tensor->id];
-    const bool is_kept = self->observed[tensor->id] || self->readers[tensor->id] == 0;
-    if (!is_kept || buffer < 0) return bl_fail("'%s' is not observed by this plan", tensor->name);
+    if (!bl_uses_keep(&self->uses, tensor) || buffer < 0) return bl_fail("'%s' is not observed by this plan", tensor->name);
     const bl_gpu_buffer *at = &self->buffers[buffer]; // an alias of an input lies in the slot's staging
-    const void *data = at->input < 0 ? at->data : self->staging[self->slot * self->input_count + at->input];
+    const void *data = at->input < 0 ? at->data : self->staging[self->slot * self->uses.input_count + at->input];
     void *values = bl_alloc(bl_gpu_bytes(tensor));
     if (!values) return BL_FAILED;
     const int status = bl_gpu_download(self->backend, values, data, bl_gpu_bytes(tensor));

@@ -48,8 +48,7 @@ int bl_gpu_constant_add(bl_gpu_plan *plan, const void *data, size_t bytes, int *
 }
 
 int bl_gpu_staged(bl_gpu_plan *plan, const bl_tensor *input, int *buffer) {
-    int index = 0;
-    while (plan->inputs[index] != input) index++;
+    const int index = bl_uses_input(&plan->uses, input);
     for (int i = 0; i < plan->buffer_count; i++)
         if (plan->buffers[i].input == index) return *buffer = i, BL_OK;
     const size_t bytes = (size_t)bl_shape_count(&input->shape) * sizeof(float);
@@ -77,7 +76,7 @@ int bl_gpu_value(bl_gpu_plan *plan, const bl_tensor *tensor, int *buffer) {
         if (add_buffer(plan, (bl_gpu_buffer){.bytes = count * sizeof(float), .data = data, .input = -1, .packed = -1}, known)) return BL_FAILED;
     } else if (*known < 0) {
         if (bl_gpu_buffer_add(plan, bl_gpu_bytes(tensor), known)) return BL_FAILED;
-        plan->buffers[*known].kept = plan->observed[tensor->id] || plan->readers[tensor->id] == 0;
+        plan->buffers[*known].kept = bl_uses_keep(&plan->uses, tensor);
     }
     *buffer = *known;
     return BL_OK;

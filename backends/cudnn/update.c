@@ -140,7 +140,7 @@ int bl_gpu_update_node(bl_gpu_plan *plan, const bl_node *node) {
     update made = {.op = node->op,
                    .of = {.segment_count = table->count,
                           .share = 1.0f / (float)(plan->accumulate > 1 ? plan->accumulate : 1),
-                          .clears = !plan->writes_gradients[network],
+                          .clears = !plan->uses.writes_gradients[network],
                           .momentum = a->momentum,
                           .beta1 = a->beta1,
                           .beta2 = a->beta2,

@@ -159,13 +159,13 @@ int bl_cpu_batch_norm(bl_cpu_plan *plan, const bl_node *node) {
         bl_cpu_value(plan, node->outputs[2], &buffers[2]) || add_workspace(plan, node, &n, &buffers[3]))
         return BL_FAILED;
     if (bl_cpu_step_add(plan, node, statistics_run, buffers, 4, &n, sizeof n)) return BL_FAILED;
-    const bl_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->uses.fusion[node->id];
     bl_cpu_note(plan, node, "byolab%s%s", fusion->add ? " + add" : "", fusion->relu ? " + relu" : "");
     return fusion->add || fusion->relu ? BL_OK : bl_cpu_batch_norm_apply(plan, node);
 }
 
 int bl_cpu_batch_norm_running(bl_cpu_plan *plan, const bl_node *node) {
-    const bl_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->uses.fusion[node->id];
     bl_cpu_note(plan, node, "byolab%s%s", fusion->add ? " + add" : "", fusion->relu ? " + relu" : "");
     return fusion->add || fusion->relu ? BL_OK : bl_cpu_batch_norm_apply(plan, node);
 }
@@ -202,7 +202,7 @@ static int apply_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 }
 
 int bl_cpu_batch_norm_apply(bl_cpu_plan *plan, const bl_node *node) {
-    const bl_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->uses.fusion[node->id];
     const bool is_running = node->op == BL_OP_BATCH_NORM_RUNNING;
     const bl_tensor *mean = is_running ? node->inputs[3] : node->outputs[1], *variance = is_running ? node->inputs[4] : node->outputs[2];
     const bl_tensor *residual = NULL, *y = node->outputs[0];
@@ -316,12 +316,12 @@ static int backward_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 static const bl_tensor *stored_dz(const bl_cpu_plan *plan, const bl_fusion *fusion) {
     if (!fusion->relu_backward) return NULL;
     const bl_tensor *dz = fusion->relu_backward->outputs[0];
-    return fusion->gradient_sum || plan->readers[dz->id] > 1 || plan->observed[dz->id] ? dz : NULL;
+    return fusion->gradient_sum || plan->uses.readers[dz->id] > 1 || plan->uses.observed[dz->id] ? dz : NULL;
 }
 
 // The buffers of both passes.
 static int backward_buffers(bl_cpu_plan *plan, const bl_node *node, int *buffers) {
-    const bl_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->uses.fusion[node->id];
     const bl_node *relu = fusion->relu_backward, *sum = fusion->gradient_sum;
     const bl_tensor *dy = sum ? sum->inputs[0] : relu ? relu->inputs[1] : node->inputs[1];
     const bl_tensor *tensors[] = {[X] = node->inputs[0],
@@ -349,7 +349,7 @@ int bl_cpu_batch_norm_reduce(bl_cpu_plan *plan, const bl_node *node) {
 }
 
 int bl_cpu_batch_norm_backward(bl_cpu_plan *plan, const bl_node *node) {
-    const bl_fusion *fusion = &plan->fusion[node->id];
+    const bl_fusion *fusion = &plan->uses.fusion[node->id];
     const norm n = norm_of(node);
     int buffers[BL_CPU_OPERANDS];
     if (!fusion->relu_backward && bl_cpu_batch_norm_reduce(plan, node)) return BL_FAILED;

@@ -101,7 +101,7 @@ int bl_cpu_add(bl_cpu_plan *plan, const bl_node *node) {
 int bl_cpu_accumulate(bl_cpu_plan *plan, const bl_node *node) {
     const bl_tensor *made = node->inputs[0], *gradient = node->inputs[1];
     int from, to;
-    if (!plan->fusion[node->id].is_first) return add_step(plan, node, add_run, gradient, made, gradient);
+    if (!plan->uses.fusion[node->id].is_first) return add_step(plan, node, add_run, gradient, made, gradient);
     if (bl_cpu_value(plan, made, &from) || bl_cpu_value(plan, gradient, &to)) return BL_FAILED;
     if (from != to) return add_step(plan, node, copy_run, made, NULL, gradient);
     bl_cpu_note(plan, node, "written in place");

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "backends/backend.h"
-#include "backends/fusion.h"
+#include "backends/uses.h"
 #include "oneapi/dnnl/dnnl.h"
 
 typedef struct bl_cpu_backend {
@@ -71,11 +71,8 @@ struct bl_cpu_plan {
     bl_cpu_backend *backend;
     bl_cpu_store *store;
     int accumulate;
-    bool *observed;          // per tensor
-    int *readers;            // per tensor: how many operands it is
-    bl_fusion *fusion;       // per node
+    bl_uses uses;
     int *coefficients;       // per node, batch norm backward: the buffer from its first pass to its second
-    bool writes_gradients[BL_MAX_NETWORKS]; // backward overwrites the gradient block: the optimiser need not clear it
     int *buffer_of;          // per tensor: index of its buffer, -1: none
     bl_cpu_buffer *buffers;
     int buffer_count, buffer_capacity;
@@ -83,9 +80,8 @@ struct bl_cpu_plan {
     int step_count, step_capacity;
     bl_cpu_packed *packed;
     int packed_count, packed_capacity;
-    bl_tensor **inputs;      // the graph's inputs
-    float **staging;         // input i of slot s: [s * input_count + i]
-    int input_count, slot;   // the slot of the last step
+    float **staging;         // input i of slot s: [s * uses.input_count + i]
+    int slot;                // of the last step
     void *arena;
     bl_arena *names;
     bl_node_report *rows;

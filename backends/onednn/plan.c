@@ -16,7 +16,7 @@ static int alias(bl_cpu_plan *plan, const bl_node *node) {
     const bl_tensor *x = node->inputs[0], *y = node->outputs[0];
     int *buffer = &plan->buffer_of[y->id];
     if (bl_cpu_value(plan, x, buffer)) return BL_FAILED;
-    if (plan->observed[y->id] || plan->readers[y->id] == 0) plan->buffers[*buffer].kept = true;
+    if (bl_uses_keep(&plan->uses, y)) plan->buffers[*buffer].kept = true;
     bl_cpu_note(plan, node, "alias of %s", x->name);
     return BL_OK;
 }
@@ -55,7 +55,7 @@ static int (*const lower[BL_OP_COUNT])(bl_cpu_plan *, const bl_node *) = {
 };
 
 static int lower_node(bl_cpu_plan *plan, const bl_node *node) {
-    const bl_node *norm = plan->fusion[node->id].norm, *into = plan->fusion[node->id].into;
+    const bl_node *norm = plan->uses.fusion[node->id].norm, *into = plan->uses.fusion[node->id].into;
     if (into) bl_cpu_note(plan, node, "fused into %s", into->name);
     if (norm) return norm->op == BL_OP_BATCH_NORM_BACKWARD ? bl_cpu_batch_norm_reduce(plan, norm) : bl_cpu_batch_norm_apply(plan, norm);
     return into ? BL_OK : lower[node->op](plan, node);
@@ -65,9 +65,8 @@ static int lower_node(bl_cpu_plan *plan, const bl_node *node) {
 static int place_gradients(bl_cpu_plan *plan) {
     const bl_graph *graph = plan->base.graph;
     for (int i = 0; i < graph->node_count; i++) {
-        if (!plan->fusion[i].is_first) continue;
         const bl_node *node = graph->nodes[i];
-        if (bl_fuse_gradient_is_free(node, plan->observed, plan->readers) &&
+        if (bl_uses_makes_in_place(&plan->uses, node) &&
             bl_cpu_value(plan, node->inputs[1], &plan->buffer_of[node->inputs[0]->id]))
             return BL_FAILED;
     }
@@ -76,40 +75,23 @@ static int place_gradients(bl_cpu_plan *plan) {
 
 static int take_tables(bl_cpu_plan *plan, const bl_compile_options *options) {
     const bl_graph *graph = plan->base.graph;
-    const size_t tensors = (size_t)graph->tensor_count, nodes = (size_t)graph->node_count;
     plan->names = bl_arena_create();
-    plan->observed = bl_alloc(tensors * sizeof *plan->observed);
-    plan->readers = bl_alloc(tensors * sizeof *plan->readers);
-    plan->buffer_of = bl_alloc(tensors * sizeof *plan->buffer_of);
-    plan->inputs = bl_alloc(tensors * sizeof *plan->inputs);
-    plan->fusion = bl_alloc(nodes * sizeof *plan->fusion);
-    plan->coefficients = bl_alloc(nodes * sizeof *plan->coefficients);
-    plan->rows = bl_alloc(nodes * sizeof *plan->rows);
-    if (!plan->observed || !plan->readers || !plan->buffer_of || !plan->inputs || !plan->fusion || !plan->coefficients || !plan->rows) return BL_FAILED;
-    for (int t = 0; t < graph->tensor_count; t++) {
-        plan->observed[t] = options->observe_all;
-        plan->buffer_of[t] = -1;
-        if (graph->tensors[t]->role == BL_ROLE_INPUT) plan->inputs[plan->input_count++] = graph->tensors[t];
-    }
-    for (int i = 0; i < options->observe_count; i++) plan->observed[options->observe[i]->id] = true;
-    for (int i = 0; i < options->watch_count; i++) plan->observed[options->watch[i]->id] = true;
-    for (int n = 0; n < graph->node_count; n++) {
-        const bl_node *node = graph->nodes[n];
-        plan->rows[n] = (bl_node_report){.node = node, .implementation = "byolab"};
-        if (node->op == BL_OP_CHECK_FINITE) continue; // looking at the loss does not use it up
-        for (int k = 0; k < node->input_count; k++)
-            if (node->inputs[k]) plan->readers[node->inputs[k]->id]++;
-    }
+    plan->buffer_of = bl_alloc((size_t)graph->tensor_count * sizeof *plan->buffer_of);
+    plan->coefficients = bl_alloc((size_t)graph->node_count * sizeof *plan->coefficients);
+    plan->rows = bl_alloc((size_t)graph->node_count * sizeof *plan->rows);
+    if (!plan->buffer_of || !plan->coefficients || !plan->rows) return BL_FAILED;
+    for (int t = 0; t < graph->tensor_count; t++) plan->buffer_of[t] = -1;
+    for (int n = 0; n < graph->node_count; n++) plan->rows[n] = (bl_node_report){.node = graph->nodes[n], .implementation = "byolab"};
     plan->accumulate = options->accumulate;
-    return BL_OK;
+    return bl_uses_find(&plan->uses, graph, options);
 }
 
 static int take_staging(bl_cpu_plan *plan) {
-    const int count = BL_STAGING_SLOTS * plan->input_count;
+    const int count = BL_STAGING_SLOTS * plan->uses.input_count;
     plan->staging = bl_alloc((size_t)count * sizeof *plan->staging);
     if (!plan->staging) return BL_FAILED;
     for (int i = 0; i < count; i++) {
-        const size_t bytes = (size_t)bl_shape_count(&plan->inputs[i % plan->input_count]->shape) * sizeof(float);
+        const size_t bytes = (size_t)bl_shape_count(&plan->uses.inputs[i % plan->uses.input_count]->shape) * sizeof(float);
         plan->staging[i] = bl_alloc(bytes);
         if (!plan->staging[i]) return BL_FAILED;
         plan->staging_bytes += bytes;
@@ -174,8 +156,6 @@ int bl_cpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, 
     made->store = (bl_cpu_store *)store;
     omp_set_num_threads(made->backend->threads); // oneDNN chooses implementations by it
     if (take_tables(made, options) || take_staging(made)) goto failed;
-    if (made->accumulate == 1) bl_fuse_gradients(graph, made->fusion, made->writes_gradients);
-    if (!options->observe_all) bl_fuse(graph, made->observed, made->readers, made->fusion);
     if (place_gradients(made)) goto failed;
     for (int n = 0; n < graph->node_count; n++)
         if (lower_node(made, graph->nodes[n])) goto failed;
@@ -200,17 +180,14 @@ void bl_cpu_plan_free(bl_plan *plan) {
     for (int i = 0; i < self->step_count; i++)
         if (self->steps[i].state_free) self->steps[i].state_free(self->steps[i].state);
     for (int i = 0; i < self->packed_count; i++) packed_free(&self->packed[i]);
-    for (int i = 0; self->staging && i < BL_STAGING_SLOTS * self->input_count; i++) bl_free(self->staging[i]);
+    for (int i = 0; self->staging && i < BL_STAGING_SLOTS * self->uses.input_count; i++) bl_free(self->staging[i]);
     bl_free(self->staging);
-    bl_free(self->inputs);
     bl_free(self->packed);
     bl_free(self->steps);
     bl_free(self->buffers);
     bl_free(self->buffer_of);
-    bl_free(self->fusion);
     bl_free(self->coefficients);
-    bl_free(self->readers);
-    bl_free(self->observed);
+    bl_uses_free(&self->uses);
     bl_free(self->rows);
     bl_arena_free(self->names);
     free(self->arena);
@@ -218,9 +195,7 @@ void bl_cpu_plan_free(bl_plan *plan) {
 }
 
 static float *staged(const bl_cpu_plan *plan, int slot, const bl_tensor *input) {
-    int index = 0;
-    while (plan->inputs[index] != input) index++;
-    return plan->staging[slot * plan->input_count + index];
+    return plan->staging[slot * plan->uses.input_count + bl_uses_input(&plan->uses, input)];
 }
 
 int bl_cpu_slot(bl_plan *plan, int slot, const bl_tensor *input, float **host) {
@@ -244,7 +219,7 @@ int bl_cpu_step_run(bl_plan *plan, int slot, unsigned phases) {
     omp_set_num_threads(self->backend->threads);
     self->slot = slot;
     for (int i = 0; i < self->buffer_count; i++)
-        if (self->buffers[i].input >= 0) self->buffers[i].data = self->staging[slot * self->input_count + self->buffers[i].input];
+        if (self->buffers[i].input >= 0) self->buffers[i].data = self->staging[slot * self->uses.input_count + self->buffers[i].input];
     if (phases & BL_PHASE_BEGIN && run_steps(self, BL_PHASE_BEGIN)) return BL_FAILED;
     if (bl_cpu_pack_stale(self)) return BL_FAILED;
     return run_steps(self, phases & ~(unsigned)BL_PHASE_BEGIN);
@@ -275,8 +250,7 @@ int bl_cpu_read(bl_plan *plan, const bl_tensor *tensor, double *dst) {
         return BL_OK;
     }
     const int buffer = self->buffer_of[tensor->id];
-    const bool is_kept = self->observed[tensor->id] || self->readers[tensor->id] == 0;
-    if (!is_kept || buffer < 0) return bl_fail("'%s' is not observed by this plan", tensor->name);
+    if (!bl_uses_keep(&self->uses, tensor) || buffer < 0) return bl_fail("'%s' is not observed by this plan", tensor->name);
     const void *data = self->buffers[buffer].data;
     if (tensor->dtype == BL_F32)
         for (int64_t i = 0; i < count; i++) dst[i] = ((const float *)data)[i];

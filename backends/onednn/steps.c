@@ -34,8 +34,7 @@ int bl_cpu_buffer_add(bl_cpu_plan *plan, size_t bytes, int *buffer) {
 }
 
 static int input_value(bl_cpu_plan *plan, const bl_tensor *tensor, int *buffer) {
-    int index = 0;
-    while (plan->inputs[index] != tensor) index++;
+    const int index = bl_uses_input(&plan->uses, tensor);
     if (add_buffer(plan, (bl_cpu_buffer){.bytes = (size_t)bl_shape_count(&tensor->shape) * sizeof(float), .input = index}, buffer))
         return BL_FAILED;
     if (tensor->dtype == BL_F32) return BL_OK;
@@ -57,7 +56,7 @@ int bl_cpu_value(bl_cpu_plan *plan, const bl_tensor *tensor, int *buffer) {
         if (add_buffer(plan, (bl_cpu_buffer){.bytes = count * sizeof(float), .data = data, .input = -1}, known)) return BL_FAILED;
     } else if (*known < 0) {
         if (bl_cpu_buffer_add(plan, bl_cpu_bytes(tensor), known)) return BL_FAILED;
-        plan->buffers[*known].kept = plan->observed[tensor->id] || plan->readers[tensor->id] == 0;
+        plan->buffers[*known].kept = bl_uses_keep(&plan->uses, tensor);
     }
     *buffer = *known;
     return BL_OK;

@@ -1,0 +1,55 @@
+#include "backends/uses.h"
+
+#include "base/memory.h" // bl_alloc
+
+static void count_readers(bl_uses *uses, const bl_graph *graph) {
+    for (int n = 0; n < graph->node_count; n++) {
+        const bl_node *node = graph->nodes[n];
+        if (node->op == BL_OP_CHECK_FINITE) continue; // looking at the loss does not use it up
+        for (int k = 0; k < node->input_count; k++)
+            if (node->inputs[k]) uses->readers[node->inputs[k]->id]++;
+    }
+}
+
+int bl_uses_find(bl_uses *uses, const bl_graph *graph, const bl_compile_options *options) {
+    const size_t tensors = (size_t)graph->tensor_count;
+    uses->observed = bl_alloc(tensors * sizeof *uses->observed);
+    uses->readers = bl_alloc(tensors * sizeof *uses->readers);
+    uses->inputs = bl_alloc(tensors * sizeof *uses->inputs);
+    uses->fusion = bl_alloc((size_t)graph->node_count * sizeof *uses->fusion);
+    if (!uses->observed || !uses->readers || !uses->inputs || !uses->fusion) return BL_FAILED;
+    for (int t = 0; t < graph->tensor_count; t++) {
+        uses->observed[t] = options->observe_all;
+        if (graph->tensors[t]->role == BL_ROLE_INPUT) uses->inputs[uses->input_count++] = graph->tensors[t];
+    }
+    for (int i = 0; i < options->observe_count; i++) uses->observed[options->observe[i]->id] = true;
+    for (int i = 0; i < options->watch_count; i++) uses->observed[options->watch[i]->id] = true;
+    count_readers(uses, graph);
+    if (options->accumulate <= 1) bl_fuse_gradients(graph, uses->fusion, uses->writes_gradients);
+    if (!options->observe_all) bl_fuse(graph, uses->observed, uses->readers, uses->fusion);
+    return BL_OK;
+}
+
+void bl_uses_free(bl_uses *uses) {
+    bl_free(uses->observed);
+    bl_free(uses->readers);
+    bl_free(uses->inputs);
+    bl_free(uses->fusion);
+}
+
+bool bl_uses_keep(const bl_uses *uses, const bl_tensor *tensor) {
+    return uses->observed[tensor->id] || uses->readers[tensor->id] == 0;
+}
+
+bool bl_uses_makes_in_place(const bl_uses *uses, const bl_node *accumulate) {
+    if (!uses->fusion[accumulate->id].is_first) return false;
+    const bl_tensor *made = accumulate->inputs[0];
+    return made->role == BL_ROLE_VALUE && made->producer->op != BL_OP_STOP_GRADIENT && !uses->observed[made->id] &&
+           uses->readers[made->id] == 1;
+}
+
+int bl_uses_input(const bl_uses *uses, const bl_tensor *input) {
+    int index = 0;
+    while (uses->inputs[index] != input) index++;
+    return index;
+}
