@@ -2,6 +2,14 @@
 
 static const double nearest = 0.5; // metres: what is closer to the camera is not seen
 
+bl_colour bl_street_colour(bl_street *street, bl_colour from, bl_colour to) {
+    bl_colour colour;
+    colour.r = bl_street_between(street, from.r, to.r);
+    colour.g = bl_street_between(street, from.g, to.g);
+    colour.b = bl_street_between(street, from.b, to.b);
+    return colour;
+}
+
 double bl_street_grain(const bl_street *street, double u, double v) {
     double a = bl_fraction(u / GRAIN) * GRAIN, b = bl_fraction(v / GRAIN) * GRAIN;
     int i = (int)a % GRAIN, j = (int)b % GRAIN, next_i = (i + 1) % GRAIN, next_j = (j + 1) % GRAIN;

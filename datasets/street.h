@@ -28,6 +28,11 @@ typedef struct bl_colour {
     double r, g, b;
 } bl_colour;
 
+// Draws, one statement each: the order in which C evaluates arguments and initialisers is the compiler's.
+static inline double bl_street_between(bl_street *street, double low, double high) { return bl_random_between(&street->random, low, high); }
+static inline bool bl_street_chance(bl_street *street, double p) { return bl_random_uniform(&street->random) < p; }
+bl_colour bl_street_colour(bl_street *street, bl_colour from, bl_colour to); // each channel between them
+
 // Smooth noise in [-1, 1]; one lattice point a unit.
 double bl_street_grain(const bl_street *street, double u, double v);
 static inline double bl_fraction(double value) {

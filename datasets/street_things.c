@@ -2,8 +2,8 @@
 
 #include "datasets/street.h"
 
-static double between(bl_street *street, double low, double high) { return bl_random_between(&street->random, low, high); }
-static bool chance(bl_street *street, double p) { return bl_random_uniform(&street->random) < p; }
+static double between(bl_street *street, double low, double high) { return bl_street_between(street, low, high); }
+static bool chance(bl_street *street, double p) { return bl_street_chance(street, p); }
 static bool inside_disc(double u, double v, double x, double y, double radius) {
     return (u - x) * (u - x) + (v - y) * (v - y) < radius * radius;
 }
@@ -12,7 +12,7 @@ static bl_colour grey(double value) { return (bl_colour){value, value, value}; }
 // Any colour, mostly dull.
 static bl_colour any_colour(bl_street *street) {
     double base = between(street, 0.08, 0.75), spread = chance(street, 0.3) ? 0.35 : 0.08;
-    bl_colour colour = {base + between(street, -spread, spread), base + between(street, -spread, spread), base + between(street, -spread, spread)};
+    bl_colour colour = bl_street_colour(street, grey(base - spread), grey(base + spread));
     if (colour.r < 0.02) colour.r = 0.02;
     if (colour.g < 0.02) colour.g = 0.02;
     if (colour.b < 0.02) colour.b = 0.02;
@@ -37,11 +37,11 @@ static bool show_tree(const bl_street *street, const bl_surface *surface, double
 
 void bl_street_tree(bl_street *street, double x, double z) {
     double wide = between(street, 2.2, 5), tall = between(street, 4, 9), dry = chance(street, 0.25) ? between(street, 0.3, 1) : 0;
-    bl_colour leaf = {between(street, 0.12, 0.28), between(street, 0.22, 0.42), between(street, 0.08, 0.2)};
+    bl_colour leaf = bl_street_colour(street, (bl_colour){0.12, 0.22, 0.08}, (bl_colour){0.28, 0.42, 0.2});
+    double trunk = chance(street, 0.2) ? 0.1 : between(street, 1.5, 2.6), thick = between(street, 0.08, 0.22);
     bl_surface tree = {.show = show_tree, .label = VEGETATION, .width = wide, .height = tall, .facing = street->sun[2],
                        .paint = bl_mix(leaf, (bl_colour){0.5, 0.36, 0.18}, dry), .other = {0.25, 0.2, 0.16},
-                       .cell = chance(street, 0.2) ? 0.1 : between(street, 1.5, 2.6), .thickness = between(street, 0.08, 0.22),
-                       .seed = between(street, 0, GRAIN)};
+                       .cell = trunk, .thickness = thick, .seed = between(street, 0, GRAIN)};
     bl_street_shadow(street, x - wide / 2, z - wide / 3, wide, wide, 0.75);
     bl_street_across(street, &tree, x - wide / 2, 0, z);
 }
@@ -68,9 +68,14 @@ static bool show_person(const bl_street *street, const bl_surface *surface, doub
 }
 
 static bl_surface dress(bl_street *street, uint8_t label) {
-    return (bl_surface){.show = show_person, .label = label, .width = 0.62, .height = between(street, 1.55, 1.9),
-                        .facing = street->sun[2], .paint = any_colour(street), .other = any_colour(street), .cell = between(street, 0.75, 0.95),
-                        .thickness = between(street, 0.02, 0.17), .seed = between(street, 0, GRAIN)};
+    bl_surface person = {.show = show_person, .label = label, .width = 0.62, .facing = street->sun[2]};
+    person.height = between(street, 1.55, 1.9);
+    person.paint = any_colour(street);
+    person.other = any_colour(street);
+    person.cell = between(street, 0.75, 0.95);
+    person.thickness = between(street, 0.02, 0.17);
+    person.seed = between(street, 0, GRAIN);
+    return person;
 }
 
 void bl_street_person(bl_street *street, double x, double z) {
@@ -148,8 +153,9 @@ void bl_street_sign(bl_street *street, double x, double z) {
     static const bl_colour paints[4] = {{0.65, 0.1, 0.1}, {0.12, 0.22, 0.55}, {0.7, 0.6, 0.12}, {0.7, 0.7, 0.7}};
     int kind = (int)bl_random_below(&street->random, 3), first = (int)bl_random_below(&street->random, 4);
     double side = between(street, 0.6, 1), low = between(street, 1.8, 2.6);
-    bl_surface sign = {.show = show_sign, .label = TRAFFIC_SIGN, .width = side, .height = side * (kind == 2 ? between(street, 0.7, 1.5) : 1),
-                       .facing = street->sun[2], .paint = paints[first], .other = chance(street, 0.6) ? paints[3] : paints[first], .kind = kind};
+    double tall = side * (kind == 2 ? between(street, 0.7, 1.5) : 1);
+    bl_surface sign = {.show = show_sign, .label = TRAFFIC_SIGN, .width = side, .height = tall, .facing = street->sun[2],
+                       .paint = paints[first], .other = chance(street, 0.6) ? paints[3] : paints[first], .kind = kind};
     pole(street, x, z, 0.09, low + 0.2, grey(between(street, 0.3, 0.6)));
     bl_street_across(street, &sign, x - side / 2, low, z);
 }
@@ -172,20 +178,21 @@ void bl_street_traffic_light(bl_street *street, double x, double z) {
 }
 
 void bl_street_bin(bl_street *street, double x, double z) {
-    bl_surface bin = {.show = show_plain, .label = BL_SCENE_IGNORED, .width = between(street, 0.4, 1), .height = between(street, 0.6, 1.2),
-                      .facing = street->sun[2], .paint = any_colour(street), .seed = between(street, 0, GRAIN)};
+    double wide = between(street, 0.4, 1), tall = between(street, 0.6, 1.2);
+    bl_colour paint = any_colour(street);
+    bl_surface bin = {.show = show_plain, .label = BL_SCENE_IGNORED, .width = wide, .height = tall, .facing = street->sun[2], .paint = paint,
+                      .seed = between(street, 0, GRAIN)};
     bl_street_across(street, &bin, x - bin.width / 2, 0, z);
 }
 
 // ---- vehicles: one face across the view, one along the road ----
 
-typedef struct vehicle_body {
+typedef struct vehicle_kind {
     uint8_t label;
-    double width, length, height, belt; // belt: where windows begin
-    bl_colour paint;
-} vehicle_body;
-
-static const bl_colour glass = {0.1, 0.12, 0.14};
+    double width[2], length[2], height[2], belt[2]; // between which they are; belt: where windows begin
+    double lean;
+    bool windows;
+} vehicle_kind;
 
 // kind 0: from behind, 1: the side; cell: belt; thickness: how far the cabin leans in (0: it stands straight).
 static bool show_vehicle(const bl_street *street, const bl_surface *surface, double u, double v, bl_colour *colour, uint8_t *label) {
@@ -210,38 +217,42 @@ static bool show_vehicle(const bl_street *street, const bl_surface *surface, dou
         return true;
     }
     double lean = surface->thickness * above, front = side && surface->thickness > 0 ? 0.9 : 0; // a car's bonnet
-    if (u < lean + 0.05 || length - u < front + 1.6 * lean + 0.05) return surface->thickness == 0;
-    bool pillar = u < lean + 0.14 || length - u < front + 1.6 * lean + 0.14 || above > 0.88 ||
+    double ahead = front + (side ? 1.6 : 1) * lean; // the windscreen is flatter than the rear one
+    if (u < lean + 0.05 || length - u < ahead + 0.05) return surface->thickness == 0;
+    bool pillar = u < lean + 0.14 || length - u < ahead + 0.14 || above > 0.88 ||
                   (side && bl_fraction(u / surface->width * (surface->thickness > 0 ? 3 : 7)) < 0.1);
     if (!pillar && surface->other.r >= 0) *colour = bl_mix(surface->other, grey(0.6), 0.25 * above);
     return true;
 }
 
-static void vehicle(bl_street *street, double x, double z, const vehicle_body *body, bl_colour windows, double lean) {
-    double left = x - body->width / 2;
-    bl_surface face = {.show = show_vehicle, .label = body->label, .width = body->width, .height = body->height, .facing = street->sun[2],
-                       .paint = body->paint, .other = windows, .cell = body->belt, .thickness = lean, .seed = between(street, 0, GRAIN)};
-    bl_surface side = face;
-    side.width = body->length;
+static void vehicle(bl_street *street, double x, double z, const vehicle_kind *kind) {
+    static const bl_colour glass = {0.1, 0.12, 0.14}, none = {-1, 0, 0};
+    double width = between(street, kind->width[0], kind->width[1]), length = between(street, kind->length[0], kind->length[1]);
+    double height = between(street, kind->height[0], kind->height[1]), belt = between(street, kind->belt[0], kind->belt[1]);
+    bl_colour paint = any_colour(street);
+    bl_surface back = {.show = show_vehicle, .label = kind->label, .width = width, .height = height, .facing = street->sun[2], .paint = paint,
+                       .other = kind->windows ? glass : none, .cell = belt, .thickness = kind->lean, .seed = between(street, 0, GRAIN)};
+    bl_surface side = back;
+    double left = x - width / 2;
+    side.width = length;
     side.kind = 1;
     side.facing = street->sun[x > 0 ? 0 : 1];
-    bl_street_shadow(street, left - 0.1, z - 0.3, body->width + 0.2, body->length + 0.4, 0.45);
-    bl_street_along(street, &side, x > 0 ? left : left + body->width, 0, z);
-    bl_street_across(street, &face, left, 0, z);
+    bl_street_shadow(street, left - 0.1, z - 0.3, width + 0.2, length + 0.4, 0.45);
+    bl_street_along(street, &side, x > 0 ? left : left + width, 0, z);
+    bl_street_across(street, &back, left, 0, z);
 }
 
 void bl_street_car(bl_street *street, double x, double z) {
-    vehicle_body car = {CAR, between(street, 1.65, 1.9), between(street, 3.7, 4.8), between(street, 1.35, 1.75), between(street, 0.8, 0.95),
-                any_colour(street)};
-    vehicle(street, x, z, &car, glass, 0.28);
+    static const vehicle_kind car = {CAR, {1.65, 1.9}, {3.7, 4.8}, {1.35, 1.75}, {0.8, 0.95}, 0.28, true};
+    vehicle(street, x, z, &car);
 }
 
 void bl_street_truck(bl_street *street, double x, double z) {
-    vehicle_body truck = {TRUCK, between(street, 2.1, 2.5), between(street, 6, 9), between(street, 2.6, 3.6), 1, any_colour(street)};
-    vehicle(street, x, z, &truck, (bl_colour){-1, 0, 0}, 0);
+    static const vehicle_kind truck = {TRUCK, {2.1, 2.5}, {6, 9}, {2.6, 3.6}, {1, 1}, 0, false};
+    vehicle(street, x, z, &truck);
 }
 
 void bl_street_bus(bl_street *street, double x, double z) {
-    vehicle_body bus = {BUS, 2.5, between(street, 9, 12), between(street, 2.9, 3.3), between(street, 1.1, 1.4), any_colour(street)};
-    vehicle(street, x, z, &bus, glass, 0);
+    static const vehicle_kind bus = {BUS, {2.5, 2.6}, {9, 12}, {2.9, 3.3}, {1.1, 1.4}, 0, true};
+    vehicle(street, x, z, &bus);
 }

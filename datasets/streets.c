@@ -39,8 +39,8 @@ typedef struct street_plan {
     bool marked;
 } street_plan;
 
-static double between(bl_street *street, double low, double high) { return bl_random_between(&street->random, low, high); }
-static bool chance(bl_street *street, double p) { return bl_random_uniform(&street->random) < p; }
+static double between(bl_street *street, double low, double high) { return bl_street_between(street, low, high); }
+static bool chance(bl_street *street, double p) { return bl_street_chance(street, p); }
 
 static void draw_light(bl_street *street, bool overcast) {
     double bright = between(street, 0.6, 1.25), warm = between(street, -0.1, 0.1);
@@ -65,8 +65,8 @@ static void draw_camera(bl_street *street) {
 
 static void plan_side(bl_street *street, kerb *side) {
     double z = between(street, -12, 0);
-    side->road = between(street, 3.2, 6.5);
-    side->wall = side->road + between(street, 1.8, 6);
+    side->road = between(street, 2.8, 5);
+    side->wall = side->road + between(street, 2, 8);
     side->grass = chance(street, 0.35);
     for (side->plot_count = 0; side->plot_count < PLOTS && z < horizon_distance; ++side->plot_count) {
         plot_kind kind = chance(street, 0.15) ? SIDE_STREET : chance(street, 0.3) ? PARK : HOUSE;
@@ -78,11 +78,11 @@ static void plan_side(bl_street *street, kerb *side) {
 
 static void plan(bl_street *street, street_plan *layout) {
     for (int s = 0; s < 2; ++s) plan_side(street, &layout->sides[s]);
-    layout->middle = between(street, -2, 1);
+    layout->middle = between(street, -2.2, 2.2);
     double dark = between(street, 0.22, 0.42), pale = dark + between(street, -0.03, 0.2);
-    layout->asphalt = (bl_colour){dark, dark * between(street, 0.96, 1.04), dark * between(street, 0.95, 1.08)};
-    layout->paving = (bl_colour){pale * between(street, 1, 1.15), pale, pale * between(street, 0.85, 1.03)};
-    layout->lawn = (bl_colour){between(street, 0.2, 0.38), between(street, 0.3, 0.42), between(street, 0.12, 0.22)};
+    layout->asphalt = bl_street_colour(street, (bl_colour){dark, 0.96 * dark, 0.95 * dark}, (bl_colour){dark, 1.04 * dark, 1.08 * dark});
+    layout->paving = bl_street_colour(street, (bl_colour){pale, pale, 0.85 * pale}, (bl_colour){1.15 * pale, pale, 1.03 * pale});
+    layout->lawn = bl_street_colour(street, (bl_colour){0.2, 0.3, 0.12}, (bl_colour){0.38, 0.42, 0.22});
     layout->paving_cell = between(street, 0.4, 1.5);
     layout->marked = chance(street, 0.75);
 }
@@ -112,7 +112,7 @@ static void draw_skyline(bl_street *street) {
     int end = ground < street->canvas->height ? (int)ground : street->canvas->height;
     for (int x = 0; x < street->canvas->width; ++x) {
         double place = (x - street->centre) / metre;
-        double rough = woods ? bl_street_grain(street, place / 4 + at, 0) : street->grain[0][(int)(place / 11 + at + 2 * GRAIN) % GRAIN];
+        double rough = woods ? bl_street_grain(street, place / 3 + at, at) : street->grain[0][(int)(place / 11 + at + 2 * GRAIN) % GRAIN];
         double top = street->horizon - tall * (0.8 + 0.5 * rough) * metre;
         for (int y = top > 0 ? (int)top : 0; y < end; ++y) {
             double fine = bl_street_grain(street, place + at, (y - top) / metre);
@@ -186,11 +186,16 @@ static bool show_house(const bl_street *street, const bl_surface *surface, doubl
 
 static bl_surface house_front(bl_street *street, double width) {
     static const bl_colour paints[6] = {{0.62, 0.58, 0.5}, {0.5, 0.3, 0.22}, {0.66, 0.66, 0.66}, {0.4, 0.4, 0.42}, {0.65, 0.55, 0.35}, {0.55, 0.6, 0.55}};
-    bl_colour paint = bl_shade(paints[bl_random_below(&street->random, 6)], between(street, 0.6, 1.2));
-    return (bl_surface){.show = show_house, .label = BUILDING, .width = width, .height = between(street, 5, 19), .paint = paint,
-                        .other = {between(street, 0.1, 0.7), between(street, 0.1, 0.6), between(street, 0.1, 0.6)},
-                        .cell = between(street, 1.6, 3.2), .thickness = between(street, 0.3, 0.65), .seed = between(street, 0, GRAIN),
-                        .kind = chance(street, 0.4)};
+    const bl_colour *paint = &paints[bl_random_below(&street->random, 6)];
+    bl_surface front = {.show = show_house, .label = BUILDING, .width = width};
+    front.paint = bl_shade(*paint, between(street, 0.6, 1.2));
+    front.other = bl_street_colour(street, (bl_colour){0.1, 0.1, 0.1}, (bl_colour){0.7, 0.6, 0.6});
+    front.height = between(street, 5, 19);
+    front.cell = between(street, 1.6, 3.2);
+    front.thickness = between(street, 0.3, 0.65);
+    front.seed = between(street, 0, GRAIN);
+    front.kind = chance(street, 0.4);
+    return front;
 }
 
 static void draw_house(bl_street *street, double wall, const street_plot *plot) {
@@ -225,9 +230,12 @@ static void draw_park(bl_street *street, double wall, const street_plot *plot) {
     if (chance(street, 0.25)) return;
     bool solid = chance(street, 0.4);
     double value = between(street, 0.12, 0.6);
-    bl_surface fence = {.show = solid ? show_wall : show_fence, .label = solid ? WALL : FENCE, .width = length, .height = between(street, 0.9, 2.2),
-                        .facing = street->sun[wall > 0 ? 0 : 1], .paint = {value, value * between(street, 0.85, 1), value * between(street, 0.75, 1)},
-                        .cell = between(street, 0.15, 0.4), .seed = between(street, 0, GRAIN)};
+    bl_surface fence = {.show = solid ? show_wall : show_fence, .label = solid ? WALL : FENCE, .width = length,
+                        .facing = street->sun[wall > 0 ? 0 : 1]};
+    fence.paint = bl_street_colour(street, (bl_colour){value, 0.85 * value, 0.75 * value}, (bl_colour){value, value, value});
+    fence.height = between(street, 0.9, 2.2);
+    fence.cell = between(street, 0.15, 0.4);
+    fence.seed = between(street, 0, GRAIN);
     bl_street_along(street, &fence, wall, 0, plot->begin);
 }
 
@@ -257,30 +265,47 @@ static double on_pavement(const street_plan *layout, int s, double t) {
 
 static double on_road(const street_plan *layout, int s, double t) { return layout->middle + (s ? 1 : -1) * t * layout->sides[s].road; }
 
-static void place_row(bl_street *street, const street_plan *layout, street_crowd *crowd, int s, double gap, thing_drawer draw, double t, double from) {
-    for (double z = from; z < 90; z += gap * between(street, 0.7, 1.5))
-        if (!beside_side_street(&layout->sides[s], z)) place(crowd, draw, on_pavement(layout, s, t), z);
+static void place_row(bl_street *street, const street_plan *layout, street_crowd *crowd, int s, thing_drawer draw, const double gaps[2],
+                      const double across[2]) {
+    double gap = between(street, gaps[0], gaps[1]), x = on_pavement(layout, s, between(street, across[0], across[1]));
+    for (double z = between(street, 4, 16); z < 90; z += gap * between(street, 0.7, 1.5))
+        if (!beside_side_street(&layout->sides[s], z)) place(crowd, draw, x, z);
+}
+
+// Up to `most` things somewhere on the pavement, near enough to be seen.
+static void strew(bl_street *street, const street_plan *layout, street_crowd *crowd, int s, const thing_drawer *kinds, uint32_t kind_count,
+                  uint32_t most, const double across[2]) {
+    for (uint32_t i = bl_random_below(&street->random, most + 1); i > 0; --i) {
+        thing_drawer draw = kinds[bl_random_below(&street->random, kind_count)];
+        double x = on_pavement(layout, s, between(street, across[0], across[1]));
+        place(crowd, draw, x, between(street, 4, 32));
+    }
 }
 
 static void place_things(bl_street *street, const street_plan *layout, street_crowd *crowd) {
     static const thing_drawer furniture[4] = {bl_street_sign, bl_street_traffic_light, bl_street_bin, bl_street_sign};
+    static const thing_drawer walker = bl_street_person, rider = bl_street_cyclist;
+    static const double tree_gaps[2] = {7, 20}, lamp_gaps[2] = {14, 30}, middle[2] = {0.3, 0.8}, edge[2] = {0.08, 0.3}, all[2] = {0.15, 0.9};
     for (int s = 0; s < 2; ++s) {
-        double trees = chance(street, 0.5) ? between(street, 7, 20) : 0, cars = chance(street, 0.6) ? between(street, 6, 14) : 0;
-        if (trees > 0) place_row(street, layout, crowd, s, trees, bl_street_tree, between(street, 0.3, 0.8), between(street, 4, 14));
-        place_row(street, layout, crowd, s, between(street, 14, 30), bl_street_lamp, 0.12, between(street, 4, 20));
-        for (int i = (int)bl_random_below(&street->random, 5); i > 0; --i)
-            place(crowd, furniture[bl_random_below(&street->random, 4)], on_pavement(layout, s, between(street, 0.08, 0.3)), between(street, 4, 32));
-        for (int i = (int)bl_random_below(&street->random, 7); i > 0; --i)
-            place(crowd, bl_street_person, on_pavement(layout, s, between(street, 0.15, 0.9)), between(street, 4, 32));
-        for (double z = between(street, 3, 18); cars > 0 && z < 80; z += cars * between(street, 0.9, 2)) // parked
-            if (!beside_side_street(&layout->sides[s], z + 2)) place(crowd, bl_street_car, on_road(layout, s, 1) + (s ? -1.1 : 1.1), z);
-        for (int i = (int)bl_random_below(&street->random, 3); i > 0; --i) { // driving
-            thing_drawer kind = chance(street, 0.65) ? bl_street_car : chance(street, 0.5) ? bl_street_bus : bl_street_truck;
-            place(crowd, kind, on_road(layout, s, 0.42), between(street, 9, 60));
+        const kerb *side = &layout->sides[s];
+        if (chance(street, 0.5)) place_row(street, layout, crowd, s, bl_street_tree, tree_gaps, middle);
+        place_row(street, layout, crowd, s, bl_street_lamp, lamp_gaps, edge);
+        strew(street, layout, crowd, s, furniture, 4, 4, edge);
+        strew(street, layout, crowd, s, &walker, 1, 6, all);
+        strew(street, layout, crowd, s, &rider, 1, 1, all);
+        bool parking = chance(street, 0.6);
+        double gap = between(street, 6, 14), z = between(street, 3, 18);
+        for (; parking && z < 80; z += gap * between(street, 0.9, 2))
+            if (!beside_side_street(side, z + 2)) place(crowd, bl_street_car, on_road(layout, s, 1) + (s ? -1.1 : 1.1), z);
+        for (uint32_t i = bl_random_below(&street->random, 3); i > 0; --i) { // driving
+            uint32_t kind = bl_random_below(&street->random, 4);
+            place(crowd, kind < 2 ? bl_street_car : kind == 2 ? bl_street_bus : bl_street_truck, on_road(layout, s, 0.42), between(street, 9, 60));
         }
-        if (chance(street, 0.5)) place(crowd, bl_street_cyclist, on_road(layout, s, between(street, 0.55, 0.8)), between(street, 5, 30));
-        if (chance(street, 0.4)) place(crowd, bl_street_cyclist, on_pavement(layout, s, between(street, 0.2, 0.8)), between(street, 4, 25));
-        if (chance(street, 0.15)) place(crowd, bl_street_person, on_road(layout, s, between(street, 0, 0.9)), between(street, 6, 30));
+        for (int on_bicycle = 0; on_bicycle < 2; ++on_bicycle) // on the road
+            if (chance(street, on_bicycle ? 0.5 : 0.15)) {
+                double x = on_road(layout, s, between(street, on_bicycle ? 0.55 : 0, 0.85));
+                place(crowd, on_bicycle ? bl_street_cyclist : bl_street_person, x, between(street, 6, 30));
+            }
     }
 }
 
