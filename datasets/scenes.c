@@ -179,11 +179,11 @@ int bl_scenes_compare(const bl_scenes *scenes, const char *was) {
     size_t old_name = strcspn(was, " \n"), name = strcspn(now, " \n");
     if (!*was && !*now) status = BL_OK;
     else if (scenes->drawn) status = bl_fail("data: \"%.*s\" was \"%.*s\" when the run began", (int)line, now, (int)old_line, was);
-    else if (*was && lists(now, was, old_name) && lists(was, now, name))
-        status = bl_fail("%.*s: changed since the run began: put the old file back, or begin a new run", (int)name, now);
+    else if (*was && !lists(now, was, old_name))
+        status = bl_fail("%.*s: gone since the run began: put it back, or begin a new run", (int)old_name, was);
     else if (*now && !lists(was, now, name))
         status = bl_fail("%.*s: new since the run began: take it away, or begin a new run", (int)name, now);
-    else status = bl_fail("%.*s: gone since the run began: put it back, or begin a new run", (int)old_name, was);
+    else status = bl_fail("%.*s: changed since the run began: put the old file back, or begin a new run", (int)name, now);
     bl_text_free(&list);
     return status;
 }
