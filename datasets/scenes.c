@@ -1,6 +1,7 @@
 #include "datasets/scenes.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,6 +77,7 @@ int bl_scenes_open(bl_scenes **out, const bl_scenes_options *options) {
 
 void bl_scenes_close(bl_scenes *scenes) {
     if (!scenes) return;
+    for (int64_t i = 0; i < scenes->index.count; ++i) bl_free(scenes->index.entries[i].kept);
     bl_arena_free(scenes->index.names);
     bl_free(scenes->index.entries);
     bl_free(scenes);
@@ -106,10 +108,27 @@ void bl_scene_free(bl_scene *scene) {
     *scene = (bl_scene){0};
 }
 
-int bl_scenes_read(const bl_scenes *scenes, int64_t index, bl_scene *scene) {
-    const bl_scene_entry *entry = &scenes->index.entries[index];
-    if (!scenes->drawn) return bl_cityscapes_read(entry, scene);
+// Two threads may draw the same scene at once: one of the copies, which are alike, is kept.
+static int read_street(const bl_scenes *scenes, bl_scene_entry *entry, bl_scene *scene) {
+    size_t bytes = 4 * (size_t)entry->width * entry->height;
+    uint8_t *kept = entry->kept, *none = NULL;
+    if (kept) {
+        if (bl_scene_reserve(scene, entry->width, entry->height, true)) return BL_FAILED;
+        memcpy(scene->pixels, kept, bytes);
+        return BL_OK;
+    }
     if (bl_streets_draw(scenes->options.seed, entry->split, entry->number, entry->width, entry->height, scene)) return BL_FAILED;
+    if ((int64_t)bytes > BL_STREETS_KEPT / scenes->index.count) return BL_OK;
+    if (!(kept = bl_alloc(bytes))) return BL_FAILED;
+    memcpy(kept, scene->pixels, bytes);
+    if (!atomic_compare_exchange_strong(&entry->kept, &none, kept)) bl_free(kept);
+    return BL_OK;
+}
+
+int bl_scenes_read(const bl_scenes *scenes, int64_t index, bl_scene *scene) {
+    bl_scene_entry *entry = &scenes->index.entries[index];
+    if (!scenes->drawn) return bl_cityscapes_read(entry, scene);
+    if (read_street(scenes, entry, scene)) return BL_FAILED;
     if (!scenes->options.labelled) scene->labels = NULL;
     return BL_OK;
 }

@@ -3,6 +3,9 @@
 // Opening a set lists its scenes and looks at the ends of every file: a missing partner, another size, a truncated file or one of
 // another kind is named before anything is trained. Pixels and ids are checked as they are decoded. A set is read-only after
 // opening and may be read from any thread.
+//
+// Files are decoded each time, and each time compared with what they were. Streets are drawn once where the whole set fits in
+// BL_STREETS_KEPT bytes.
 
 #ifndef BL_DATASETS_SCENES_H
 #define BL_DATASETS_SCENES_H
@@ -13,6 +16,8 @@
 
 #include "base/memory.h"  // bl_arena, bl_text
 #include "datasets/png.h"
+
+#define BL_STREETS_KEPT ((int64_t)1 << 29)
 
 // The classes that are trained and scored, in Cityscapes' order. A pixel of no class holds BL_SCENE_IGNORED.
 enum { BL_SCENE_CLASSES = 19, BL_SCENE_IGNORED = 255 };
@@ -74,6 +79,7 @@ typedef struct bl_scene_entry {
     bool train_ids;             // the map holds classes, not label ids
     bl_scene_split split;       // streets
     uint32_t number;            // streets: in its split
+    _Atomic(uint8_t *) kept;    // streets: pixels and labels, once drawn
 } bl_scene_entry;
 typedef struct bl_scene_index {
     bl_arena *names;

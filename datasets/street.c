@@ -11,9 +11,9 @@ bl_colour bl_street_colour(bl_street *street, bl_colour from, bl_colour to) {
 }
 
 double bl_street_grain(const bl_street *street, double u, double v) {
-    double a = bl_fraction(u / GRAIN) * GRAIN, b = bl_fraction(v / GRAIN) * GRAIN;
-    int i = (int)a % GRAIN, j = (int)b % GRAIN, next_i = (i + 1) % GRAIN, next_j = (j + 1) % GRAIN;
-    double s = bl_fraction(a), t = bl_fraction(b);
+    int a = (int)u - (u < 0), b = (int)v - (v < 0); // rounded down; GRAIN is a power of two
+    unsigned i = (unsigned)a % GRAIN, j = (unsigned)b % GRAIN, next_i = (i + 1) % GRAIN, next_j = (j + 1) % GRAIN;
+    double s = u - a, t = v - b;
     double top = street->grain[j][i] + s * (street->grain[j][next_i] - street->grain[j][i]);
     double bottom = street->grain[next_j][i] + s * (street->grain[next_j][next_i] - street->grain[next_j][i]);
     return top + t * (bottom - top);

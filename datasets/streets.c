@@ -89,12 +89,17 @@ static void plan(bl_street *street, street_plan *layout) {
 
 // ---- sky, skyline, ground ----
 
+// The first row that is all ground.
+static int first_ground_row(const bl_street *street) {
+    return (int)(street->horizon + street->camera * street->focal / (2 * horizon_distance)) + 1;
+}
+
 static void draw_sky(bl_street *street, bool overcast) {
     bl_colour zenith = overcast ? (bl_colour){0.62, 0.65, 0.7} : (bl_colour){0.3, 0.48, 0.78};
     bl_colour low = {0.78, 0.8, 0.83}, cloud = {0.88, 0.88, 0.9};
     double cover = overcast ? 0.5 : between(street, -0.6, 0.4), at = between(street, 0, GRAIN);
-    int width = street->canvas->width, height = street->canvas->height;
-    for (int y = 0; y < height; ++y)
+    int width = street->canvas->width, end = first_ground_row(street);
+    for (int y = 0; y < end && y < street->canvas->height; ++y)
         for (int x = 0; x < width; ++x) {
             double up = (street->horizon - y) / street->horizon, far = 6.0 / (0.15 + (up > 0 ? up : 0));
             double u = far * (x - street->centre) / width;
@@ -139,8 +144,7 @@ static bl_colour road_colour(const bl_street *street, const street_plan *layout,
 static void draw_ground(bl_street *street, const street_plan *layout) {
     int width = street->canvas->width, height = street->canvas->height;
     double scale = street->camera * street->focal;
-    int first = (int)(street->horizon + scale / (2 * horizon_distance)) + 1;
-    for (int y = first < 0 ? 0 : first; y < height; ++y) {
+    for (int y = first_ground_row(street); y < height; ++y) {
         double z = scale / (y + 0.5 - street->horizon);
         bool side_street[2] = {beside_side_street(&layout->sides[0], z), beside_side_street(&layout->sides[1], z)};
         for (int x = 0; x < width; ++x) {
