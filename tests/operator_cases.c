@@ -20,11 +20,16 @@
 #define IMAGES(title, operator, n, h, w, c) {.name = title, .op = operator, .N = n, .H = h, .W = w, .C = c}
 #define MAX_POOL(title, n, h, w, c, k, s, p) \
     {.name = title, .op = BL_OP_MAX_POOL, .N = n, .H = h, .W = w, .C = c, .attributes = {.kernel = k, .stride = s, .padding = p}}
+#define RESIZE(title, n, h, w, c, to_h, to_w) \
+    {.name = title, .op = BL_OP_RESIZE, .N = n, .H = h, .W = w, .C = c, .attributes = {.shape = {4, {n, to_h, to_w, c}}}}
+#define PIXELS_LINEAR(title, n, h, w, i, o, bias) \
+    {.name = title, .op = BL_OP_LINEAR, .N = n, .H = h, .W = w, .C = i, .O = o, .has_bias = bias}
 #define LINEAR(title, n, i, o, bias, ...) {.name = title, .op = BL_OP_LINEAR, .N = n, .C = i, .O = o, .has_bias = bias, __VA_ARGS__}
 #define LOSS(title, n, d, how, aligned) \
     {.name = title, .op = BL_OP_BYOL_LOSS, .N = n, .C = d, .attributes = {.groups = 2, .pairing = how}, .is_near_aligned = aligned}
 #define LOSS_OF(title, n, d, ...) {.name = title, .op = BL_OP_BYOL_LOSS, .N = n, .C = d, .attributes = {.groups = 2, __VA_ARGS__}}
 #define CROSS_ENTROPY(title, n, k, away) {.name = title, .op = BL_OP_CROSS_ENTROPY, .N = n, .C = k, .offset = away}
+#define PIXELS_CROSS_ENTROPY(title, n, h, w, k) {.name = title, .op = BL_OP_CROSS_ENTROPY, .N = n, .H = h, .W = w, .C = k}
 #define STD(title, n, d) {.name = title, .op = BL_OP_PROJECTION_STD, .N = n, .C = d, .attributes = {.groups = 2}}
 #define AVERAGE(title, v, c, n) {.name = title, .op = BL_OP_RUNNING_AVERAGE, .N = v, .C = c, .attributes = {.momentum = 0.1, .rows = n}}
 #define WRITER(title, operator, ...) {.name = title, .op = operator, .attributes = {__VA_ARGS__}}
@@ -110,6 +115,17 @@ const operator_case operator_cases[] = {
         MAX_POOL("max pool: wide window, even",      1, 10,  9, 6, 4, 3, 2),
         MAX_POOL("max pool: one pixel, only padding around", 4, 1, 1, 16, 3, 2, 1),
 
+        //     name                                  N  H   W   C  H'  W'
+        RESIZE("resize: scores, twice as large",     2, 4,  5, 19,  8, 10),
+        RESIZE("resize: scores to the image",        1, 4,  6, 19, 32, 48),
+        RESIZE("resize: odd sizes, up",              3, 3,  7, 13, 10, 11),
+        RESIZE("resize: odd sizes, down",            2, 11, 9, 16,  4,  5),
+        RESIZE("resize: down past pixels",           1, 17, 16, 8,  3,  2),
+        RESIZE("resize: up and down",                2, 5, 12,  7,  9,  4),
+        RESIZE("resize: one pixel",                  2, 1,  1,  5,  6,  3),
+        RESIZE("resize: to one pixel",               2, 6,  5,  3,  1,  1),
+        RESIZE("resize: the same size",              2, 6,  5,  3,  6,  5),
+
         //     name                                  N    I     O   bias
         LINEAR("linear: projector, first layer",     16, 512, 1024, true),
         LINEAR("linear: projector, last layer",      16, 1024, 256, true),
@@ -120,6 +136,8 @@ const operator_case operator_cases[] = {
         LINEAR("linear: one feature out",            6, 32, 1, true),
         LINEAR("linear: ten classes",                24, 512, 10, true),
         LINEAR("linear: weights that are not trained", 8, 64, 48, true, .is_fixed = true),
+        PIXELS_LINEAR("linear: scores of pixels",    2, 6, 8, 64, 19, true),
+        PIXELS_LINEAR("linear: pixels, odd sizes, without bias", 3, 5, 7, 13, 5, false),
 
         //   name                        N   D    pairing        near aligned
         LOSS("loss: crossed",            16, 256, BL_CROSSED,    false),
@@ -145,6 +163,9 @@ const operator_case operator_cases[] = {
         CROSS_ENTROPY("cross-entropy: odd sizes",                 7,  37, 0),
         CROSS_ENTROPY("cross-entropy: two classes, one row",      1,  2,  0),
         CROSS_ENTROPY("cross-entropy: logits beyond exp's range", 8,  10, 800),
+        CROSS_ENTROPY("cross-entropy: a thousand classes",        5,  1000, 0),
+        PIXELS_CROSS_ENTROPY("cross-entropy: pixels",             2, 24, 31, 19),
+        PIXELS_CROSS_ENTROPY("cross-entropy: one row of pixels",  1, 1, 300, 70),
         STD("std: projection",           32, 256),
         STD("std: odd sizes",            6,  37),
 
@@ -271,7 +292,7 @@ static int operands(const operator_case *c, bl_dtype dtype, built_case *built, b
         break;
     case BL_OP_CROSS_ENTROPY:
         inputs[count++] = input(built, "logits", dtype, input_shape(c));
-        inputs[count++] = input(built, "labels", BL_F32, (bl_shape){1, {c->N}});
+        inputs[count++] = input(built, "labels", BL_F32, c->H ? (bl_shape){3, {c->N, c->H, c->W}} : (bl_shape){1, {c->N}});
         break;
     case BL_OP_RUNNING_AVERAGE:
         inputs[count++] = input(built, "mean", BL_F32, statistics);
@@ -363,7 +384,7 @@ static void draw(const operator_case *c, const char *slot, const bl_shape *shape
         else if (c->op == BL_OP_MAX_POOL && !strcmp(slot, "x"))
             dst[i] = 1e-3 * (double)(i * 7919 % count - count / 2); // each value once: another winner, another gradient. In bf16 many are equal
         else if (!strcmp(slot, "labels"))
-            dst[i] = i % 4 == 1 ? -1 : (double)(i * 7 % c->C); // some rows have none
+            dst[i] = i % 4 == 1 ? i % 8 == 1 ? -1 : 1000 : (double)(i * 7 % c->C); // some rows have none
         else
             dst[i] = normal + (!strcmp(slot, "x") || !strcmp(slot, "logits") ? c->offset : 0);
         if (says(name, ZERO_SEGMENT) && !strcmp(slot, "parameters")) dst[i] = 0;

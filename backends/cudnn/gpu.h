@@ -195,6 +195,7 @@ int bl_gpu_max_pool(bl_gpu_plan *plan, const bl_node *node);                    
 int bl_gpu_max_pool_backward(bl_gpu_plan *plan, const bl_node *node);
 int bl_gpu_average_pool(bl_gpu_plan *plan, const bl_node *node);
 int bl_gpu_average_pool_backward(bl_gpu_plan *plan, const bl_node *node);
+int bl_gpu_resize_node(bl_gpu_plan *plan, const bl_node *node);                  // resize.c: and its backward
 int bl_gpu_relu_node(bl_gpu_plan *plan, const bl_node *node);                    // pointwise.c
 int bl_gpu_relu_backward_node(bl_gpu_plan *plan, const bl_node *node);
 int bl_gpu_add_node(bl_gpu_plan *plan, const bl_node *node);

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backends/resize.h" // tables of bilinear resizing
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -51,12 +53,24 @@ void bl_gpu_byol_loss_backward(cudaStream_t stream, const bl_gpu_loss *of, const
 // `norms`: N doubles, `variances`: views x D doubles of workspace.
 void bl_gpu_projection_std(cudaStream_t stream, const void *z, bool is_half, int64_t rows, int64_t features, int64_t view_rows,
                            double *norms, double *variances, float *std);
+
+// ---- kernels/cross_entropy.cu ----
 // `parts`: 3 N doubles of workspace. loss, correct: NULL where unwanted.
 void bl_gpu_cross_entropy(cudaStream_t stream, const void *logits, const float *labels, bool is_half, int64_t rows, int64_t classes,
                           double *parts, float *loss, float *correct);
-// `counted`: one double of workspace: the labelled rows.
+// `counted`: 3 N doubles of workspace: the first becomes the number of labelled rows.
 void bl_gpu_cross_entropy_backward(cudaStream_t stream, const void *logits, const float *labels, bool is_half, int64_t rows, int64_t classes,
                                    double *counted, void *dlogits);
+
+// ---- kernels/resize.cu ----
+typedef struct bl_gpu_resizing { // host struct, passed by value; the tables lie on the device: of the rows, then of the columns
+    int64_t images;
+    int height, width, out_height, out_width, channels;
+    const bl_resize_tap *taps;
+    const bl_resize_reach *reaches;
+} bl_gpu_resizing;
+void bl_gpu_resize(cudaStream_t stream, const bl_gpu_resizing *of, const void *x, bool is_half, void *y);
+void bl_gpu_resize_backward(cudaStream_t stream, const bl_gpu_resizing *of, const void *dy, bool is_half, void *dx);
 
 // ---- kernels/update.cu ----
 // running = (1 - momentum) running + momentum new, a group after the other; the variance made unbiased by `unbiased` = n / (n - 1).

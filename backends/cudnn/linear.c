@@ -1,4 +1,4 @@
-// Linear layers: y [N, O] = x [N, I] w' + b with w [O, I]. All matrices lie row by row.
+// Linear layers: y [N, O] = x [N, I] w' + b with w [O, I]; N images, or pixels. All matrices lie row by row.
 //
 // bf16 by cuDNN, the bias in the same pass. f32 by cuBLAS, as cuDNN multiplies f32 matrices in TF32 only; "pedantic" is the one of
 // cuBLAS's f32 modes that promises plain f32 arithmetic whatever the device offers and the environment asks for.
@@ -65,6 +65,10 @@ static int multiply(bl_gpu_plan *plan, const bl_node *node, product p, const int
 
 // ---- nodes ----
 
+static int64_t rows_of(const bl_node *node) { // x, dy, x and dy come first
+    return bl_shape_rows(&node->inputs[0]->shape);
+}
+
 static int weights(bl_gpu_plan *plan, const bl_node *node, int *buffer) {
     const bl_tensor *w = node->inputs[1];
     const int in = (int)w->shape.dims[1];
@@ -72,31 +76,31 @@ static int weights(bl_gpu_plan *plan, const bl_node *node, int *buffer) {
 }
 
 int bl_gpu_linear(bl_gpu_plan *plan, const bl_node *node) {
-    const int64_t *x = node->inputs[0]->shape.dims, *y = node->outputs[0]->shape.dims;
+    const int64_t *w = node->inputs[1]->shape.dims;
     int buffers[4];
     if (bl_gpu_value(plan, node->inputs[0], &buffers[0]) || weights(plan, node, &buffers[1]) ||
         bl_gpu_value(plan, node->input_count > 2 ? node->inputs[2] : NULL, &buffers[2]) ||
         bl_gpu_value(plan, node->outputs[0], &buffers[3]))
         return BL_FAILED;
-    return multiply(plan, node, (product){.rows = x[0], .columns = y[1], .inner = x[1], .transposes_b = true}, buffers);
+    return multiply(plan, node, (product){.rows = rows_of(node), .columns = w[0], .inner = w[1], .transposes_b = true}, buffers);
 }
 
 int bl_gpu_linear_backward_data(bl_gpu_plan *plan, const bl_node *node) { // dx = dy w
-    const int64_t *dy = node->inputs[0]->shape.dims, *dx = node->outputs[0]->shape.dims;
+    const int64_t *w = node->inputs[1]->shape.dims;
     int buffers[4] = {-1, -1, -1, -1};
     if (bl_gpu_value(plan, node->inputs[0], &buffers[0]) || weights(plan, node, &buffers[1]) ||
         bl_gpu_value(plan, node->outputs[0], &buffers[3]))
         return BL_FAILED;
-    return multiply(plan, node, (product){.rows = dy[0], .columns = dx[1], .inner = dy[1]}, buffers);
+    return multiply(plan, node, (product){.rows = rows_of(node), .columns = w[1], .inner = w[0]}, buffers);
 }
 
 int bl_gpu_linear_backward_weights(bl_gpu_plan *plan, const bl_node *node) { // dw = dy' x
-    const int64_t *x = node->inputs[0]->shape.dims, *dw = node->outputs[0]->shape.dims;
+    const int64_t *dw = node->outputs[0]->shape.dims;
     int buffers[4] = {-1, -1, -1, -1};
     if (bl_gpu_value(plan, node->inputs[1], &buffers[0]) || bl_gpu_value(plan, node->inputs[0], &buffers[1]) ||
         bl_gpu_value(plan, node->outputs[0], &buffers[3]))
         return BL_FAILED;
-    return multiply(plan, node, (product){.rows = dw[0], .columns = dw[1], .inner = x[0], .transposes_a = true}, buffers);
+    return multiply(plan, node, (product){.rows = dw[0], .columns = dw[1], .inner = rows_of(node), .transposes_a = true}, buffers);
 }
 
 typedef struct columns {
@@ -114,7 +118,7 @@ static int sum_run(const bl_gpu_plan *plan, const bl_gpu_step *step) {
 
 int bl_gpu_linear_backward_bias(bl_gpu_plan *plan, const bl_node *node) {
     const bl_tensor *dy = node->inputs[0];
-    const columns c = {dy->shape.dims[0], dy->shape.dims[1], bl_gpu_is_half(dy)};
+    const columns c = {rows_of(node), node->outputs[0]->shape.dims[0], bl_gpu_is_half(dy)};
     const size_t bytes = (size_t)(bl_gpu_column_partials(c.rows) * c.count) * sizeof(float);
     int buffers[3];
     if (bl_gpu_value(plan, dy, &buffers[0]) || bl_gpu_value(plan, node->outputs[0], &buffers[1]) ||

@@ -1,4 +1,5 @@
-// The losses, their gradients and the projection's spread: kernels/loss.cu. Meanings: graph/ops/loss.c, graph/ops/cross_entropy.c.
+// The losses, their gradients and the projection's spread: kernels/loss.cu and kernels/cross_entropy.cu. Meanings: graph/ops/loss.c,
+// graph/ops/cross_entropy.c.
 
 #include "backends/cudnn/gpu.h"
 
@@ -103,7 +104,7 @@ typedef struct classes {
 
 static classes classes_of(const bl_node *node) {
     const bl_tensor *logits = node->inputs[0];
-    return (classes){logits->shape.dims[0], logits->shape.dims[1], bl_gpu_is_half(logits)};
+    return (classes){bl_shape_rows(&logits->shape), logits->shape.dims[logits->shape.rank - 1], bl_gpu_is_half(logits)};
 }
 
 // logits, labels | loss, correct | workspace
@@ -134,6 +135,6 @@ int bl_gpu_cross_entropy_backward_node(bl_gpu_plan *plan, const bl_node *node) {
     const classes of = classes_of(node);
     const bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0]};
     int buffers[4];
-    if (take_values(plan, tensors, 3, buffers) || add_workspace(plan, node, 1, &buffers[3])) return BL_FAILED;
+    if (take_values(plan, tensors, 3, buffers) || add_workspace(plan, node, 3 * of.rows, &buffers[3])) return BL_FAILED;
     return bl_gpu_step_add(plan, node, cross_entropy_backward_run, buffers, 4, &of, sizeof of);
 }

@@ -1,4 +1,5 @@
-// Cross-entropy of logits and class numbers, and its gradient: small, so all in f64. Meanings: graph/ops/cross_entropy.c.
+// Cross-entropy of logits and class numbers, and its gradient. Rows may be the pixels of many images, so they go in blocks whose
+// exponentials are taken side by side, in f32; sums over a row and over the rows are f64. Meanings: graph/ops/cross_entropy.c.
 
 #include <math.h>
 
@@ -16,17 +17,23 @@ typedef struct context {
     const float *labels;
     void *dlogits;
     double *losses, *hits; // of every row
-    float *base;           // two rows a share
+    float *base;           // of the shares' workspaces
     double labelled;
 } context;
 
 static classes classes_of(const bl_node *node) {
-    const bl_tensor *logits = node->inputs[0];
-    return (classes){(size_t)logits->shape.dims[0], (size_t)logits->shape.dims[1], logits->dtype};
+    const bl_shape *logits = &node->inputs[0]->shape;
+    return (classes){(size_t)bl_shape_rows(logits), (size_t)logits->dims[logits->rank - 1], node->inputs[0]->dtype};
 }
 
-static size_t row_floats(const classes *of) {
-    return (of->width + 15) / 16 * 16;
+#define BLOCK_VALUES 2048
+
+static size_t block_rows(const classes *of) {
+    return of->width < BLOCK_VALUES ? BLOCK_VALUES / of->width : 1;
+}
+
+static size_t block_floats(const classes *of) {
+    return (block_rows(of) * of->width + 15) / 16 * 16;
 }
 
 static bool is_labelled(const classes *of, float label) {
@@ -46,26 +53,63 @@ static size_t first_largest(const float *x, size_t count) {
     return best;
 }
 
-// log of the sum of exp(x), safe from overflow by its largest value.
-static double log_sum(const float *x, size_t count) {
-    const double largest = (double)x[first_largest(x, count)];
+// e^x of x <= 0, to the last bit or two: 2^n e^r with n the nearest integer to x / log 2. A NaN stays one.
+BL_CPU_WIDE static void exponentials(float *x, size_t count) {
+    const float shift = 12582912; // 1.5 x 2^23: adding it rounds to an integer, which then stands in the lowest bits
+    for (size_t i = 0; i < count; i++) {
+        const float bounded = x[i] < -87 ? -87 : x[i]; // as good as 0
+        union {
+            float value;
+            uint32_t bits;
+        } nearest = {bounded * 1.44269504f + shift}, power;
+        const float n = nearest.value - shift, r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
+        power.bits = (nearest.bits + 127) << 23;
+        const float tail = ((((1.f / 720 * r + 1.f / 120) * r + 1.f / 24) * r + 1.f / 6) * r + .5f) * r * r;
+        x[i] = (tail + r + 1) * power.value;
+    }
+}
+
+typedef struct block { // rows whose exponentials stand in `powers`, relative to each row's largest value
+    const float *logits;
+    float *powers;
+    size_t first, rows;
+} block;
+
+static block block_at(const context *c, size_t first, size_t end, float *workspace) {
+    const classes *of = c->of;
+    const size_t rows = end - first < block_rows(of) ? end - first : block_rows(of), width = of->width;
+    float *powers = workspace + block_floats(of);
+    const float *x = bl_cpu_load(c->logits, of->dtype, first * width, rows * width, workspace);
+    for (size_t row = 0; row < rows; row++) {
+        const float largest = x[row * width + first_largest(x + row * width, width)];
+        for (size_t i = row * width; i < (row + 1) * width; i++) powers[i] = x[i] - largest;
+    }
+    exponentials(powers, rows * width);
+    return (block){x, powers, first, rows};
+}
+
+static double sum_of(const float *values, size_t count) {
     double sum = 0;
-    for (size_t i = 0; i < count; i++) sum += exp((double)x[i] - largest);
-    return largest + log(sum);
+    for (size_t i = 0; i < count; i++) sum += (double)values[i];
+    return sum;
 }
 
 static void loss_share(const void *passed, int share, int shares) {
     const context *c = passed;
     const classes *of = c->of;
-    float *block = c->base + (size_t)share * 2 * row_floats(of);
+    float *workspace = c->base + (size_t)share * 3 * block_floats(of);
     const bl_cpu_range range = bl_cpu_share(of->rows, 1, share, shares);
-    for (size_t row = range.begin; row < range.end; row++) {
-        const float label = c->labels[row];
-        c->losses[row] = c->hits[row] = 0;
-        if (!is_labelled(of, label)) continue;
-        const float *x = bl_cpu_load(c->logits, of->dtype, row * of->width, of->width, block);
-        c->losses[row] = log_sum(x, of->width) - (double)x[(size_t)label];
-        c->hits[row] = (float)first_largest(x, of->width) == label;
+    for (size_t first = range.begin; first < range.end;) {
+        const block b = block_at(c, first, range.end, workspace);
+        for (size_t i = 0; i < b.rows; i++) {
+            const float label = c->labels[first + i], *x = b.logits + i * of->width;
+            c->losses[first + i] = c->hits[first + i] = 0;
+            if (!is_labelled(of, label)) continue;
+            const size_t largest = first_largest(x, of->width);
+            c->losses[first + i] = log(sum_of(b.powers + i * of->width, of->width)) + ((double)x[largest] - (double)x[(size_t)label]);
+            c->hits[first + i] = largest == (size_t)label;
+        }
+        first += b.rows;
     }
 }
 
@@ -94,22 +138,31 @@ static int loss_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 }
 
 // (softmax - one at the label) / labelled rows; 0 where there is no label.
+BL_CPU_WIDE static void row_gradient(const float *powers, size_t width, float label, double labelled, float *dx) {
+    const double sum = sum_of(powers, width);
+    const float share = (float)(1 / (sum * labelled));
+    for (size_t i = 0; i < width; i++) dx[i] = powers[i] * share;
+    dx[(size_t)label] = (float)(((double)powers[(size_t)label] - sum) / (sum * labelled));
+}
+
 static void gradient_share(const void *passed, int share, int shares) {
     const context *c = passed;
     const classes *of = c->of;
-    float *block = c->base + (size_t)share * 2 * row_floats(of), *other = block + row_floats(of);
+    float *workspace = c->base + (size_t)share * 3 * block_floats(of), *other = workspace + 2 * block_floats(of);
     const bl_cpu_range range = bl_cpu_share(of->rows, 1, share, shares);
-    for (size_t row = range.begin; row < range.end; row++) {
-        const float label = c->labels[row];
-        const size_t first = row * of->width;
-        const float *x = bl_cpu_load(c->logits, of->dtype, first, of->width, block);
-        float *dx = bl_cpu_target(c->dlogits, of->dtype, first, other);
-        const double log_of_sum = log_sum(x, of->width);
-        for (size_t i = 0; i < of->width; i++) {
-            const double away = exp((double)x[i] - log_of_sum) - ((float)i == label);
-            dx[i] = is_labelled(of, label) ? (float)(away / c->labelled) : 0;
+    for (size_t first = range.begin; first < range.end;) {
+        const block b = block_at(c, first, range.end, workspace);
+        float *dx = bl_cpu_target(c->dlogits, of->dtype, first * of->width, other);
+        for (size_t i = 0; i < b.rows; i++) {
+            const float label = c->labels[first + i];
+            float *row = dx + i * of->width;
+            if (is_labelled(of, label))
+                row_gradient(b.powers + i * of->width, of->width, label, c->labelled, row);
+            else
+                for (size_t k = 0; k < of->width; k++) row[k] = 0;
         }
-        bl_cpu_store_rows(c->dlogits, of->dtype, first, of->width, dx);
+        bl_cpu_store_rows(c->dlogits, of->dtype, first * of->width, b.rows * of->width, dx);
+        first += b.rows;
     }
 }
 
@@ -126,7 +179,7 @@ static int gradient_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 }
 
 static int add_workspace(bl_cpu_plan *plan, const classes *of, int *buffer) {
-    return bl_cpu_buffer_add(plan, (size_t)plan->backend->threads * 2 * row_floats(of) * sizeof(float), buffer);
+    return bl_cpu_buffer_add(plan, (size_t)plan->backend->threads * 3 * block_floats(of) * sizeof(float), buffer);
 }
 
 int bl_cpu_cross_entropy(bl_cpu_plan *plan, const bl_node *node) {

@@ -230,7 +230,7 @@ int bl_cpu_pool_backward(bl_cpu_plan *plan, const bl_node *node) {
 }
 
 int bl_cpu_linear_backward_bias(bl_cpu_plan *plan, const bl_node *node) {
-    const int64_t *dims = node->inputs[0]->shape.dims;
-    const planes of = {1, (size_t)dims[0], (size_t)dims[1], node->inputs[0]->dtype};
+    const bl_tensor *dy = node->inputs[0];
+    const planes of = {1, (size_t)bl_shape_rows(&dy->shape), (size_t)node->outputs[0]->shape.dims[0], dy->dtype};
     return add_plane_step(plan, node, bias_run, &of);
 }

@@ -1,4 +1,4 @@
-// Linear layers, as oneDNN's inner products: y [N, O] = x [N, I] w' + b with w [O, I].
+// Linear layers, as oneDNN's inner products: y [N, O] = x [N, I] w' + b with w [O, I]; N images, or pixels.
 
 #include "backends/onednn/onednn.h"
 
@@ -23,10 +23,9 @@ static const bl_tensor *bias_of(const bl_node *node) {
 
 // Everything the node's primitive needs; on failure nothing is left.
 static int linear_create(linear *l, const bl_cpu_backend *backend, const bl_node *node) {
-    const int64_t *first = node->inputs[0]->shape.dims, *second = node->inputs[1]->shape.dims;
-    const int64_t rows = first[0]; // x, dy and x come first
-    const int64_t in = node->op == BL_OP_LINEAR_BACKWARD_DATA ? second[1] : first[1];
-    const int64_t out = node->op == BL_OP_LINEAR ? second[0] : node->op == BL_OP_LINEAR_BACKWARD_DATA ? first[1] : second[1];
+    // x and w, dy and w, x and dy -> dw
+    const bl_tensor *w = node->op == BL_OP_LINEAR_BACKWARD_WEIGHTS ? node->outputs[0] : node->inputs[1];
+    const int64_t rows = bl_shape_rows(&node->inputs[0]->shape), out = w->shape.dims[0], in = w->shape.dims[1];
     const dnnl_data_type_t type = bl_cpu_type(node->inputs[0]->dtype);
     const dnnl_engine_t engine = backend->engine;
     *l = (linear){0};

@@ -165,6 +165,7 @@ int bl_cpu_pool(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_pool_backward(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_max_pool(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_max_pool_backward(bl_cpu_plan *plan, const bl_node *node);
+int bl_cpu_resize(bl_cpu_plan *plan, const bl_node *node); // and its backward
 int bl_cpu_accumulate(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_loss(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_loss_backward(bl_cpu_plan *plan, const bl_node *node);

@@ -2,13 +2,13 @@
 
 #include "backends/reference/reference.h"
 
-typedef struct table { // logits, a row an image
+typedef struct table { // logits, a row an image or a pixel
     int64_t N, K;
 } table;
 
 static table table_of(const bl_node *node) {
     const bl_shape *shape = &node->inputs[0]->shape;
-    return (table){shape->dims[0], shape->dims[1]};
+    return (table){bl_shape_rows(shape), shape->dims[shape->rank - 1]};
 }
 
 // Whether a label names one of the K classes.

@@ -4,7 +4,7 @@
 
 void bl_reference_linear(const bl_operands *operands) {
     const bl_shape *w = &operands->node->inputs[1]->shape;
-    const int64_t N = operands->node->inputs[0]->shape.dims[0], O = w->dims[0], I = w->dims[1];
+    const int64_t N = bl_shape_rows(&operands->node->inputs[0]->shape), O = w->dims[0], I = w->dims[1];
     const double *bias = operands->inputs[2];
     for (int64_t n = 0; n < N; n++)
         for (int64_t o = 0; o < O; o++) {
@@ -17,7 +17,7 @@ void bl_reference_linear(const bl_operands *operands) {
 
 void bl_reference_linear_backward_data(const bl_operands *operands) {
     const bl_shape *w = &operands->node->inputs[1]->shape;
-    const int64_t N = operands->node->inputs[0]->shape.dims[0], O = w->dims[0], I = w->dims[1];
+    const int64_t N = bl_shape_rows(&operands->node->inputs[0]->shape), O = w->dims[0], I = w->dims[1];
     const double *dy = operands->inputs[0];
     memset(operands->outputs[0], 0, (size_t)(N * I) * sizeof(double));
     for (int64_t n = 0; n < N; n++)
@@ -29,8 +29,8 @@ void bl_reference_linear_backward_data(const bl_operands *operands) {
 }
 
 void bl_reference_linear_backward_weights(const bl_operands *operands) {
-    const int64_t N = operands->node->inputs[0]->shape.dims[0], I = operands->node->inputs[0]->shape.dims[1];
-    const int64_t O = operands->node->inputs[1]->shape.dims[1];
+    const int64_t *dw_dims = operands->node->outputs[0]->shape.dims;
+    const int64_t N = bl_shape_rows(&operands->node->inputs[0]->shape), O = dw_dims[0], I = dw_dims[1];
     const double *dy = operands->inputs[1];
     memset(operands->outputs[0], 0, (size_t)(O * I) * sizeof(double));
     for (int64_t n = 0; n < N; n++)
@@ -42,7 +42,7 @@ void bl_reference_linear_backward_weights(const bl_operands *operands) {
 }
 
 void bl_reference_linear_backward_bias(const bl_operands *operands) {
-    const int64_t N = operands->node->inputs[0]->shape.dims[0], O = operands->node->inputs[0]->shape.dims[1];
+    const int64_t N = bl_shape_rows(&operands->node->inputs[0]->shape), O = operands->node->outputs[0]->shape.dims[0];
     for (int64_t o = 0; o < O; o++) {
         double sum = 0;
         for (int64_t n = 0; n < N; n++) sum += operands->inputs[0][n * O + o];

@@ -39,6 +39,9 @@ void bl_reference_global_average_pool(const bl_operands *operands);
 void bl_reference_global_average_pool_backward(const bl_operands *operands);
 void bl_reference_max_pool(const bl_operands *operands);
 void bl_reference_max_pool_backward(const bl_operands *operands);
+// resize.c
+void bl_reference_resize(const bl_operands *operands);
+void bl_reference_resize_backward(const bl_operands *operands);
 // linear.c
 void bl_reference_linear(const bl_operands *operands);
 void bl_reference_linear_backward_data(const bl_operands *operands);

@@ -62,12 +62,14 @@ typedef enum bl_op {
     BL_OP_GLOBAL_AVERAGE_POOL_BACKWARD, // dy                                         -> dx (attributes.shape)
     BL_OP_MAX_POOL,                     // x [N,H,W,C]                                -> y [N,H',W',C]
     BL_OP_MAX_POOL_BACKWARD,            // x, dy                                      -> dx (attributes.shape)
-    BL_OP_LINEAR,                       // x [N,I], w [O,I], [b [O]]                  -> y [N,O]
+    BL_OP_RESIZE,                       // x [N,H,W,C]                                -> y (attributes.shape), bilinear
+    BL_OP_RESIZE_BACKWARD,              // dy                                         -> dx (attributes.shape)
+    BL_OP_LINEAR,                       // x [N,..,I], w [O,I], [b [O]]               -> y [N,..,O]
     BL_OP_LINEAR_BACKWARD_DATA,         // dy, w                                      -> dx
     BL_OP_LINEAR_BACKWARD_WEIGHTS,      // x, dy                                      -> dw f32
     BL_OP_LINEAR_BACKWARD_BIAS,         // dy                                         -> db f32
     BL_OP_STOP_GRADIENT,                // x                                          -> y (the same values; a backend may alias)
-    BL_OP_CROSS_ENTROPY,                // logits [N,K], labels [N] f32               -> loss [1] f32, correct [1] f32
+    BL_OP_CROSS_ENTROPY,                // logits [N,..,K], labels [N,..] f32         -> loss [1] f32, correct [1] f32
     BL_OP_CROSS_ENTROPY_BACKWARD,       // logits, labels                             -> dlogits
     BL_OP_BYOL_LOSS,                    // p [N,D], z [N,D]                           -> loss [1] f32
     BL_OP_BYOL_LOSS_BACKWARD,           // p, z                                       -> [dp], [dz]

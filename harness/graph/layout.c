@@ -11,6 +11,12 @@ int64_t bl_shape_count(const bl_shape *shape) {
     return count;
 }
 
+int64_t bl_shape_rows(const bl_shape *shape) {
+    int64_t rows = 1;
+    for (int i = 0; i < shape->rank - 1; i++) rows *= shape->dims[i];
+    return rows;
+}
+
 bool bl_shape_equal(const bl_shape *a, const bl_shape *b) {
     if (a->rank != b->rank) return false;
     for (int i = 0; i < a->rank; i++)

@@ -22,6 +22,7 @@ typedef struct bl_shape {
 } bl_shape;
 
 int64_t bl_shape_count(const bl_shape *shape); // number of values
+int64_t bl_shape_rows(const bl_shape *shape);  // of the last dimension's length: the product of the others
 bool bl_shape_equal(const bl_shape *a, const bl_shape *b);
 void bl_shape_print(bl_text *text, const bl_shape *shape); // "[64, 3, 3, 16]"
 

@@ -11,6 +11,12 @@ int bl_expect_rank(const bl_node *node, int input, int rank) {
                       node->inputs[input]->shape.rank);
 }
 
+int bl_expect_rows(const bl_node *node, int input) {
+    if (node->inputs[input]->shape.rank >= 2) return BL_OK;
+    return bl_op_fail(node, "%s must have rows of features, '%s' has %d dimensions", slot(node, input), node->inputs[input]->name,
+                      node->inputs[input]->shape.rank);
+}
+
 int bl_expect_same_shape(const bl_node *node, int first, int second) {
     const bl_tensor *a = node->inputs[first], *b = node->inputs[second];
     if (bl_shape_equal(&a->shape, &b->shape) && a->dtype == b->dtype) return BL_OK;

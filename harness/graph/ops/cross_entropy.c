@@ -1,11 +1,16 @@
-// Cross-entropy of a softmax. labels holds class numbers 0 .. K - 1; a row labelled otherwise (-1) counts for nothing.
+// Cross-entropy of a softmax: a row of logits an image, or a pixel. labels holds class numbers 0 .. K - 1; a row labelled otherwise (-1,
+// 255) counts for nothing.
 //   loss = mean over the labelled rows of -log softmax(logits)[label]; correct = the share of them whose first largest logit is the
 //   label's. Both are 0 where no row is labelled.
 
 #include "graph/ops/rules.h"
 
 static int check(const bl_node *node) {
-    return bl_expect_rank(node, 0, 2) || bl_expect_vector(node, 1, node->inputs[0]->shape.dims[0]);
+    if (bl_expect_rows(node, 0)) return BL_FAILED;
+    bl_shape rows = node->inputs[0]->shape;
+    rows.rank--;
+    if (bl_shape_equal(&rows, &node->inputs[1]->shape) && node->inputs[1]->dtype == BL_F32) return BL_OK;
+    return bl_op_fail(node, "labels must be f32, one a row of logits");
 }
 
 static int infer(const bl_node *node, bl_shape *shapes, bl_dtype *dtypes) {

@@ -13,6 +13,8 @@ extern const bl_op_rule bl_rule_batch_norm, bl_rule_batch_norm_backward, bl_rule
 extern const bl_op_rule bl_rule_relu, bl_rule_relu_backward, bl_rule_add, bl_rule_stop_gradient;
 // pool.c
 extern const bl_op_rule bl_rule_global_average_pool, bl_rule_global_average_pool_backward, bl_rule_max_pool, bl_rule_max_pool_backward;
+// resize.c
+extern const bl_op_rule bl_rule_resize, bl_rule_resize_backward;
 // linear.c
 extern const bl_op_rule bl_rule_linear, bl_rule_linear_backward_data, bl_rule_linear_backward_weights, bl_rule_linear_backward_bias;
 // loss.c
@@ -23,6 +25,7 @@ extern const bl_op_rule bl_rule_cross_entropy, bl_rule_cross_entropy_backward;
 extern const bl_op_rule bl_rule_accumulate, bl_rule_check_finite, bl_rule_sgd, bl_rule_adam, bl_rule_lars, bl_rule_ema;
 
 BL_CHECK int bl_expect_rank(const bl_node *node, int input, int rank);
+BL_CHECK int bl_expect_rows(const bl_node *node, int input); // at least two dimensions: rows of features
 BL_CHECK int bl_expect_same_shape(const bl_node *node, int first, int second);
 BL_CHECK int bl_expect_vector(const bl_node *node, int input, int64_t length); // f32 [length]
 BL_CHECK int bl_expect_stored(const bl_node *node, int input);
