@@ -50,18 +50,18 @@ typedef struct bl_model_options {
 
 #define BL_VIEWS 2
 
-// A training step, of BYOL or of a classifier: the tensors that someone outside reads or writes. NULL: this step has none.
+// A training step, of BYOL, a classifier or a segmentation: the tensors that someone outside reads or writes. NULL: this step has none.
 typedef struct bl_step_graph {
     bl_graph *graph;        // owned by the caller
-    bl_tensor *images;      // [rows, S, S, 3], dtype of the precision (staged as f32); BYOL: rows = 2B, the views stacked
-    bl_tensor *labels;      // [rows] f32 class numbers; where something learns from labels
+    bl_tensor *images;      // [rows, H, W, 3], dtype of the precision (staged as f32); BYOL: rows = 2B, the views stacked
+    bl_tensor *labels;      // [rows], of a segmentation [rows, H, W], f32 class numbers; where something learns from labels
     bl_tensor *features;    // [rows, F] online, train mode
     bl_tensor *projection, *prediction; // [rows, D] online
     bl_tensor *target;      // [rows, D]: what predictions are compared with
     bl_tensor *loss;        // [1]: BYOL's, or cross-entropy
     bl_tensor *std;         // [1]: RMS std of the l2-normalised projection's channels times sqrt(D); 1 = spread, 0 = collapsed
-    bl_tensor *logits;      // [rows, classes]: of the classifier, or of the probe
-    bl_tensor *correct;     // [1]: share of the labelled rows whose largest logit is their label's
+    bl_tensor *logits;      // [rows, classes], of a segmentation [rows, H, W, classes]: of the classifier, or of the probe
+    bl_tensor *correct;     // [1]: share of the labelled rows, or pixels, whose largest logit is their label's
     bl_tensor *probe_loss;  // [1]
 } bl_step_graph;
 

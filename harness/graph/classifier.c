@@ -1,5 +1,7 @@
 #include "graph/classifier.h"
 
+#include "graph/step.h"
+
 // Features -> logits -> loss and share of right answers. A hidden layer has torch.nn.Sequential's names: linear 0, ReLU 1, linear 2.
 static int build_head(bl_step_graph *out, const bl_classifier_options *options) {
     const bl_init_kind init = options->encoder.init.linear;
@@ -42,47 +44,25 @@ static int build_encoder(bl_step_graph *out, const bl_classifier_options *option
     return BL_OK;
 }
 
-static int build_update(bl_step_graph *out, const bl_classifier_options *options) {
-    if (!out->graph->layout->sealed) bl_optimizer_rules(out->graph->layout, &options->optimizer);
-    if (bl_graph_backward(out->graph, out->loss)) return BL_FAILED;
-    return bl_optimizer_build(out->graph, &options->optimizer, &out->loss, 1);
-}
-
-static int begin(bl_step_graph *out, bl_layout *layout) {
-    *out = (bl_step_graph){0};
-    return bl_graph_create(&out->graph, layout);
-}
-
-// Seals what was built, or takes it down.
-static int end(bl_step_graph *out, int status) {
-    if (status == BL_OK) {
-        bl_graph_seal(out->graph);
-    } else {
-        bl_graph_free(out->graph);
-        *out = (bl_step_graph){0};
-    }
-    return status;
-}
-
 int bl_classifier_build(bl_step_graph *out, bl_layout *layout, const bl_classifier_options *options, int64_t batch) {
     bl_norm_mode mode = {.training = !options->frozen, .update_buffers = !options->frozen};
-    if (begin(out, layout)) return BL_FAILED;
-    return end(out, bl_statistics_groups(&options->encoder, batch, 1, &mode.groups) ||
-                            build_encoder(out, options, options->precision, mode, batch) || build_head(out, options) ||
-                            build_update(out, options)
-                    ? BL_FAILED
-                    : BL_OK);
+    if (bl_step_begin(out, layout)) return BL_FAILED;
+    return bl_step_end(out, bl_statistics_groups(&options->encoder, batch, 1, &mode.groups) ||
+                                    build_encoder(out, options, options->precision, mode, batch) || build_head(out, options) ||
+                                    bl_step_learn(out, &options->optimizer)
+                            ? BL_FAILED
+                            : BL_OK);
 }
 
 int bl_classifier_inference_build(bl_step_graph *out, bl_layout *layout, const bl_classifier_options *options, int64_t rows) {
-    if (begin(out, layout)) return BL_FAILED;
-    return end(out, build_encoder(out, options, BL_F32, (bl_norm_mode){0}, rows) || build_head(out, options) ? BL_FAILED : BL_OK);
+    if (bl_step_begin(out, layout)) return BL_FAILED;
+    return bl_step_end(out, build_encoder(out, options, BL_F32, (bl_norm_mode){0}, rows) || build_head(out, options) ? BL_FAILED : BL_OK);
 }
 
 int bl_classifier_head_build(bl_step_graph *out, bl_layout *layout, const bl_classifier_options *options, int width, int64_t batch) {
-    if (begin(out, layout)) return BL_FAILED;
+    if (bl_step_begin(out, layout)) return BL_FAILED;
     int status = bl_graph_input(out->graph, "features", BL_F32, (bl_shape){2, {batch, width}}, &out->images);
     out->features = out->images;
-    if (status == BL_OK) status = build_head(out, options) || build_update(out, options) ? BL_FAILED : BL_OK;
-    return end(out, status);
+    if (status == BL_OK) status = build_head(out, options) || bl_step_learn(out, &options->optimizer) ? BL_FAILED : BL_OK;
+    return bl_step_end(out, status);
 }

@@ -16,10 +16,11 @@ typedef struct bl_initialization { // which rule draws the weights; batch norms 
 } bl_initialization;
 
 typedef struct bl_encoder_options {
-    int depth;              // 18
+    int depth;              // 18, or 50: bottlenecks, which make each stage four times as wide
     bl_stem stem;
     int stem_padding;       // CIFAR stem: pixels around the image in the first convolution: 1; solo-learn's has 2
     int width;              // channels of the first stage; torchvision: 64
+    int dilated_stages;     // the last so many stages have dilation in place of their stride; 2: replace_stride_with_dilation [0, 1, 1]
     bool zero_init_residual;// the last batch norm of each block starts at 0
     bl_initialization init;
     int64_t statistics_rows;// rows behind each statistic of a training batch norm, in encoder and heads; 0: a view
@@ -36,7 +37,8 @@ typedef struct bl_head_options { // `depth` linear layers; [batch norm] and ReLU
     bl_init_kind init;      // of the linear layers
 } bl_head_options;
 
-// Taps of an encoder, in order: the stages' outputs (strides 1, 2, 4, 8 with the CIFAR stem, 4, 8, 16, 32 with ImageNet's) and the pooled features.
+// Taps of an encoder, in order: the stages' outputs (strides 1, 2, 4, 8 with the CIFAR stem, 4, 8, 16, 32 with ImageNet's, where none is
+// dilated) and the pooled features.
 typedef struct bl_taps {
     bl_tensor *stages[4], *pooled;
 } bl_taps;
