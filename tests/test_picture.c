@@ -1,31 +1,21 @@
 // Pictures: a PNG holds the bytes it was given; the preview sheet shows what the data and the views are.
 
-#include <spng.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/memory.h"
-#include "run/picture.h"
+#include "datasets/png.h"
 #include "run/preview.h"
 #include "support.h"
 
 static uint8_t *read_png(const char *path, int *width, int *height) {
-    void *data;
-    size_t bytes, size;
-    struct spng_ihdr header;
-    assert_ok(bl_read_file(path, &data, &bytes));
-    spng_ctx *context = spng_ctx_new(0);
-    assert_int_equal(spng_set_png_buffer(context, data, bytes), 0);
-    assert_int_equal(spng_get_ihdr(context, &header), 0);
-    assert_int_equal(spng_decoded_image_size(context, SPNG_FMT_RGB8, &size), 0);
-    uint8_t *rgb = malloc(size);
-    assert_int_equal(spng_decode_image(context, rgb, size, SPNG_FMT_RGB8, 0), 0);
-    spng_ctx_free(context);
-    bl_free(data);
-    *width = (int)header.width;
-    *height = (int)header.height;
+    bl_png png;
+    assert_ok(bl_png_look(path, &png));
+    assert_int_equal(png.channels, 3);
+    uint8_t *rgb = malloc(3 * (size_t)png.width * (size_t)png.height);
+    assert_ok(bl_png_read(path, &png, rgb));
+    *width = png.width;
+    *height = png.height;
     return rgb;
 }
 
@@ -36,15 +26,15 @@ static void png_holds_the_bytes_it_was_given(void **state) {
     for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)(i * 7 + i / 50);
     char *folder = bl_test_folder(), path[512];
     snprintf(path, sizeof path, "%s/picture.png", folder);
-    assert_ok(bl_png_write(path, rgb, WIDTH, HEIGHT));
+    assert_ok(bl_png_save(path, rgb, WIDTH, HEIGHT, 3));
     int width, height;
     uint8_t *back = read_png(path, &width, &height);
     assert_true(width == WIDTH && height == HEIGHT);
     assert_memory_equal(back, rgb, sizeof rgb);
     free(back);
     snprintf(path, sizeof path, "%s/absent/picture.png", folder);
-    assert_int_not_equal(bl_png_write(path, rgb, WIDTH, HEIGHT), BL_OK);
-    assert_int_not_equal(bl_png_write(path, rgb, 0, HEIGHT), BL_OK);
+    assert_int_not_equal(bl_png_save(path, rgb, WIDTH, HEIGHT, 3), BL_OK);
+    assert_int_not_equal(bl_png_save(path, rgb, 0, HEIGHT, 3), BL_OK);
     bl_test_folder_remove(folder);
 }
 

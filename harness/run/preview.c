@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "run/picture.h"
+#include "datasets/png.h"
 
 enum {
     ROWS = 8, COLUMNS = 2, // triples: original, view 1, view 2
@@ -78,7 +78,7 @@ int bl_preview_write(const bl_cell *cell, uint64_t seed, const char *png_path) {
     if (!sheet.rgb || !view || !image) goto done;
     memset(sheet.rgb, PAPER, (size_t)sheet.width * (size_t)sheet.height * 3);
     if (fill(&sheet, cell, seed, dataset, view, image)) goto done;
-    status = bl_png_write(png_path, sheet.rgb, sheet.width, sheet.height);
+    status = bl_png_save(png_path, sheet.rgb, sheet.width, sheet.height, 3);
 done:
     bl_free(sheet.rgb);
     bl_free(view);
