@@ -197,11 +197,22 @@ static int create_plan(const bl_gpu_device *device, cudnnBackendDescriptor_t *pl
     return BL_FAILED;
 }
 
+// Bytes of the plan's JSON; 0 where cuDNN cannot write it, as it need not for every engine.
+static int64_t json_bytes(cudnnBackendDescriptor_t plan) {
+    int64_t bytes = 0;
+    const cudnnStatus_t status =
+            cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &bytes, NULL);
+    return status == CUDNN_STATUS_SUCCESS && bytes > 0 ? bytes : 0;
+}
+
+// A plan that cannot be written down is none: a later run could not take it again.
 static int build(const bl_gpu_device *device, cudnnBackendDescriptor_t config, cudnnBackendDescriptor_t *plan) {
     if (create_plan(device, plan)) return BL_FAILED;
     if (!bl_gpu_attribute(*plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config) &&
-        !bl_gpu_finalize(*plan))
-        return BL_OK;
+        !bl_gpu_finalize(*plan)) {
+        if (json_bytes(*plan)) return BL_OK;
+        bl_fail("cuDNN does not write down its plan");
+    }
     cudnnBackendDestroyDescriptor(*plan);
     *plan = NULL;
     return BL_FAILED;
@@ -235,7 +246,7 @@ static void pick(const bl_gpu_device *device, const wish *wanted, const suggesti
 static int complete(bl_gpu_choice *choice, bool is_product) {
     cudnnBackendDescriptor_t config;
     notes of = {.number = -1};
-    int64_t size = 0, given = 0;
+    int64_t given = 0;
     choice->workspace = (size_t)workspace_of(choice->plan);
     if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &config) == CUDNN_STATUS_SUCCESS) {
         if (cudnnBackendGetAttribute(choice->plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &given,
@@ -246,14 +257,11 @@ static int complete(bl_gpu_choice *choice, bool is_product) {
     }
     snprintf(choice->name, sizeof choice->name, "engine %lld%s%s", (long long)of.number, is_product && of.tensor_cores ? ", tensor cores" : "",
              of.compiled ? ", compiled for the device" : "");
-    if (cudnnBackendGetAttribute(choice->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &size, NULL) !=
-                CUDNN_STATUS_SUCCESS ||
-        size <= 0)
-        return bl_fail("cuDNN does not write down its plan");
+    const int64_t size = json_bytes(choice->plan);
     choice->json = bl_alloc((size_t)size + 1);
     if (!choice->json) return BL_FAILED;
-    if (cudnnBackendGetAttribute(choice->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, size, &given, choice->json) !=
-        CUDNN_STATUS_SUCCESS)
+    if (!size || cudnnBackendGetAttribute(choice->plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, size, &given,
+                                          choice->json) != CUDNN_STATUS_SUCCESS)
         return bl_fail("cuDNN does not write down its plan");
     return BL_OK;
 }

@@ -2,9 +2,9 @@
 //
 // The choice is by rule, not by timing: the first of cuDNN's own suggestions (its heuristics' mode A, then its fallback list) that is
 // deterministic, that computes f32 in f32 (no tensor cores; without Winograd or FFT where another does) unless the pattern allows TF32,
-// that uses tensor cores for bf16 where any suggestion does, that wants at most 1 GiB of workspace where any does, and that finalises.
-// What was chosen can be written down (cuDNN's JSON of the plan) and taken again by a later run. That JSON holds the code of engines that
-// are compiled at run time (75 kB each; 2 kB for others), so that taking them again compiles nothing and runs the same code.
+// that uses tensor cores for bf16 where any suggestion does, that wants at most 1 GiB of workspace where any does, that finalises,
+// and whose plan can be written down: as cuDNN's JSON, to be taken again by a later run. That JSON holds the code of engines that are
+// compiled at run time (75 kB each; 2 kB for others), so that taking them again compiles nothing and runs the same code.
 
 #ifndef BL_BACKENDS_CUDNN_ENGINE_H
 #define BL_BACKENDS_CUDNN_ENGINE_H
