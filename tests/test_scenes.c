@@ -156,6 +156,10 @@ static void labels_of_another_size(const char *root) {
     static const uint8_t labels[AREA];
     assert_ok(bl_png_save(path_of(root, LABELS), labels, HEIGHT, WIDTH, 1));
 }
+static void flat_labels(const char *root) {
+    static const uint8_t labels[AREA];
+    assert_ok(bl_png_save(path_of(root, LABELS), labels, WIDTH, HEIGHT / 2, 1));
+}
 static void half_an_image(const char *root) { assert_int_equal(truncate(path_of(root, IMAGE), length_of(path_of(root, IMAGE)) / 2), 0); }
 static void labels_without_end(const char *root) { assert_int_equal(truncate(path_of(root, LABELS), length_of(path_of(root, LABELS)) - 1), 0); }
 static void empty_image(const char *root) { assert_int_equal(truncate(path_of(root, IMAGE), 0), 0); }
@@ -180,6 +184,7 @@ static void what_is_wrong_with_a_file_is_named_before_any_is_decoded(void **stat
         {without_labels, IMAGE, "it has no label map"},
         {without_image, LABELS, "it has no image"},
         {labels_of_another_size, LABELS, "32 x 48 pixels, and its image has 48 x 32"},
+        {flat_labels, LABELS, "48 x 16 pixels, and its image has 48 x 32"},
         {half_an_image, IMAGE, "truncated"},
         {labels_without_end, LABELS, "truncated"},
         {empty_image, IMAGE, "0 bytes are too few for a PNG file"},
@@ -304,6 +309,20 @@ static void first_file_that_is_not_as_it_was_is_named(void **state) {
     bl_text_free(&list);
 }
 
+static void change_that_keeps_the_length_of_a_file_is_noticed(void **state) {
+    write_labels(*state, LABELS, 7, 1);
+    long length = length_of(path_of(*state, LABELS));
+    bl_scenes *scenes = open_train(*state);
+    bl_text list = {0};
+    assert_ok(bl_scenes_list(scenes, &list));
+    write_labels(*state, LABELS, 8, 1);
+    assert_int_equal(length_of(path_of(*state, LABELS)), length);
+    compare_with(*state, list.chars, "aachen_000000_000001_gtFine_labelIds.png: changed since the run began");
+    assert_unreadable(scenes, LABELS, "changed since it was first read");
+    bl_text_free(&list);
+    bl_scenes_close(scenes);
+}
+
 // ---- real scenes ----
 
 static void real_scenes_in_this_format_are_read(void **state) {
@@ -347,6 +366,7 @@ int main(void) {
         WITH_FOLDER(file_that_changes_after_opening_is_refused),
         WITH_FOLDER(digest_is_of_the_files_and_not_of_where_they_lie),
         WITH_FOLDER(first_file_that_is_not_as_it_was_is_named),
+        WITH_FOLDER(change_that_keeps_the_length_of_a_file_is_noticed),
         cmocka_unit_test(real_scenes_in_this_format_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
