@@ -35,11 +35,14 @@ static void count_the_rest(bl_gpu_plan *plan) {
     for (int i = 0; i < plan->constant_count; i++) plan->packed_bytes += plan->constants[i].bytes;
 }
 
+// What a plan may take.
 static int free_memory(const bl_gpu_plan *plan, size_t *bytes) {
     size_t total;
+    const size_t reserve = plan->backend->memory / 100; // for kernels, which CUDA loads when they first run
     *bytes = plan->backend->memory - plan->store->bytes;
-    if (plan->backend->is_described) return BL_OK;
-    return bl_gpu_cuda(cudaMemGetInfo(bytes, &total), "asking for the free memory");
+    if (!plan->backend->is_described && bl_gpu_cuda(cudaMemGetInfo(bytes, &total), "asking for the free memory")) return BL_FAILED;
+    *bytes = *bytes > reserve ? *bytes - reserve : 0;
+    return BL_OK;
 }
 
 // "; train.batch 384 would fit, ..": activations and staging grow with the batch, the rest does not.
