@@ -144,7 +144,7 @@ static void misuse_is_refused(void **state) {
     bl_loader *loader;
     assert_ok(bl_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, 1, 1));
     assert_int_equal(bl_loader_submit(loader, 0, &past, 1, 0, dst), BL_FAILED);
-    assert_string_equal(bl_error(), "loader: sample 160 is past the 160 images of train");
+    assert_string_equal(bl_error(), "loader: sample 160 is past the 160 of train");
     assert_ok(bl_loader_submit(loader, 0, &sample, 1, 0, dst));
     assert_int_equal(bl_loader_submit(loader, 0, &sample, 1, 0, dst), BL_FAILED);
     assert_non_null(strstr(bl_error(), "slot 0 is filled again before it was waited for"));

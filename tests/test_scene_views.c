@@ -245,7 +245,7 @@ static void errors_of_workers_come_with_their_slot(void **state) {
     bl_test_holds(bl_error(), "slot 0 is filled again");
     assert_ok(bl_scene_loader_wait(loader, 0));
     assert_int_equal(bl_scene_loader_submit(loader, 0, (uint32_t[]){3}, 1, 0, images, labels), BL_FAILED);
-    bl_test_holds(bl_error(), "scene 3 is past the 3 of the set");
+    bl_test_holds(bl_error(), "sample 3 is past the 3 of the scenes");
 
     snprintf(path, sizeof path, "%s/gtFine/train/ulm/ulm_000000_000001_gtFine_labelIds.png", root);
     assert_int_equal(truncate(path, 100), 0);

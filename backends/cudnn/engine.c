@@ -78,15 +78,7 @@ static entry *find(const bl_gpu_engines *engines, const char *text) {
 
 // Takes the text.
 static entry *add(bl_gpu_engines *engines, char *text) {
-    if (engines->count == engines->capacity) {
-        const int larger = engines->capacity ? 2 * engines->capacity : 64;
-        entry **grown = bl_alloc((size_t)larger * sizeof(entry *));
-        if (!grown) goto failed;
-        if (engines->count) memcpy(grown, engines->entries, (size_t)engines->count * sizeof(entry *));
-        bl_free(engines->entries);
-        engines->entries = grown;
-        engines->capacity = larger;
-    }
+    if (bl_grow((void **)&engines->entries, engines->count, &engines->capacity, sizeof *engines->entries)) goto failed;
     entry *made = bl_alloc(sizeof *made);
     if (!made) goto failed;
     made->text = text;

@@ -7,25 +7,12 @@
 #include "backends/cudnn/gpu.h"
 #include "base/memory.h" // bl_alloc
 
-// Room for one more in a list.
-static int grow(void **items, int count, int *capacity, size_t item_bytes) {
-    if (count < *capacity) return BL_OK;
-    const int larger = *capacity ? 2 * *capacity : 64;
-    void *grown = bl_alloc((size_t)larger * item_bytes);
-    if (!grown) return BL_FAILED;
-    if (count) memcpy(grown, *items, (size_t)count * item_bytes);
-    bl_free(*items);
-    *items = grown;
-    *capacity = larger;
-    return BL_OK;
-}
-
 size_t bl_gpu_bytes(const bl_tensor *tensor) {
     return (size_t)bl_shape_count(&tensor->shape) * (bl_gpu_is_half(tensor) ? sizeof(uint16_t) : sizeof(float));
 }
 
 static int add_buffer(bl_gpu_plan *plan, bl_gpu_buffer buffer, int *index) {
-    if (grow((void **)&plan->buffers, plan->buffer_count, &plan->buffer_capacity, sizeof buffer)) return BL_FAILED;
+    if (bl_grow((void **)&plan->buffers, plan->buffer_count, &plan->buffer_capacity, sizeof buffer)) return BL_FAILED;
     *index = plan->buffer_count++;
     plan->buffers[*index] = buffer;
     return BL_OK;
@@ -36,7 +23,7 @@ int bl_gpu_buffer_add(bl_gpu_plan *plan, size_t bytes, int *buffer) {
 }
 
 int bl_gpu_constant_add(bl_gpu_plan *plan, const void *data, size_t bytes, int *buffer) {
-    if (grow((void **)&plan->constants, plan->constant_count, &plan->constant_capacity, sizeof *plan->constants)) return BL_FAILED;
+    if (bl_grow((void **)&plan->constants, plan->constant_count, &plan->constant_capacity, sizeof *plan->constants)) return BL_FAILED;
     void *copy = bl_alloc(bytes);
     if (!copy || add_buffer(plan, (bl_gpu_buffer){.bytes = bytes, .input = -1, .packed = -1}, buffer)) {
         bl_free(copy);
@@ -90,7 +77,7 @@ static int find_packed(bl_gpu_plan *plan, bl_gpu_packed wanted, int *index) {
             known->is_half == wanted.is_half && known->to == wanted.to)
             return BL_OK;
     }
-    if (grow((void **)&plan->packed, plan->packed_count, &plan->packed_capacity, sizeof *plan->packed)) return BL_FAILED;
+    if (bl_grow((void **)&plan->packed, plan->packed_count, &plan->packed_capacity, sizeof *plan->packed)) return BL_FAILED;
     plan->packed[plan->packed_count++] = wanted;
     return BL_OK;
 }
@@ -117,7 +104,7 @@ int bl_gpu_weights(bl_gpu_plan *plan, const bl_tensor *tensor, bool is_half, int
 
 int bl_gpu_step_add(bl_gpu_plan *plan, const bl_node *node, int (*run)(const bl_gpu_plan *, const bl_gpu_step *), const int *buffers,
                     int count, const void *state, size_t state_bytes) {
-    if (grow((void **)&plan->steps, plan->step_count, &plan->step_capacity, sizeof *plan->steps)) return BL_FAILED;
+    if (bl_grow((void **)&plan->steps, plan->step_count, &plan->step_capacity, sizeof *plan->steps)) return BL_FAILED;
     bl_gpu_step step = {.node = node, .run = run};
     for (int i = 0; i < BL_GPU_BUFFERS; i++) step.buffers[i] = i < count ? buffers[i] : -1;
     if (state) {

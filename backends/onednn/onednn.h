@@ -107,7 +107,6 @@ void bl_cpu_timing(bl_plan *plan, bool on);
 void bl_cpu_report(const bl_plan *plan, bl_plan_report *report);
 
 // steps.c: what lowering uses
-BL_CHECK int bl_cpu_grow(void **items, int count, int *capacity, size_t item_bytes); // room for one more
 BL_CHECK int bl_cpu_buffer_add(bl_cpu_plan *plan, size_t bytes, int *buffer);        // in the arena
 BL_CHECK int bl_cpu_value(bl_cpu_plan *plan, const bl_tensor *tensor, int *buffer);  // NULL tensor: -1
 BL_CHECK int bl_cpu_step_add(bl_cpu_plan *plan, const bl_node *node, int (*run)(const bl_cpu_plan *, const bl_cpu_step *),

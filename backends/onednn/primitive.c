@@ -117,7 +117,7 @@ static int packed_add(bl_cpu_plan *plan, const bl_node *node, bl_place place, co
         *known = pack ? other->node->op == node->op : dnnl_memory_desc_equal(other->desc, wanted);
         if (*known) return BL_OK;
     }
-    if (bl_cpu_grow((void **)&plan->packed, plan->packed_count, &plan->packed_capacity, sizeof *plan->packed)) return BL_FAILED;
+    if (bl_grow((void **)&plan->packed, plan->packed_count, &plan->packed_capacity, sizeof *plan->packed)) return BL_FAILED;
     bl_cpu_packed *self = *packed = &plan->packed[plan->packed_count++];
     *known = false;
     *self = (bl_cpu_packed){.place = place, .node = node, .pack = pack, .bytes = bytes};

@@ -6,24 +6,12 @@
 
 #include "backends/onednn/onednn.h"
 
-int bl_cpu_grow(void **items, int count, int *capacity, size_t item_bytes) {
-    if (count < *capacity) return BL_OK;
-    const int larger = *capacity ? 2 * *capacity : 64;
-    void *grown = bl_alloc((size_t)larger * item_bytes);
-    if (!grown) return BL_FAILED;
-    if (count) memcpy(grown, *items, (size_t)count * item_bytes);
-    bl_free(*items);
-    *items = grown;
-    *capacity = larger;
-    return BL_OK;
-}
-
 size_t bl_cpu_bytes(const bl_tensor *tensor) {
     return (size_t)bl_shape_count(&tensor->shape) * (tensor->dtype == BL_F32 ? sizeof(float) : sizeof(uint16_t));
 }
 
 static int add_buffer(bl_cpu_plan *plan, bl_cpu_buffer buffer, int *index) {
-    if (bl_cpu_grow((void **)&plan->buffers, plan->buffer_count, &plan->buffer_capacity, sizeof buffer)) return BL_FAILED;
+    if (bl_grow((void **)&plan->buffers, plan->buffer_count, &plan->buffer_capacity, sizeof buffer)) return BL_FAILED;
     *index = plan->buffer_count++;
     plan->buffers[*index] = buffer;
     return BL_OK;
@@ -64,7 +52,7 @@ int bl_cpu_value(bl_cpu_plan *plan, const bl_tensor *tensor, int *buffer) {
 
 int bl_cpu_step_add(bl_cpu_plan *plan, const bl_node *node, int (*run)(const bl_cpu_plan *, const bl_cpu_step *), const int *buffers,
                     int count, const void *state, size_t state_bytes) {
-    if (bl_cpu_grow((void **)&plan->steps, plan->step_count, &plan->step_capacity, sizeof *plan->steps)) return BL_FAILED;
+    if (bl_grow((void **)&plan->steps, plan->step_count, &plan->step_capacity, sizeof *plan->steps)) return BL_FAILED;
     bl_cpu_step step = {.node = node, .run = run};
     for (int i = 0; i < BL_CPU_OPERANDS; i++) step.buffers[i] = i < count ? buffers[i] : -1;
     if (state) {

@@ -28,6 +28,18 @@ void bl_free(void *pointer) {
     free(pointer);
 }
 
+int bl_grow(void **items, int count, int *capacity, size_t item_bytes) {
+    if (count < *capacity) return BL_OK;
+    const int larger = *capacity ? 2 * *capacity : 64;
+    void *grown = bl_alloc((size_t)larger * item_bytes);
+    if (!grown) return BL_FAILED;
+    if (count) memcpy(grown, *items, (size_t)count * item_bytes);
+    bl_free(*items);
+    *items = grown;
+    *capacity = larger;
+    return BL_OK;
+}
+
 // The one place below main that ends the process: nothing sensible is left to do when a name does not fit in memory.
 static void *must(void *pointer) {
     if (!pointer) abort();

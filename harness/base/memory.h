@@ -10,6 +10,9 @@
 void *bl_alloc(size_t bytes);
 void bl_free(void *pointer);
 
+// Room for one more in a list of `count` items: *items is replaced by a larger copy when *capacity is reached. Fails as bl_alloc does.
+int bl_grow(void **items, int count, int *capacity, size_t item_bytes) __attribute__((warn_unused_result));
+
 // An arena owns everything taken from it; the pieces are freed together. Pieces are zeroed and aligned to 16 bytes.
 // Small objects only (names, nodes): running out of memory for those ends the process.
 typedef struct bl_arena bl_arena;

@@ -52,22 +52,9 @@ void bl_graph_free(bl_graph *graph) {
     bl_free(graph);
 }
 
-// Room for one more pointer in a list.
-static int reserve(void **list, int count, int *capacity) {
-    if (count < *capacity) return BL_OK;
-    const int larger = *capacity ? 2 * *capacity : 256;
-    void **items = bl_alloc((size_t)larger * sizeof *items);
-    if (!items) return BL_FAILED;
-    if (count) memcpy(items, *(void ***)list, (size_t)count * sizeof *items);
-    bl_free(*list);
-    *list = items;
-    *capacity = larger;
-    return BL_OK;
-}
-
 static int add_tensor(bl_graph *graph, const char *name, bl_dtype dtype, bl_shape shape, bl_role role, bl_tensor **out) {
     if (bl_graph_find(graph, name)) return bl_fail("two tensors of a graph are called '%s'", name);
-    if (reserve((void **)&graph->tensors, graph->tensor_count, &graph->tensor_capacity)) return BL_FAILED;
+    if (bl_grow((void **)&graph->tensors, graph->tensor_count, &graph->tensor_capacity, sizeof *graph->tensors)) return BL_FAILED;
     bl_tensor *tensor = bl_arena_take(graph->arena, sizeof *tensor);
     *tensor = (bl_tensor){
             .id = graph->tensor_count, .name = bl_arena_copy(graph->arena, name), .dtype = dtype, .shape = shape, .role = role};
@@ -148,7 +135,7 @@ static bool is_update(bl_op op) {
 int bl_graph_node(bl_graph *graph, bl_op op, const char *name, const bl_attributes *attributes, bl_tensor *const *inputs,
                   int input_count, bl_node **out) {
     const bl_op_rule *rule = bl_op_rules[op];
-    if (reserve((void **)&graph->nodes, graph->node_count, &graph->node_capacity)) return BL_FAILED;
+    if (bl_grow((void **)&graph->nodes, graph->node_count, &graph->node_capacity, sizeof *graph->nodes)) return BL_FAILED;
     bl_node *node = bl_arena_take(graph->arena, sizeof *node);
     *node = (bl_node){.id = graph->node_count, .op = op, .name = bl_arena_copy(graph->arena, name), .input_count = input_count};
     node->phase = is_update(op) ? BL_PHASE_UPDATE : BL_PHASE_MICRO;

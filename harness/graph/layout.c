@@ -92,15 +92,7 @@ static int find_or_add(bl_layout *layout, const char *network, bl_segments *segm
         return status;
     }
     if (layout->sealed) return bl_fail("%s/%s is not part of this store's layout", network, segment->name);
-    if (segments->count == segments->capacity) {
-        const int capacity = segments->capacity ? 2 * segments->capacity : 64;
-        bl_segment *items = bl_alloc((size_t)capacity * sizeof *items);
-        if (!items) return BL_FAILED;
-        if (segments->count) memcpy(items, segments->items, (size_t)segments->count * sizeof *items);
-        bl_free(segments->items);
-        segments->items = items;
-        segments->capacity = capacity;
-    }
+    if (bl_grow((void **)&segments->items, segments->count, &segments->capacity, sizeof *segments->items)) return BL_FAILED;
     *index = segments->count++;
     bl_segment *added = &segments->items[*index];
     *added = *segment;
