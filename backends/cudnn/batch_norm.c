@@ -317,9 +317,8 @@ int bl_gpu_batch_norm_running(bl_gpu_plan *plan, const bl_node *node) {
     const running r = {bl_shape_count(&x->shape) / width, (int)width, (float)node->attributes.epsilon, fusion->relu != NULL,
                        bl_gpu_is_half(x)};
     int buffers[7];
-    for (int i = 0; i < 5; i++)
-        if (bl_gpu_value(plan, node->inputs[i], &buffers[i])) return BL_FAILED;
-    if (bl_gpu_value(plan, residual_of(node, fusion), &buffers[5]) || bl_gpu_value(plan, result_of(node, fusion), &buffers[6]))
+    if (bl_gpu_values(plan, node->inputs, node->input_count, buffers) ||
+        bl_gpu_value(plan, residual_of(node, fusion), &buffers[5]) || bl_gpu_value(plan, result_of(node, fusion), &buffers[6]))
         return BL_FAILED;
     note_fusion(plan, node, fusion);
     return bl_gpu_step_add(plan, node, running_run, buffers, 7, &r, sizeof r);

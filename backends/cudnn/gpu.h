@@ -156,6 +156,8 @@ void bl_gpu_timing(bl_plan *plan, bool on);
 // steps.c: what lowering uses
 BL_CHECK int bl_gpu_buffer_add(bl_gpu_plan *plan, size_t bytes, int *buffer);       // in the arena
 BL_CHECK int bl_gpu_value(bl_gpu_plan *plan, const bl_tensor *tensor, int *buffer); // NULL tensor: -1
+BL_CHECK int bl_gpu_values(bl_gpu_plan *plan, bl_tensor *const *tensors, int count, int *buffers);  // the same of several
+BL_CHECK int bl_gpu_workspace(bl_gpu_plan *plan, const bl_node *node, size_t bytes, int *buffer); // a buffer that the node's report counts
 BL_CHECK int bl_gpu_constant_add(bl_gpu_plan *plan, const void *data, size_t bytes, int *buffer); // copied
 BL_CHECK int bl_gpu_staged(bl_gpu_plan *plan, const bl_tensor *input, int *buffer);  // a graph input as the host gave it: f32
 // Parameters in the precision of the node, rows of `from` values padded to `to`.
@@ -171,11 +173,14 @@ size_t bl_gpu_bytes(const bl_tensor *tensor);
 static inline bool bl_gpu_is_half(const bl_tensor *tensor) { return tensor->dtype == BL_BF16; }
 static inline bl_gpu_type bl_gpu_type_of(const bl_tensor *tensor) { return bl_gpu_is_half(tensor) ? BL_GPU_BF16 : BL_GPU_F32; }
 
-static inline void *bl_gpu_at(const bl_gpu_plan *plan, const bl_gpu_step *step, int operand) {
-    const int buffer = step->buffers[operand];
+static inline void *bl_gpu_address(const bl_gpu_plan *plan, int buffer) { // NULL: absent
     if (buffer < 0) return NULL;
     const bl_gpu_buffer *at = &plan->buffers[buffer];
     return at->input < 0 ? at->data : plan->staging[plan->slot * plan->uses.input_count + at->input];
+}
+
+static inline void *bl_gpu_at(const bl_gpu_plan *plan, const bl_gpu_step *step, int operand) {
+    return bl_gpu_address(plan, step->buffers[operand]);
 }
 
 // One function an operator: appends its steps.

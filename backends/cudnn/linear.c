@@ -122,8 +122,7 @@ int bl_gpu_linear_backward_bias(bl_gpu_plan *plan, const bl_node *node) {
     const size_t bytes = (size_t)(bl_gpu_column_partials(c.rows) * c.count) * sizeof(float);
     int buffers[3];
     if (bl_gpu_value(plan, dy, &buffers[0]) || bl_gpu_value(plan, node->outputs[0], &buffers[1]) ||
-        bl_gpu_buffer_add(plan, bytes, &buffers[2]))
+        bl_gpu_workspace(plan, node, bytes, &buffers[2]))
         return BL_FAILED;
-    plan->rows[node->id].bytes += bytes;
     return bl_gpu_step_add(plan, node, sum_run, buffers, 3, &c, sizeof c);
 }

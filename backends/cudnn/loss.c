@@ -3,17 +3,9 @@
 
 #include "backends/cudnn/gpu.h"
 
-// A buffer that lives for one step.
+// Doubles that live for one step.
 static int add_workspace(bl_gpu_plan *plan, const bl_node *node, int64_t doubles, int *buffer) {
-    const size_t bytes = (size_t)doubles * sizeof(double);
-    plan->rows[node->id].bytes += bytes;
-    return bl_gpu_buffer_add(plan, bytes, buffer);
-}
-
-static int take_values(bl_gpu_plan *plan, const bl_tensor *const *tensors, int count, int *buffers) {
-    for (int i = 0; i < count; i++)
-        if (bl_gpu_value(plan, tensors[i], &buffers[i])) return BL_FAILED;
-    return BL_OK;
+    return bl_gpu_workspace(plan, node, (size_t)doubles * sizeof(double), buffer);
 }
 
 // ---- BYOL's loss ----
@@ -55,9 +47,9 @@ static int loss_run(const bl_gpu_plan *plan, const bl_gpu_step *step) {
 
 int bl_gpu_loss_node(bl_gpu_plan *plan, const bl_node *node) {
     const pairing pairs = pairing_of(node);
-    const bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0]};
+    bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0]};
     int buffers[4];
-    if (take_values(plan, tensors, 3, buffers) || add_workspace(plan, node, pairs.of.rows, &buffers[3])) return BL_FAILED;
+    if (bl_gpu_values(plan, tensors, 3, buffers) || add_workspace(plan, node, pairs.of.rows, &buffers[3])) return BL_FAILED;
     return bl_gpu_step_add(plan, node, loss_run, buffers, 4, &pairs, sizeof pairs);
 }
 
@@ -71,9 +63,9 @@ static int loss_backward_run(const bl_gpu_plan *plan, const bl_gpu_step *step) {
 
 int bl_gpu_loss_backward_node(bl_gpu_plan *plan, const bl_node *node) {
     const pairing pairs = pairing_of(node);
-    const bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0], node->outputs[1]};
+    bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0], node->outputs[1]};
     int buffers[4];
-    if (take_values(plan, tensors, 4, buffers)) return BL_FAILED;
+    if (bl_gpu_values(plan, tensors, 4, buffers)) return BL_FAILED;
     return bl_gpu_step_add(plan, node, loss_backward_run, buffers, 4, &pairs, sizeof pairs);
 }
 
@@ -87,9 +79,9 @@ static int std_run(const bl_gpu_plan *plan, const bl_gpu_step *step) {
 
 int bl_gpu_projection_std_node(bl_gpu_plan *plan, const bl_node *node) {
     const pairing pairs = pairing_of(node);
-    const bl_tensor *tensors[] = {node->inputs[0], node->outputs[0]};
+    bl_tensor *tensors[] = {node->inputs[0], node->outputs[0]};
     int buffers[4];
-    if (take_values(plan, tensors, 2, buffers) || add_workspace(plan, node, pairs.of.rows, &buffers[2]) ||
+    if (bl_gpu_values(plan, tensors, 2, buffers) || add_workspace(plan, node, pairs.of.rows, &buffers[2]) ||
         add_workspace(plan, node, node->attributes.groups * pairs.of.features, &buffers[3]))
         return BL_FAILED;
     return bl_gpu_step_add(plan, node, std_run, buffers, 4, &pairs, sizeof pairs);
@@ -117,9 +109,9 @@ static int cross_entropy_run(const bl_gpu_plan *plan, const bl_gpu_step *step) {
 
 int bl_gpu_cross_entropy_node(bl_gpu_plan *plan, const bl_node *node) {
     const classes of = classes_of(node);
-    const bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0], node->outputs[1]};
+    bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0], node->outputs[1]};
     int buffers[5];
-    if (take_values(plan, tensors, 4, buffers) || add_workspace(plan, node, 3 * of.rows, &buffers[4])) return BL_FAILED;
+    if (bl_gpu_values(plan, tensors, 4, buffers) || add_workspace(plan, node, 3 * of.rows, &buffers[4])) return BL_FAILED;
     return bl_gpu_step_add(plan, node, cross_entropy_run, buffers, 5, &of, sizeof of);
 }
 
@@ -133,8 +125,8 @@ static int cross_entropy_backward_run(const bl_gpu_plan *plan, const bl_gpu_step
 
 int bl_gpu_cross_entropy_backward_node(bl_gpu_plan *plan, const bl_node *node) {
     const classes of = classes_of(node);
-    const bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0]};
+    bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0]};
     int buffers[4];
-    if (take_values(plan, tensors, 3, buffers) || add_workspace(plan, node, 3 * of.rows, &buffers[3])) return BL_FAILED;
+    if (bl_gpu_values(plan, tensors, 3, buffers) || add_workspace(plan, node, 3 * of.rows, &buffers[3])) return BL_FAILED;
     return bl_gpu_step_add(plan, node, cross_entropy_backward_run, buffers, 4, &of, sizeof of);
 }

@@ -258,11 +258,9 @@ int bl_gpu_read(bl_plan *plan, const bl_tensor *tensor, double *dst) {
     }
     const int buffer = self->buffer_of[tensor->id];
     if (!bl_uses_keep(&self->uses, tensor) || buffer < 0) return bl_fail("'%s' is not observed by this plan", tensor->name);
-    const bl_gpu_buffer *at = &self->buffers[buffer]; // an alias of an input lies in the slot's staging
-    const void *data = at->input < 0 ? at->data : self->staging[self->slot * self->uses.input_count + at->input];
     void *values = bl_alloc(bl_gpu_bytes(tensor));
     if (!values) return BL_FAILED;
-    const int status = bl_gpu_download(self->backend, values, data, bl_gpu_bytes(tensor));
+    const int status = bl_gpu_download(self->backend, values, bl_gpu_address(self, buffer), bl_gpu_bytes(tensor));
     if (!status) widen(values, tensor->dtype, count, dst);
     bl_free(values);
     return status;

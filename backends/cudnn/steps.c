@@ -69,6 +69,17 @@ int bl_gpu_value(bl_gpu_plan *plan, const bl_tensor *tensor, int *buffer) {
     return BL_OK;
 }
 
+int bl_gpu_values(bl_gpu_plan *plan, bl_tensor *const *tensors, int count, int *buffers) {
+    for (int i = 0; i < count; i++)
+        if (bl_gpu_value(plan, tensors[i], &buffers[i])) return BL_FAILED;
+    return BL_OK;
+}
+
+int bl_gpu_workspace(bl_gpu_plan *plan, const bl_node *node, size_t bytes, int *buffer) {
+    plan->rows[node->id].bytes += bytes;
+    return bl_gpu_buffer_add(plan, bytes, buffer);
+}
+
 // The packed parameters of a place, added when missing.
 static int find_packed(bl_gpu_plan *plan, bl_gpu_packed wanted, int *index) {
     for (*index = 0; *index < plan->packed_count; ++*index) {

@@ -3,12 +3,6 @@
 #include "backends/cudnn/gpu.h"
 #include "base/memory.h" // bl_alloc
 
-static int take_inputs(bl_gpu_plan *plan, const bl_node *node, int *buffers) {
-    for (int i = 0; i < node->input_count; i++)
-        if (bl_gpu_value(plan, node->inputs[i], &buffers[i])) return BL_FAILED;
-    return BL_OK;
-}
-
 // ---- running averages ----
 
 typedef struct average {
@@ -30,7 +24,7 @@ int bl_gpu_running_average_node(bl_gpu_plan *plan, const bl_node *node) {
     const average of = {(int)dims[0], dims[1], node->attributes.momentum,
                         (double)node->attributes.rows / (double)(node->attributes.rows - 1)};
     int buffers[4];
-    if (take_inputs(plan, node, buffers)) return BL_FAILED;
+    if (bl_gpu_values(plan, node->inputs, node->input_count, buffers)) return BL_FAILED;
     return bl_gpu_step_add(plan, node, average_run, buffers, 4, &of, sizeof of);
 }
 
@@ -53,7 +47,7 @@ int bl_gpu_check_finite_node(bl_gpu_plan *plan, const bl_node *node) {
     check of = {.count = node->input_count};
     int buffers[BL_MAX_INPUTS];
     for (int i = 0; i < node->input_count; i++) of.floats[i] = bl_shape_count(&node->inputs[i]->shape);
-    if (take_inputs(plan, node, buffers)) return BL_FAILED;
+    if (bl_gpu_values(plan, node->inputs, node->input_count, buffers)) return BL_FAILED;
     return bl_gpu_step_add(plan, node, check_run, buffers, node->input_count, &of, sizeof of);
 }
 
@@ -128,9 +122,8 @@ static int add_tables(bl_gpu_plan *plan, const bl_node *node, const bl_gpu_updat
 
 static int add_sums(bl_gpu_plan *plan, const bl_node *node, const bl_gpu_update *of, int *buffers) {
     const size_t sums = 2 * (size_t)of->piece_count * sizeof(double), trust = (size_t)of->segment_count * sizeof(double);
-    plan->rows[node->id].bytes += sums + trust;
-    if (bl_gpu_buffer_add(plan, sums, &buffers[SUMS])) return BL_FAILED;
-    return bl_gpu_buffer_add(plan, trust, &buffers[TRUST]);
+    if (bl_gpu_workspace(plan, node, sums, &buffers[SUMS])) return BL_FAILED;
+    return bl_gpu_workspace(plan, node, trust, &buffers[TRUST]);
 }
 
 int bl_gpu_update_node(bl_gpu_plan *plan, const bl_node *node) {
@@ -139,7 +132,7 @@ int bl_gpu_update_node(bl_gpu_plan *plan, const bl_node *node) {
     const bl_segments *table = bl_network_segments(&plan->store->base.layout->networks[network], BL_PARAMETERS);
     update made = {.op = node->op,
                    .of = {.segment_count = table->count,
-                          .share = 1.0f / (float)(plan->accumulate > 1 ? plan->accumulate : 1),
+                          .share = 1.0f / (float)plan->accumulate,
                           .clears = !plan->uses.writes_gradients[network],
                           .momentum = a->momentum,
                           .beta1 = a->beta1,
@@ -152,7 +145,7 @@ int bl_gpu_update_node(bl_gpu_plan *plan, const bl_node *node) {
     for (int s = 0; s < table->count; s++) made.of.piece_count += pieces_of(&table->items[s]);
     int buffers[UPDATE_OPERANDS];
     for (int i = 0; i < UPDATE_OPERANDS; i++) buffers[i] = -1;
-    if (take_inputs(plan, node, buffers) || add_tables(plan, node, &made.of, table, buffers)) return BL_FAILED;
+    if (bl_gpu_values(plan, node->inputs, node->input_count, buffers) || add_tables(plan, node, &made.of, table, buffers)) return BL_FAILED;
     if (node->op == BL_OP_LARS && add_sums(plan, node, &made.of, buffers)) return BL_FAILED;
     plan->moves[network] = true;
     return bl_gpu_step_add(plan, node, update_run, buffers, UPDATE_OPERANDS, &made, sizeof made);
@@ -172,7 +165,7 @@ int bl_gpu_ema_node(bl_gpu_plan *plan, const bl_node *node) {
     const bl_place place = node->inputs[0]->place;
     const int64_t count = bl_shape_count(&node->inputs[0]->shape);
     int buffers[4];
-    if (take_inputs(plan, node, buffers)) return BL_FAILED;
+    if (bl_gpu_values(plan, node->inputs, node->input_count, buffers)) return BL_FAILED;
     if (place.block == BL_PARAMETERS) plan->moves[place.network] = true; // buffers are packed nowhere
     return bl_gpu_step_add(plan, node, ema_run, buffers, 4, &count, sizeof count);
 }
