@@ -1,25 +1,34 @@
-// dataset.h - labelled images, read where they lie. One file a format; a row of the table in dataset.c each.
+// dataset.h - the images of an experiment, read where they lie. One file a format; a row of the table in dataset.c each.
 //
-// Images are 8-bit RGB, HWC. A dataset is read-only after opening and may be read from any thread.
+// Two kinds: small square images with a label each, all in memory (cifar10, cifar100, shapes), and street scenes, which are large, of
+// any size, decoded when they are wanted and labelled by pixel (cityscapes, streets; scenes.h). Pixels are 8-bit RGB, HWC. A dataset
+// is read-only after opening and may be read from any thread.
 
 #ifndef BL_DATASETS_DATASET_H
 #define BL_DATASETS_DATASET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h" // BL_CHECK
+#include "datasets/scenes.h"
 
 typedef enum bl_split { BL_TRAIN, BL_VALIDATION, BL_TEST, BL_SPLITS } bl_split;
 const char *bl_split_name(bl_split split); // "train", "validation", "test"
 
 typedef struct bl_dataset_options {
-    const char *name;      // "cifar10", "cifar100", "shapes"
+    const char *name;      // "cifar10", "cifar100", "shapes"; "cityscapes", "streets"
     const char *root;      // folder of the files; unused by procedural sets
     uint64_t seed;         // of a procedural set
-    int train, test;       // images of a procedural set (0: its default)
+    int train, test;       // images of a procedural set (0: its default); of streets: of each split but val, and of val
     int validation;        // images taken from train, seeded and stratified by class; 0: none. Train keeps its file order
     uint64_t split_seed;   // which images those are
     int limit;             // at most this many train images (after the split; the first in file order); 0: all
+    // of scenes alone
+    unsigned scene_splits; // what BL_TRAIN is, without labels: 1u << BL_SCENE_TRAIN | ...
+    int crop;              // pixels a side of the random square that all views of a scene are made from; 0: the whole scene
+    int width, height;     // of streets
+    bool labelled;         // a segmentation asks: the labelled splits train and val are opened too
 } bl_dataset_options;
 
 typedef struct bl_dataset bl_dataset;
@@ -28,14 +37,34 @@ typedef struct bl_dataset bl_dataset;
 BL_CHECK int bl_dataset_open(bl_dataset **dataset, const bl_dataset_options *options);
 void bl_dataset_close(bl_dataset *dataset);
 
+bool bl_dataset_has_scenes(const char *name);   // whether a set of that name is street scenes
 int bl_dataset_classes(const bl_dataset *dataset);
-int bl_dataset_size(const bl_dataset *dataset); // pixels a side (square)
+int bl_dataset_size(const bl_dataset *dataset); // pixels a side (square) of what views are made from; 0: whole scenes, of any size
 int64_t bl_dataset_count(const bl_dataset *dataset, bl_split split);
-// Borrowed: size * size * 3 bytes, HWC.
+// Of images, not of scenes. Borrowed: size * size * 3 bytes, HWC.
 const uint8_t *bl_dataset_image(const bl_dataset *dataset, bl_split split, int64_t index);
 int bl_dataset_label(const bl_dataset *dataset, bl_split split, int64_t index);
-// SHA-256 over the images and labels of all splits: identity in a run's manifest. 64 hexadecimal digits.
+// SHA-256 over the images and labels of all splits, of scenes over bl_dataset_files: identity in a run's manifest. 64 hexadecimal digits.
 void bl_dataset_digest(const bl_dataset *dataset, char out[65]);
+
+// What a view is made from: an image as it is, or a decoded scene's square. Start from {0}.
+typedef struct bl_picture {
+    const uint8_t *pixels;  // height x width x 3; the data set's own memory, or this picture's
+    int width, height;
+    bl_scene scene;         // behind a scene
+    uint8_t *square;        // cut out of it
+} bl_picture;
+// The square is a function of (seed, "scene_square", sample, epoch): the same for every view.
+BL_CHECK int bl_dataset_picture(const bl_dataset *dataset, bl_split split, uint32_t index, uint64_t seed, uint32_t epoch, bl_picture *picture);
+void bl_picture_free(bl_picture *picture);
+
+// Scenes with label maps, where they were opened (options.labelled), else NULL: what is fine-tuned on, and what is scored.
+const bl_scenes *bl_dataset_labelled(const bl_dataset *dataset);
+const bl_scenes *bl_dataset_scored(const bl_dataset *dataset);
+// Every file of a set of scenes, a line each (bl_scenes_list), set by set; nothing for the others. bl_dataset_compare names the first
+// file that is not as the list has it.
+BL_CHECK int bl_dataset_files(const bl_dataset *dataset, bl_text *list);
+BL_CHECK int bl_dataset_compare(const bl_dataset *dataset, const char *list);
 
 // ---- for the formats (one file each) ----
 // A format fills whole sets; dataset.c makes the splits. Pixels are owned by the dataset afterwards (bl_free).

@@ -61,6 +61,7 @@ typedef struct bl_step_graph {
     bl_tensor *loss;        // [1]: BYOL's, or cross-entropy
     bl_tensor *std;         // [1]: RMS std of the l2-normalised projection's channels times sqrt(D); 1 = spread, 0 = collapsed
     bl_tensor *logits;      // [rows, classes], of a segmentation [rows, H, W, classes]: of the classifier, or of the probe
+    bl_tensor *predicted;   // [rows, H, W] f32: the class with the largest logit; of a segmentation's inference
     bl_tensor *correct;     // [1]: share of the labelled rows, or pixels, whose largest logit is their label's
     bl_tensor *probe_loss;  // [1]
 } bl_step_graph;

@@ -42,6 +42,8 @@ double bl_learning_rate(const bl_schedule *schedule, int64_t step, int64_t steps
     switch (schedule->kind) {
     case BL_SCHEDULE_COSINE:
         return schedule->least + (base - schedule->least) * (1 + cos(M_PI * (double)(k - warmup) / (double)(steps - warmup))) / 2;
+    case BL_SCHEDULE_POLY:
+        return schedule->least + (base - schedule->least) * pow(1 - (double)(k - warmup) / (double)(steps - warmup), schedule->power);
     case BL_SCHEDULE_STEP: {
         double rate = base;
         for (int i = 0; i < schedule->milestone_count; i++)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum bl_schedule_kind { BL_SCHEDULE_CONSTANT, BL_SCHEDULE_COSINE, BL_SCHEDULE_STEP, BL_SCHEDULE_PLATEAU } bl_schedule_kind;
+typedef enum bl_schedule_kind { BL_SCHEDULE_CONSTANT, BL_SCHEDULE_COSINE, BL_SCHEDULE_STEP, BL_SCHEDULE_PLATEAU, BL_SCHEDULE_POLY } bl_schedule_kind;
 
 #define BL_MAX_MILESTONES 16
 
@@ -19,7 +19,8 @@ typedef struct bl_schedule {  // of the learning rate; all lengths in epochs, wh
     int milestone_count;      // STEP: after each of these epochs times `factor`
     double factor;            // STEP, PLATEAU
     int patience;             // PLATEAU: observations without improvement that are borne
-    double least;             // COSINE ends there, PLATEAU stops there
+    double least;             // COSINE and POLY end there, PLATEAU stops there
+    double power;             // POLY
 } bl_schedule;
 
 // Plateau state: what ReduceLROnPlateau (torch.optim, mode max or min, threshold 1e-4 relative) remembers. Start from bl_plateau_start.
@@ -32,7 +33,7 @@ void bl_plateau_observe(bl_plateau *plateau, const bl_schedule *schedule, bool h
 
 // Of step k of K (from 0). While k < W (warm-up steps): start + (base - start) (k + 1) / W (Goyal et al. 2017), so that the first step
 // is one part above `start` and the last has the base. Then base; or least + (base - least) (1 + cos(pi (k - W) / (K - W))) / 2
-// (Loshchilov & Hutter 2017); or base factor^(milestones passed); or base times the plateau's scale, at least `least`.
+// (Loshchilov & Hutter 2017); or least + (base - least) (1 - (k - W) / (K - W))^power (DeepLab, Chen et al. 2018); or base factor^(milestones passed); or base times the plateau's scale, at least `least`.
 double bl_learning_rate(const bl_schedule *schedule, int64_t step, int64_t steps, int64_t steps_per_epoch, double plateau_scale);
 
 // tau of step k of K: base, or 1 - (1 - base) (cos(pi k / K) + 1) / 2 (BYOL, section 3.3).

@@ -162,7 +162,7 @@ int bl_evaluate(const bl_evaluator *e, int epoch, bool is_last, bl_history *hist
         bl_measurement measurement = {.epoch = at, .chosen = NAN, .validation = NAN};
         snprintf(measurement.row, sizeof measurement.row, "%s", row->row);
         snprintf(measurement.id, sizeof measurement.id, "%s", row->id);
-        if (protocols[row->kind]->measure(e, &cache, row, &measurement) || bl_history_add_measurement(history, &measurement)) goto done;
+        if (protocols[row->kind]->measure(e, &cache, row, &measurement, history) || bl_history_add_measurement(history, &measurement)) goto done;
         if (e->measured && e->measured(e->context, row, &measurement)) goto done;
     }
     status = BL_OK;

@@ -93,6 +93,7 @@ static const char *name_of(bl_arena *arena, const bl_evaluation *row) {
     case BL_PROTOCOL_FINETUNE: return bl_arena_format(arena, "finetune/%s/%s%s", row->fit.arm.name, share, split);
     case BL_PROTOCOL_PROBE: return bl_arena_format(arena, "probe/%s", split);
     case BL_PROTOCOL_ACCURACY: return bl_arena_format(arena, "accuracy/%s", split);
+    case BL_PROTOCOL_SEGMENTATION: return bl_arena_format(arena, "segmentation/%s/%sval", row->fit.arm.name, share);
     }
     return "";
 }

@@ -53,7 +53,11 @@ typedef struct bl_arm {
     bool keep_preprocessing;  // run, weights: use the file's evaluation preprocessing although the weights say otherwise
 } bl_arm;
 
-// What linear evaluation and fine-tuning share: which labels, how choices are made, and the budget.
+// What a fit looks at every `watch_every` updates: nothing, the held-out part of its labels, or val itself, as the hands-on review does,
+// which chooses its best epoch there.
+typedef enum bl_watch { BL_WATCH_NONE, BL_WATCH_HELD_OUT, BL_WATCH_VAL } bl_watch;
+
+// What linear evaluation, fine-tuning and segmentation share: which labels, how choices are made, and the budget.
 #define BL_MAX_RATES 16
 typedef struct bl_fit_options {
     double share;             // percent of the train labels, balanced over the classes, nested: 1 lies inside 10
@@ -70,28 +74,42 @@ typedef struct bl_fit_options {
     int epochs;
     int batch;
     bl_optimizer_options optimizer; // SGD
-    bl_schedule_kind schedule;// constant | cosine
+    bl_schedule_kind schedule;// constant | cosine; of segmentation poly and plateau too
     double warmup_steps;
+    double least;             // cosine, poly and plateau end there
     int hidden;               // fine-tune: width of a hidden layer of the head; 0: none
     bool frozen;              // fine-tune: the encoder stays
     double head_lr_scale;
     bl_recipe view;           // augmentation while fitting, without the normalisation, which is the evaluation's
     bl_arm arm;
+    // segmentation alone
+    bool listed;              // shares are the first scenes as they are listed; false: drawn from label_seed
+    int crop;                 // pixels a side of a training crop
+    double scale_low, scale_high; // of the scene, before
+    double flip;
+    double power;             // POLY
+    double factor;            // PLATEAU
+    int patience;             // PLATEAU: looks without improvement that are borne
+    bl_watch watch;
+    int watch_every;          // updates between looks
+    int score_batch;          // whole scenes of a step while scoring: batch-averaged accuracy depends on it
+    int pictures;             // scenes of val whose prediction is kept, of the largest share
 } bl_fit_options;
 
-typedef enum bl_protocol_kind { BL_PROTOCOL_KNN, BL_PROTOCOL_LINEAR, BL_PROTOCOL_FINETUNE, BL_PROTOCOL_PROBE, BL_PROTOCOL_ACCURACY } bl_protocol_kind;
+typedef enum bl_protocol_kind { BL_PROTOCOL_KNN, BL_PROTOCOL_LINEAR, BL_PROTOCOL_FINETUNE, BL_PROTOCOL_PROBE, BL_PROTOCOL_ACCURACY, BL_PROTOCOL_SEGMENTATION } bl_protocol_kind;
 
 // One row of measurements. An entry under `evaluate:` makes one, or one for each arm and share. Its key names its measurements:
-// "knn/k1_cv/test", "linear/test", "linear/10%/test", "finetune/pretrained/10%/test", "probe/test", "accuracy/test".
+// "knn/k1_cv/test", "linear/test", "linear/10%/test", "finetune/pretrained/10%/test", "probe/test", "accuracy/test",
+// "segmentation/pretrained/10%/val".
 typedef struct bl_evaluation {
     const char *row;          // built from the options
     const char *id;           // digest of the options of class evaluate, 16 hexadecimal digits
     bl_protocol_kind kind;
-    bl_epochs at;             // finetune: the last epoch alone
-    bl_split split;           // that is asked about; k-NN by cross-validation: inside it
+    bl_epochs at;             // finetune, segmentation: the last epoch alone
+    bl_split split;           // that is asked about; k-NN by cross-validation: inside it; segmentation: BL_TEST, which is val
     bool monitor;             // watches test before the last epoch, as the file owns: labelled so
     bl_knn_options knn;       // knn
-    bl_fit_options fit;       // linear, finetune
+    bl_fit_options fit;       // linear, finetune, segmentation
 } bl_evaluation;
 
 typedef struct bl_expectation { // a published figure

@@ -83,7 +83,9 @@ int bl_arms_fit(const bl_evaluator *evaluator, const bl_history *history) {
 
 // ---- the protocol ----
 
-static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
+static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                   bl_history *history) {
+    (void)history;
     const bl_fit_options *fit = &row->fit;
     const bl_classifier_options options = {.encoder = evaluator->cell->model.encoder,
                                            .optimizer = fit->optimizer,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/error.h"   // BL_CHECK
+#include "datasets/scenes.h" // BL_SCENE_CLASSES
 #include "run/run_file.h" // bl_run_writer, bl_run_reader
 
 typedef struct bl_step_row { // one logged step
@@ -51,6 +52,26 @@ typedef struct bl_collapse_row {
     bl_verdict verdict;      // of all rows up to this one
 } bl_collapse_row;
 
+// One look of a segmentation at whole scenes: at val, or while it fits at the held-out part of its labels. Percent; NaN where nothing
+// was counted (segmentation_metrics.h says how each is computed).
+typedef struct bl_look {
+    char row[64], id[17];    // of the evaluation, as in its measurement, whose value is the last look's miou_present
+    int64_t step;            // finished updates of the fit; the last look is its last update
+    bool held_out;
+    double learning_rate;    // of the fit: its base
+    double miou_present, miou_cityscapes, accuracy, batch_accuracy;
+    double iou[BL_SCENE_CLASSES];
+} bl_look;
+
+// What a segmentation saw in one scene of val when its fit had ended, made smaller for a sheet of pictures.
+typedef struct bl_scene_picture {
+    char row[64], id[17];
+    char scene[128];         // "val/aachen/aachen_000000_000019"
+    int width, height;
+    uint8_t *image;          // height x width x 3; owned, as are the next two
+    uint8_t *truth, *prediction; // height x width: classes or BL_SCENE_IGNORED
+} bl_scene_picture;
+
 typedef struct bl_history {  // start from {0}
     bl_step_row *steps;
     int64_t step_count, step_capacity;
@@ -58,15 +79,24 @@ typedef struct bl_history {  // start from {0}
     int64_t measurement_count, measurement_capacity;
     bl_collapse_row *collapse;
     int64_t collapse_count, collapse_capacity;
+    bl_look *looks;
+    int64_t look_count, look_capacity;
+    bl_scene_picture *pictures;
+    int64_t picture_count, picture_capacity;
 } bl_history;
 
 BL_CHECK int bl_history_add_step(bl_history *history, const bl_step_row *row);
 BL_CHECK int bl_history_add_measurement(bl_history *history, const bl_measurement *row);
 BL_CHECK int bl_history_add_collapse(bl_history *history, const bl_collapse_row *row);
+BL_CHECK int bl_history_add_look(bl_history *history, const bl_look *row);
+BL_CHECK int bl_history_add_picture(bl_history *history, const bl_scene_picture *picture); // takes its memory, also when it fails
+// The last look of a row at val, and the one with the highest miou_present; NULL when absent.
+const bl_look *bl_history_last_look(const bl_history *history, const char *row, const char *id);
+const bl_look *bl_history_best_look(const bl_history *history, const char *row, const char *id);
 const bl_measurement *bl_history_find(const bl_history *history, const char *row, const char *id, int epoch); // NULL when absent
 void bl_history_free(bl_history *history);
 
-BL_CHECK int bl_history_put(const bl_history *history, bl_run_writer *writer);        // /step/*, /evaluation/*, /collapse/*
+BL_CHECK int bl_history_put(const bl_history *history, bl_run_writer *writer);        // /step/*, /evaluation/*, /collapse/*, /segmentation/*
 BL_CHECK int bl_history_get(bl_history *history, const bl_run_reader *reader);
 
 #endif

@@ -5,7 +5,9 @@
 #include "run/knn.h"
 #include "run/protocol.h"
 
-static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
+static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                   bl_history *history) {
+    (void)history;
     const bl_knn_options *knn = &row->knn;
     bl_features queries, bank;
     double accuracy;

@@ -98,7 +98,9 @@ static int measure_cached(const bl_evaluator *evaluator, bl_feature_cache *cache
 
 // ---- augmented images ----
 
-static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
+static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                   bl_history *history) {
+    (void)history;
     if (row->fit.cached) return measure_cached(evaluator, cache, row, measurement);
     const bl_classifier_options options = linear_options(evaluator, &row->fit);
     bl_learner learner;

@@ -6,7 +6,9 @@
 #include "run/protocol.h"
 
 // The head's weights as training left them, on features with running statistics.
-static int measure_probe(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
+static int measure_probe(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                         bl_history *history) {
+    (void)history;
     bl_features features;
     bl_logistic head = {0};
     double accuracy;
@@ -21,7 +23,9 @@ static int measure_probe(const bl_evaluator *evaluator, bl_feature_cache *cache,
 }
 
 // Encoder and head of the cell itself: a graph over the model's own store.
-static int measure_accuracy(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
+static int measure_accuracy(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                            bl_history *history) {
+    (void)history;
     const bl_classifier_options options = bl_model_classifier(evaluator->cell);
     bl_step_graph inference = {0};
     bl_plan *plan = NULL;

@@ -14,10 +14,12 @@ BL_CHECK int bl_cached_labels(bl_feature_cache *cache, bl_split split, const uin
 
 typedef struct bl_protocol {
     const char *name; // "knn"
-    // Fills value (percent), chosen and validation.
-    int (*measure)(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement);
+    // Fills value (percent), chosen and validation. What else it saw it adds to `history`.
+    int (*measure)(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                   bl_history *history);
 } bl_protocol;
 
-extern const bl_protocol bl_protocol_knn, bl_protocol_linear, bl_protocol_finetune, bl_protocol_probe, bl_protocol_accuracy;
+extern const bl_protocol bl_protocol_knn, bl_protocol_linear, bl_protocol_finetune, bl_protocol_probe, bl_protocol_accuracy,
+        bl_protocol_segmentation;
 
 #endif
