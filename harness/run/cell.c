@@ -10,11 +10,11 @@
 #include "run/recipes.h"
 
 int bl_cell_image_side(const bl_cell *cell) {
-    (void)cell;
-    return 32; // cifar10, cifar100 and shapes
+    return bl_dataset_has_scenes(cell->data.name) ? cell->data.crop : 32; // cifar10, cifar100 and shapes
 }
 
 int bl_cell_classes(const bl_cell *cell) {
+    if (bl_dataset_has_scenes(cell->data.name)) return BL_SCENE_CLASSES;
     return !strcmp(cell->data.name, "cifar100") ? 100 : 10;
 }
 
@@ -24,6 +24,12 @@ const char *bl_cell_precision(const bl_cell *cell) {
 
 int64_t bl_cell_images(const bl_cell *cell, bl_split split) {
     bool is_cifar = !strncmp(cell->data.name, "cifar", 5);
+    if (!strcmp(cell->data.name, "cityscapes")) return split == BL_VALIDATION ? 0 : -1;
+    if (!strcmp(cell->data.name, "streets") && split == BL_TRAIN) {
+        int splits = 0;
+        for (int s = 0; s < BL_SCENE_SPLITS; s++) splits += cell->data.scene_splits >> s & 1;
+        return (int64_t)splits * cell->data.train;
+    }
     if (split == BL_TEST) return is_cifar ? 10000 : cell->data.test;
     if (split == BL_VALIDATION) return cell->data.validation;
     int64_t left = (is_cifar ? 50000 : cell->data.train) - cell->data.validation;
@@ -32,6 +38,7 @@ int64_t bl_cell_images(const bl_cell *cell, bl_split split) {
 
 int64_t bl_cell_steps_per_epoch(const bl_cell *cell) {
     double images = (double)bl_cell_images(cell, BL_TRAIN);
+    if (images < 0) return -1;
     // Each class rounds its share: at worst half an image less a class than this.
     if (cell->label_share < 100) images = ceil(images * cell->label_share / 100 - 0.5 * bl_cell_classes(cell));
     const int64_t steps = (int64_t)images / ((int64_t)cell->train.batch * cell->train.accumulate);
@@ -39,13 +46,15 @@ int64_t bl_cell_steps_per_epoch(const bl_cell *cell) {
 }
 
 int64_t bl_cell_steps(const bl_cell *cell) {
-    return cell->train.steps ? cell->train.steps : bl_cell_steps_per_epoch(cell) * cell->train.epochs;
+    const int64_t per_epoch = bl_cell_steps_per_epoch(cell);
+    if (cell->train.steps) return cell->train.steps;
+    return per_epoch < 0 ? -1 : per_epoch * cell->train.epochs;
 }
 
 void bl_cell_warn(const bl_cell *cell, bl_text *text) {
     const double memory = 1 / (1 - cell->train.tau); // steps after which a weight counts 1 / e in the average
     const int64_t steps = bl_cell_steps(cell);
-    if (cell->task == BL_TASK_BYOL && cell->model.method.target == BL_TARGET_EMA && (double)steps < 5 * memory)
+    if (cell->task == BL_TASK_BYOL && cell->model.method.target == BL_TARGET_EMA && steps >= 0 && (double)steps < 5 * memory)
         bl_text_add(text, "a target with tau %g averages over %.0f step%s and needs 5 times as many to leave its start; %lld %s trained\n",
                     cell->train.tau, memory, bl_plural(llround(memory)), (long long)steps, steps == 1 ? "is" : "are");
 }
@@ -99,8 +108,10 @@ static void fill_what_follows(bl_cell *cell) {
     model->method.predictor_head.out = model->projector.out;
     model->projector.init = model->method.predictor_head.init = model->encoder.init.linear;
     model->probe_classes = cell->is_probed ? bl_cell_classes(cell) : 0;
-    if (cell->train.steps) {
-        const int64_t steps = bl_cell_steps_per_epoch(cell);
+    for (int i = 0; i < cell->evaluation_count; i++)
+        cell->data.labelled = cell->data.labelled || cell->evaluations[i].kind == BL_PROTOCOL_SEGMENTATION;
+    const int64_t steps = bl_cell_steps_per_epoch(cell);
+    if (cell->train.steps && steps > 0) {
         cell->train.epochs = (int)((cell->train.steps + steps - 1) / steps);
     }
 }

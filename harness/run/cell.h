@@ -32,12 +32,12 @@ void bl_cell_warn(const bl_cell *cell, bl_text *text);
 // The resolved text and the id of what it trains.
 void bl_cell_identify(bl_arena *arena, const bl_value *tree, const bl_machine *machine, bl_cell *cell);
 
-// Images of a split, as far as the file tells; -1 where it does not.
+// Images of a split, as far as the file tells; -1 where it does not: of a folder of scenes.
 int64_t bl_cell_images(const bl_cell *cell, bl_split split);
-int bl_cell_image_side(const bl_cell *cell);          // pixels a side of the data set's images
+int bl_cell_image_side(const bl_cell *cell);          // pixels a side of what views are made from; 0: whole scenes
 int bl_cell_classes(const bl_cell *cell);             // of the data set
-int64_t bl_cell_steps_per_epoch(const bl_cell *cell); // whole updates, by the images that count
-int64_t bl_cell_steps(const bl_cell *cell);           // updates in all
+int64_t bl_cell_steps_per_epoch(const bl_cell *cell); // whole updates, by the images that count; -1: the file does not tell
+int64_t bl_cell_steps(const bl_cell *cell);           // updates in all; -1
 const char *bl_cell_precision(const bl_cell *cell);   // f32, bf16 or tf32
 
 #endif

@@ -6,9 +6,32 @@
 #include "run/cell.h"
 #include "run/recipes.h"
 
+// What asks for a label an image, or for one size of images.
+static int check_scenes(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
+    if (cell->task != BL_TASK_BYOL)
+        return bl_refuse(bl_value_latest_spot(arena, tree, "method.kind", "data.dataset"), "write `kind: byol`, or a data set of images",
+                         "method.kind: %s are scenes, which have a label a pixel, not an image", cell->data.name);
+    if (cell->is_probed)
+        return bl_refuse(bl_value_spot(arena, tree, "method.probe.kind"), "leave it out, and evaluate by `- segmentation:`",
+                         "method.probe.kind: %s has no label an image", cell->data.name);
+    if (cell->save_features)
+        return bl_refuse(bl_value_spot(arena, tree, "save.features"), "leave it out", "save.features: scenes are of any size");
+    if (cell->train.steps && bl_cell_images(cell, BL_TRAIN) < 0)
+        return bl_refuse(bl_value_spot(arena, tree, "train.steps"), "write `epochs:`",
+                         "train.steps: how many scenes an epoch has is known once the folder is opened");
+    for (int v = 0; v < BL_VIEWS; v++)
+        if (!bl_recipe_size(&cell->views[v], cell->data.crop))
+            return bl_refuse(bl_value_spot(arena, tree, "views"),
+                             "write `random_resized_crop: {size: 224}` in it, or `crop: 512` below `data:` for a square they share",
+                             "views: a whole scene has no square for view %d", v + 1);
+    return BL_OK;
+}
+
 static int check_data(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
     const int64_t all = bl_cell_images(cell, BL_TRAIN);
     const int64_t update = (int64_t)cell->train.batch * cell->train.accumulate;
+    if (bl_dataset_has_scenes(cell->data.name) && check_scenes(arena, tree, cell)) return BL_FAILED;
+    if (all < 0) return BL_OK; // known once the folder is opened
     if (all < 1)
         return bl_refuse(bl_value_spot(arena, tree, "data.validation"), "write fewer", "data.validation: %d images leave none to train on",
                          cell->data.validation);
@@ -84,7 +107,7 @@ static int check_plateau(bl_arena *arena, const bl_value *tree, const bl_cell *c
             return bl_refuse(bl_value_spot(arena, tree, key), split, "%s: %s looks at %s, and choices are made on validation", key, watched,
                              bl_split_name(row->split));
         for (int epoch = 1; epoch < cell->train.epochs; epoch++)
-            if (row->kind != BL_PROTOCOL_FINETUNE && bl_epochs_hit(&row->at, epoch, cell->train.epochs)) return BL_OK;
+            if (!bl_protocol_has_arms(row->kind) && bl_epochs_hit(&row->at, epoch, cell->train.epochs)) return BL_OK;
         return bl_refuse(bl_value_spot(arena, tree, key), "write `at: {every: 1}` in that row",
                          "%s: %s is not measured while the learning rate could still fall", key, watched);
     }

@@ -100,10 +100,10 @@ static int check_solver(const where *at) {
 static int check_statistics(const where *at, const bl_cell *cell) {
     const bl_fit_options *fit = &at->options->entry.row.fit;
     const int64_t rows = cell->model.encoder.statistics_rows;
-    if (at->options->entry.row.kind != BL_PROTOCOL_FINETUNE || fit->frozen || !rows || fit->batch % rows == 0) return BL_OK;
+    if (!bl_protocol_has_arms(at->options->entry.row.kind) || fit->frozen || !rows || fit->batch % rows == 0) return BL_OK;
     return bl_refuse(spot_of(at, "batch"), bl_arena_format(at->arena, "write a multiple of %lld", (long long)rows),
-                     "evaluate.finetune.batch: a batch of %d does not fall into the groups of %lld of network.batch_norm.statistics_rows",
-                     fit->batch, (long long)rows);
+                     "evaluate.%s.batch: a batch of %d does not fall into the groups of %lld of network.batch_norm.statistics_rows",
+                     at->options->name, fit->batch, (long long)rows);
 }
 
 static int check_fit(const where *at, const bl_cell *cell) {
@@ -138,8 +138,37 @@ static int check_fit(const where *at, const bl_cell *cell) {
     return bl_recipe_check(at->arena, bl_arena_format(at->arena, "evaluate.%s.view", name), view, &fit->view, from, side);
 }
 
+static int check_segmentation(const where *at, const bl_cell *cell) {
+    const bl_fit_options *fit = &at->options->entry.row.fit;
+    const bool is_held_out = fit->rate_count > 1 || fit->watch == BL_WATCH_HELD_OUT;
+    if (check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
+    if (is_held_out && fit->validation <= 0)
+        return bl_refuse(spot_of(at, "validation"), "write a part above 0",
+                         "evaluate.segmentation.validation: nothing is held out to choose a learning rate or to watch");
+    if (fit->watch == BL_WATCH_HELD_OUT && fit->refit)
+        return bl_refuse(spot_of(at, "watch"), "write `refit: false` beside it",
+                         "evaluate.segmentation.watch: a refit trains on what is held out");
+    if (fit->schedule == BL_SCHEDULE_PLATEAU && fit->watch == BL_WATCH_NONE)
+        return bl_refuse(spot_of(at, "schedule"), "write `watch: held_out` and `refit: false`, or `watch: val`",
+                         "evaluate.segmentation.schedule: a plateau of what?");
+    if (fit->schedule != BL_SCHEDULE_CONSTANT && fit->least >= fit->learning_rates[0])
+        return bl_refuse(spot_of(at, "least_lr"), bl_arena_format(at->arena, "write less than %g", fit->learning_rates[0]),
+                         "evaluate.segmentation.least_lr: %g is not below the learning rate of %g", fit->least, fit->learning_rates[0]);
+    if (!strcmp(cell->data.name, "streets") && cell->data.test < fit->pictures)
+        return bl_refuse(spot_of(at, "pictures"), bl_arena_format(at->arena, "write at most %d", cell->data.test),
+                         "evaluate.segmentation.pictures: %d of the %d scenes of val", fit->pictures, cell->data.test);
+    return BL_OK;
+}
+
 static int check_entry(const where *at, const bl_cell *cell) {
     const bl_protocol_kind kind = at->options->entry.row.kind;
+    const bool has_scenes = bl_dataset_has_scenes(cell->data.name);
+    if (has_scenes != (kind == BL_PROTOCOL_SEGMENTATION))
+        return bl_refuse(at->options->map->spot,
+                         has_scenes ? "write `- segmentation:`" : "write `dataset: cityscapes` or streets below `data:`, or `- finetune:`",
+                         has_scenes ? "evaluate.%s: %s are scenes, which have a label a pixel, not an image" : "evaluate.%s: %s has a label an image, not a pixel",
+                         at->options->name, cell->data.name);
+    if (kind == BL_PROTOCOL_SEGMENTATION) return check_segmentation(at, cell);
     if (kind == BL_PROTOCOL_PROBE && !cell->is_probed)
         return bl_refuse(at->options->map->spot, cell->task == BL_TASK_BYOL ? "write `probe: {kind: linear}` below `method:`" : "write `- accuracy:`",
                          "evaluate.probe: no probe trains along");

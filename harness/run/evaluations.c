@@ -11,8 +11,11 @@ static const struct {
     bl_protocol_kind kind;
 } protocols[] = {
     {"knn", BL_PROTOCOL_KNN},           {"linear", BL_PROTOCOL_LINEAR}, {"finetune", BL_PROTOCOL_FINETUNE}, {"probe", BL_PROTOCOL_PROBE},
-    {"accuracy", BL_PROTOCOL_ACCURACY},
+    {"accuracy", BL_PROTOCOL_ACCURACY}, {"segmentation", BL_PROTOCOL_SEGMENTATION},
 };
+
+bool bl_protocol_has_arms(bl_protocol_kind kind) { return kind == BL_PROTOCOL_FINETUNE || kind == BL_PROTOCOL_SEGMENTATION; }
+bool bl_protocol_has_shares(bl_protocol_kind kind) { return kind == BL_PROTOCOL_LINEAR || bl_protocol_has_arms(kind); }
 
 static const char *prefix_of(bl_arena *arena, const char *name) {
     return bl_arena_format(arena, "evaluate[].%s.", name);
@@ -54,13 +57,14 @@ static int read_entry(bl_arena *arena, const bl_value *item, bl_protocol_options
     if (row->knn.raw_pixels) row->at = (bl_epochs){.list_count = 1}; // they never change: epoch 0
     if (row->kind == BL_PROTOCOL_KNN && row->knn.protocol == BL_KNN_CROSS_VALIDATION) row->knn.temperature = 0;
     row->fit.optimizer.kind = BL_OPTIMIZER_SGD;
-    if (row->kind != BL_PROTOCOL_FINETUNE) { // one row a share, of this run's encoder
+    if (!bl_protocol_has_arms(row->kind)) { // one row a share, of this run's encoder
         options->entry.arms[0] = (bl_arm){.name = "pretrained", .source = BL_ARM_PRETRAINED};
         options->entry.arm_count = 1;
         row->fit.head_lr_scale = 1;
     }
     if (row->kind == BL_PROTOCOL_LINEAR) row->fit.frozen = true;
-    if (row->kind != BL_PROTOCOL_FINETUNE && row->kind != BL_PROTOCOL_LINEAR) options->entry.share_count = 1;
+    if (row->kind == BL_PROTOCOL_SEGMENTATION) row->split = BL_TEST;
+    if (!bl_protocol_has_shares(row->kind)) options->entry.share_count = 1;
     return BL_OK;
 }
 
@@ -105,8 +109,8 @@ static const char *id_of(bl_arena *arena, const bl_protocol_options *options, in
     if (row->kind != BL_PROTOCOL_KNN) bl_text_add(&text, "%s ", options->name);
     bl_keys_print_flow(BL_OF_EVALUATION, prefix_of(arena, options->name), options->map, &options->entry,
                        1u << BL_KEY_EVALUATE | BL_ONLY_CHANGED, &text);
-    if (row->kind == BL_PROTOCOL_LINEAR || row->kind == BL_PROTOCOL_FINETUNE) bl_text_add(&text, " share %.17g", row->fit.share);
-    if (row->kind == BL_PROTOCOL_FINETUNE) {
+    if (bl_protocol_has_shares(row->kind)) bl_text_add(&text, " share %.17g", row->fit.share);
+    if (bl_protocol_has_arms(row->kind)) {
         const bl_value *arms = bl_value_get(options->map, "arms");
         bl_text_add(&text, " arm %s ", row->fit.arm.name);
         bl_arm_print(arms ? arms->entries[arm].value : NULL, &row->fit.arm, &text);
@@ -118,12 +122,11 @@ static const char *id_of(bl_arena *arena, const bl_protocol_options *options, in
 
 void bl_evaluation_expand(bl_arena *arena, const bl_protocol_options *options, bl_evaluation *rows) {
     const bl_evaluation_entry *entry = &options->entry;
-    const bool is_fit = entry->row.kind == BL_PROTOCOL_LINEAR || entry->row.kind == BL_PROTOCOL_FINETUNE;
     for (int a = 0; a < entry->arm_count; a++)
         for (int s = 0; s < entry->share_count; s++, rows++) {
             *rows = entry->row;
             rows->fit.arm = entry->arms[a];
-            rows->fit.share = is_fit ? entry->shares[s] : 100;
+            rows->fit.share = bl_protocol_has_shares(entry->row.kind) ? entry->shares[s] : 100;
             rows->row = name_of(arena, rows);
             rows->id = id_of(arena, options, a, rows);
         }

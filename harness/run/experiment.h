@@ -98,6 +98,9 @@ typedef struct bl_fit_options {
 
 typedef enum bl_protocol_kind { BL_PROTOCOL_KNN, BL_PROTOCOL_LINEAR, BL_PROTOCOL_FINETUNE, BL_PROTOCOL_PROBE, BL_PROTOCOL_ACCURACY, BL_PROTOCOL_SEGMENTATION } bl_protocol_kind;
 
+bool bl_protocol_has_shares(bl_protocol_kind kind); // learns from a share of the labels, fit.share: linear, finetune, segmentation
+bool bl_protocol_has_arms(bl_protocol_kind kind);   // starts from fit.arm, and once: after training; finetune, segmentation
+
 // One row of measurements. An entry under `evaluate:` makes one, or one for each arm and share. Its key names its measurements:
 // "knn/k1_cv/test", "linear/test", "linear/10%/test", "finetune/pretrained/10%/test", "probe/test", "accuracy/test",
 // "segmentation/pretrained/10%/val".

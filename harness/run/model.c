@@ -45,7 +45,7 @@ int bl_model_create(bl_model *model, bl_backend *backend, const bl_cell *cell, u
         bl_store_create(backend, model->layout, &model->store) ||
         bl_store_initialize(model->store, seed, cell->model.method.target_init == BL_TARGET_COPY) || compile_training(model, cell))
         goto failed;
-    const bool extracts = cell->evaluation_count || cell->save_features;
+    const bool extracts = (cell->evaluation_count && !bl_dataset_has_scenes(cell->data.name)) || cell->save_features;
     if (extracts && bl_plan_compile(model->store, model->features.graph, &extraction, &model->extraction)) goto failed;
     return BL_OK;
 failed:

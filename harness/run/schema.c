@@ -21,7 +21,9 @@
 #define ANY (-DBL_MAX), DBL_MAX
 #define MAX_SEED 9007199254740992.0 // 2^53
 
-static const bl_choice datasets[] = {{"cifar10", 0}, {"cifar100", 1}, {"shapes", 2}, {0}};
+static const bl_choice datasets[] = {{"cifar10", 0}, {"cifar100", 1}, {"shapes", 2}, {"cityscapes", 3}, {"streets", 4}, {0}};
+static const bl_choice scene_splits[] = {
+    {"train", BL_SCENE_TRAIN}, {"test", BL_SCENE_TEST}, {"train_extra", BL_SCENE_TRAIN_EXTRA}, {0}}; // what is scored, val, is no one's to train on
 static const bl_choice encoders[] = {{"resnet18", 18}, {"resnet50", 50}, {0}};
 static const bl_choice stems[] = {{"cifar", BL_STEM_CIFAR}, {"imagenet", BL_STEM_IMAGENET}, {0}};
 static const bl_choice convolution_inits[] = {
@@ -46,6 +48,10 @@ static const bl_choice inits[] = {{"copy", BL_TARGET_COPY}, {"independent", BL_T
 static const bl_choice tau_schedules[] = {{"constant", BL_SCHEDULE_CONSTANT}, {"cosine", BL_SCHEDULE_COSINE}, {0}}; // and of a fit's learning rate
 static const bl_choice schedules[] = {
     {"constant", BL_SCHEDULE_CONSTANT}, {"cosine", BL_SCHEDULE_COSINE}, {"step", BL_SCHEDULE_STEP}, {"plateau", BL_SCHEDULE_PLATEAU}, {0}};
+static const bl_choice fit_schedules[] = {
+    {"constant", BL_SCHEDULE_CONSTANT}, {"cosine", BL_SCHEDULE_COSINE}, {"poly", BL_SCHEDULE_POLY}, {"plateau", BL_SCHEDULE_PLATEAU}, {0}};
+static const bl_choice label_orders[] = {{"seeded", 0}, {"listed", 1}, {0}};
+static const bl_choice watches[] = {{"none", BL_WATCH_NONE}, {"held_out", BL_WATCH_HELD_OUT}, {"val", BL_WATCH_VAL}, {0}};
 static const bl_choice steppings[] = {{"iteration", 0}, {"epoch", 1}, {0}};
 static const bl_choice stops[] = {{"none", 0}, {"collapsed", 1}, {0}};
 static const bl_choice pairings[] = {{"crossed", BL_CROSSED}, {"same_view", BL_SAME_VIEW}, {0}};
@@ -66,7 +72,11 @@ static const bl_choice origins[] = {{"read", 0}, {"digitised", 1}, {0}};
 static const bl_choice spreads[] = {{"none", 0}, {"sd", 1}, {"half_range", 2}, {"interval", 3}, {0}};
 static const bl_choice selections[] = {{"last", 0}, {"best_on_test", 1}, {"unknown", 2}, {0}};
 
-#define FILES "data.dataset=cifar10|cifar100"
+#define FILES "data.dataset=cifar10|cifar100|cityscapes"
+#define DRAWN "data.dataset=shapes|streets"
+#define IMAGES "data.dataset=cifar10|cifar100|shapes"
+#define SCENES "data.dataset=cityscapes|streets"
+#define STREETS "data.dataset=streets"
 #define SMALL_STEM "network.stem=cifar"
 #define BOTTLENECKS "network.encoder=resnet50"
 #define BYOL "method.kind=byol"
@@ -89,6 +99,10 @@ static const bl_choice selections[] = {{"last", 0}, {"best_on_test", 1}, {"unkno
 #define BY_LBFGS "evaluate[].linear.solver=lbfgs"
 #define BY_SGD "evaluate[].linear.solver=sgd"
 #define AUGMENTED "evaluate[].linear.features=augmented"
+#define IN_TURNS "evaluate[].segmentation.schedule=plateau"
+#define ENDING "evaluate[].segmentation.schedule=cosine|poly|plateau"
+#define SEEDED "evaluate[].segmentation.labels=seeded"
+#define WATCHED "evaluate[].segmentation.watch=held_out|val"
 #define CROP "views[].random_resized_crop"
 #define JITTER "views[].color_jitter"
 #define BLUR "views[].blur"
@@ -98,6 +112,7 @@ static const bl_choice selections[] = {{"last", 0}, {"best_on_test", 1}, {"unkno
 #define KNN "evaluate[].knn"
 #define LINEAR "evaluate[].linear"
 #define FINETUNE "evaluate[].finetune"
+#define SEGMENTATION "evaluate[].segmentation"
 #define PROBE "evaluate[].probe"
 #define ACCURACY "evaluate[].accuracy"
 
@@ -113,6 +128,7 @@ static const bl_choice selections[] = {{"last", 0}, {"best_on_test", 1}, {"unkno
 COUNT_IS_BEHIND(bl_schedule, milestones, milestone_count);
 COUNT_IS_BEHIND(bl_fit_options, learning_rates, rate_count);
 COUNT_IS_BEHIND(bl_evaluation_entry, shares, share_count);
+_Static_assert(offsetof(bl_fit_options, scale_high) == offsetof(bl_fit_options, scale_low) + sizeof(double), "low, then high");
 _Static_assert(offsetof(bl_fit_options, l2_high) == offsetof(bl_fit_options, l2_low) + sizeof(double), "low, then high");
 _Static_assert(offsetof(bl_expectation, high) == offsetof(bl_expectation, low) + sizeof(double), "low, then high");
 
@@ -123,12 +139,16 @@ const bl_key bl_schema[] = {
 
     {"data.dataset", CELL(data.name), BL_TYPE_NAME, NULL, 0, 0, datasets, TRAIN, NULL, "the images"},
     {"data.root", CELL(data.root), BL_TYPE_TEXT, NULL, 0, 0, NULL, HOST, FILES, "folder of the official binary files"},
-    {"data.seed", CELL(data.seed), BL_TYPE_UINT64, "0", 0, MAX_SEED, NULL, TRAIN, "data.dataset=shapes", "what the images are drawn from"},
-    {"data.train", CELL(data.train), BL_TYPE_INT, "4096", 10, 1e6, NULL, TRAIN, "data.dataset=shapes", "images to train on"},
-    {"data.test", CELL(data.test), BL_TYPE_INT, "1024", 10, 1e6, NULL, TRAIN, "data.dataset=shapes", "images to test on"},
-    {"data.validation", CELL(data.validation), BL_TYPE_INT, "0", 0, 1e6, NULL, TRAIN, NULL, "images taken from train, by class, for choices"},
-    {"data.split_seed", CELL(data.split_seed), BL_TYPE_UINT64, "0", 0, MAX_SEED, NULL, TRAIN, NULL, "which images those are"},
-    {"data.limit", CELL(data.limit), BL_TYPE_INT, "0", 0, 1e6, NULL, TRAIN, NULL, "at most this many train images, the first; 0: all"},
+    {"data.seed", CELL(data.seed), BL_TYPE_UINT64, "0", 0, MAX_SEED, NULL, TRAIN, DRAWN, "what the images are drawn from"},
+    {"data.train", CELL(data.train), BL_TYPE_INT, "4096", 10, 1e6, NULL, TRAIN, DRAWN, "images to train on; of streets, in each split but val"},
+    {"data.test", CELL(data.test), BL_TYPE_INT, "1024", 10, 1e6, NULL, TRAIN, DRAWN, "images to test on; of streets, in val"},
+    {"data.width", CELL(data.width), BL_TYPE_INT, "256", 32, 2048, NULL, TRAIN, STREETS, "of a drawn scene, in pixels"},
+    {"data.height", CELL(data.height), BL_TYPE_INT, "128", 32, 1024, NULL, TRAIN, STREETS, "of a drawn scene, in pixels"},
+    {"data.splits", CELL(data.scene_splits), BL_TYPE_SPLITS, "[train]", 0, 0, scene_splits, TRAIN, SCENES, "what is trained on, without labels"},
+    {"data.crop", CELL(data.crop), BL_TYPE_INT, "0", 0, 4096, NULL, TRAIN, SCENES, "pixels a side of a random square of the scene, from which all its views are made; 0: the whole scene"},
+    {"data.validation", CELL(data.validation), BL_TYPE_INT, "0", 0, 1e6, NULL, TRAIN, IMAGES, "images taken from train, by class, for choices"},
+    {"data.split_seed", CELL(data.split_seed), BL_TYPE_UINT64, "0", 0, MAX_SEED, NULL, TRAIN, IMAGES, "which images those are"},
+    {"data.limit", CELL(data.limit), BL_TYPE_INT, "0", 0, 1e6, NULL, TRAIN, IMAGES, "at most this many train images, the first; 0: all"},
     {"data.labels", CELL(label_share), BL_TYPE_NUMBER, "100", ABOVE_0, 100, NULL, TRAIN, SUPERVISED, "percent of the train labels, by class; a smaller share lies inside a larger one"},
     {"data.shuffle", CELL(train.shuffle), BL_TYPE_BOOL, "true", 0, 0, NULL, TRAIN, NULL, "a new order every epoch; false: file order"},
 
@@ -279,6 +299,35 @@ const bl_key bl_schema[] = {
     {FINETUNE ".view", ROW(fit.view), BL_TYPE_VIEW, VIEW_DEFAULT, 0, 0, NULL, EVALUATE, NULL, "augmentation, as below `views:`; normalised as in evaluation"},
     ASKED_SPLIT(FINETUNE),
 
+    {SEGMENTATION ".arms", EVALUATION(arms), BL_TYPE_ARMS, "[pretrained, random]", 0, 0, NULL, REPORT, NULL, "where the encoder starts, a row each, as of finetune"},
+    {SEGMENTATION ".shares", EVALUATION(shares), BL_TYPE_NUMBERS, "[10, 100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the labelled scenes of train, a row each"},
+    {SEGMENTATION ".labels", ROW(fit.listed), BL_TYPE_CHOICE_BOOL, "seeded", 0, 0, label_orders, EVALUATE, NULL, "which scenes a share is: drawn, a smaller share inside a larger one; or the first ones as they are listed, city by city"},
+    {SEGMENTATION ".label_seed", ROW(fit.label_seed), BL_TYPE_INT64, "-1", -1, MAX_SEED, NULL, EVALUATE, SEEDED, "what they are drawn from; -1: the run's seed"},
+    {SEGMENTATION ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 1, 1e9, NULL, EVALUATE, NULL, "updates, equal for every arm and share"},
+    {SEGMENTATION ".batch", ROW(fit.batch), BL_TYPE_INT, "8", 1, 1024, NULL, EVALUATE, NULL, "crops of an update"},
+    {SEGMENTATION ".crop", ROW(fit.crop), BL_TYPE_INT, "256", 32, 2048, NULL, EVALUATE, NULL, "pixels a side of a crop"},
+    {SEGMENTATION ".scale", ROW(fit.scale_low), BL_TYPE_PAIR, "[0.5, 2]", 0.05, 20, NULL, EVALUATE, NULL, "of the scene before it is cropped"},
+    {SEGMENTATION ".flip", ROW(fit.flip), BL_TYPE_NUMBER, "0.5", 0, 1, NULL, EVALUATE, NULL, "probability of a horizontal flip"},
+    {SEGMENTATION ".lr", ROW(fit.learning_rates), BL_TYPE_NUMBERS, "[0.01]", ABOVE_0, 1000, NULL, EVALUATE, NULL, "learning rates, chosen once an arm and share"},
+    {SEGMENTATION ".momentum", ROW(fit.optimizer.momentum), BL_TYPE_NUMBER, "0.9", 0, 1, NULL, EVALUATE, NULL, "of the gradients"},
+    {SEGMENTATION ".nesterov", ROW(fit.optimizer.nesterov), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "look ahead"},
+    {SEGMENTATION ".weight_decay", ROW(fit.optimizer.weight_decay), BL_TYPE_NUMBER, "0", 0, 100, NULL, EVALUATE, NULL, "added to the gradient, L2"},
+    {SEGMENTATION ".decay_norms", ROW(fit.optimizer.decay_norms), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "biases and norms decay too"},
+    {SEGMENTATION ".schedule", ROW(fit.schedule), BL_TYPE_CHOICE, "poly", 0, 0, fit_schedules, EVALUATE, NULL, "of the learning rate"},
+    {SEGMENTATION ".power", ROW(fit.power), BL_TYPE_NUMBER, "0.9", ABOVE_0, 100, NULL, EVALUATE, "evaluate[].segmentation.schedule=poly", "of what is left of the budget"},
+    {SEGMENTATION ".factor", ROW(fit.factor), BL_TYPE_NUMBER, "0.1", ABOVE_0, 1, NULL, EVALUATE, IN_TURNS, "of each drop"},
+    {SEGMENTATION ".patience", ROW(fit.patience), BL_TYPE_INT, "10", 0, 100000, NULL, EVALUATE, IN_TURNS, "looks without a better mIoU that are borne"},
+    {SEGMENTATION ".least_lr", ROW(fit.least), BL_TYPE_NUMBER, "0", 0, 1000, NULL, EVALUATE, ENDING, "where the learning rate ends"},
+    {SEGMENTATION ".warmup_steps", ROW(fit.warmup_steps), BL_TYPE_NUMBER, "0", 0, 1e9, NULL, EVALUATE, NULL, "in which the learning rate rises"},
+    {SEGMENTATION ".freeze", ROW(fit.frozen), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "the encoder stays"},
+    {SEGMENTATION ".head_lr_scale", ROW(fit.head_lr_scale), BL_TYPE_NUMBER, "1", ABOVE_0, 1e6, NULL, EVALUATE, NULL, "of FCN-8s' own layers, times the learning rate"},
+    {SEGMENTATION ".validation", ROW(fit.validation), BL_TYPE_NUMBER, "0.2", 0, 0.9, NULL, EVALUATE, NULL, "part of the labelled scenes held out for the choice"},
+    {SEGMENTATION ".refit", ROW(fit.refit), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, NULL, "after the choice, on all labelled scenes"},
+    {SEGMENTATION ".watch", ROW(fit.watch), BL_TYPE_CHOICE, "none", 0, 0, watches, EVALUATE, NULL, "what is scored while it fits, and a plateau looks at; val owns that the best look is chosen where it is reported"},
+    {SEGMENTATION ".every", ROW(fit.watch_every), BL_TYPE_INT, "100", 1, 1e9, NULL, EVALUATE, WATCHED, "updates between looks"},
+    {SEGMENTATION ".score_batch", ROW(fit.score_batch), BL_TYPE_INT, "1", 1, 256, NULL, EVALUATE, NULL, "whole scenes of a step while scoring; batch-averaged accuracy depends on it"},
+    {SEGMENTATION ".pictures", ROW(fit.pictures), BL_TYPE_INT, "3", 0, 16, NULL, EVALUATE, NULL, "scenes of val whose prediction is kept for the report, of the largest share"},
+
     ASKED_SPLIT(PROBE),
     ASKED_AT(PROBE),
     MONITOR(PROBE),
@@ -347,6 +396,10 @@ void bl_key_range(const bl_key *key, bl_text *text) {
     case BL_TYPE_RATE: bl_text_add(text, "a number, or {value, per}"); break;
     case BL_TYPE_VIEW: bl_text_add(text, "{transform: ...}"); return;
     case BL_TYPE_ARMS: bl_text_add(text, "[pretrained, random], or {name: pretrained | random | {run: PATH} | {weights: PATH}}"); return;
+    case BL_TYPE_SPLITS:
+        for (const bl_choice *choice = key->choices; choice->name; choice++)
+            bl_text_add(text, "%s%s", choice == key->choices ? "a list of " : ", ", choice->name);
+        return;
     case BL_TYPE_EPOCHS: bl_text_add(text, "{first, every, also} or a list of epochs"); return;
     case BL_TYPE_EPOCH_LIST: bl_text_add(text, "a list of epochs"); break;
     case BL_TYPE_SEEDS: bl_text_add(text, "a list of whole numbers"); break;

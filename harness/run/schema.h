@@ -16,6 +16,7 @@ typedef enum bl_key_type {
     BL_TYPE_PAIR,        // double[2], low then high
     BL_TYPE_NUMBERS,     // double[BL_MAX_NUMBERS], ascending, and an int behind them: how many
     BL_TYPE_RATE,        // train.optimizer.lr: a number, or {value, per}: value * images of an update / per
+    BL_TYPE_SPLITS,      // unsigned: a bit for each split of street scenes that is named
     BL_TYPE_EPOCHS,      // bl_epochs
     BL_TYPE_EPOCH_LIST,  // bl_cell.save_checkpoints
     BL_TYPE_SEEDS,       // bl_experiment.seeds

@@ -77,7 +77,7 @@ static int write_checkpoint(trainer *t, const char *path) {
 static int on_measured(void *context, const bl_evaluation *row, const bl_measurement *measurement) {
     trainer *t = context;
     emit(t, (bl_event){.kind = BL_EVENT_EVALUATION, .epoch = measurement->epoch, .measurement = measurement, .verdict = verdict_of(t)});
-    if (row->kind != BL_PROTOCOL_LINEAR && row->kind != BL_PROTOCOL_FINETUNE) return BL_OK;
+    if (!bl_protocol_has_shares(row->kind)) return BL_OK;
     if (t->is_trained) return bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history);
     return write_checkpoint(t, t->checkpoint_path);
 }

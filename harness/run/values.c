@@ -175,6 +175,19 @@ static int parse_number_list(bl_arena *arena, const bl_key *key, const char *nam
     return BL_OK;
 }
 
+static int parse_splits(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, unsigned *splits) {
+    if (value->kind != BL_VALUE_LIST || !value->count) return unexpected(arena, key, name, value);
+    *splits = 0;
+    for (int i = 0; i < value->count; i++) {
+        const bl_value *item = value->entries[i].value;
+        const bl_choice *choice;
+        if (parse_choice(arena, key, name, item, &choice)) return BL_FAILED;
+        if (*splits & 1u << choice->value) return bl_refuse(item->spot, "write each once", "%s: %s stands there twice", name, choice->name);
+        *splits |= 1u << choice->value;
+    }
+    return BL_OK;
+}
+
 static int parse_rate(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, double *rate, double images) {
     if (value->kind == BL_VALUE_SCALAR) return parse_number(arena, key, name, value, rate);
     const bl_value *base = bl_value_get(value, "value"), *per = bl_value_get(value, "per");
@@ -273,7 +286,7 @@ static int parse_normalize(bl_arena *arena, const bl_key *key, const char *name,
 
 // The name stands in a row's: "finetune/random/10%/test".
 static bool names_an_arm(const char *name) {
-    static const char *const taken[] = {"finetune", "train", "validation", "test"};
+    static const char *const taken[] = {"finetune", "segmentation", "train", "validation", "val", "test"};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         if (!strcmp(name, taken[i])) return false;
     size_t length = strlen(name);
@@ -355,6 +368,7 @@ int bl_value_parse(bl_arena *arena, const bl_key *key, const char *name, const b
         return BL_OK;
     case BL_TYPE_PAIR: return parse_pair(arena, key, name, value, field);
     case BL_TYPE_NUMBERS: return parse_number_list(arena, key, name, value, field);
+    case BL_TYPE_SPLITS: return parse_splits(arena, key, name, value, field);
     case BL_TYPE_RATE: { // batch and accumulate stand above it in the schema: they are there
         const bl_train_options *train = &((const bl_cell *)object)->train;
         return parse_rate(arena, key, name, value, field, (double)train->batch * train->accumulate);
@@ -467,6 +481,16 @@ static void print_arms(const bl_value *value, const bl_evaluation_entry *entry, 
     bl_text_add(text, "}");
 }
 
+static void print_splits(const bl_key *key, unsigned splits, bl_text *text) {
+    const char *before = "[";
+    for (const bl_choice *choice = key->choices; choice->name; choice++) {
+        if (!(splits & 1u << choice->value)) continue;
+        bl_text_add(text, "%s%s", before, choice->name);
+        before = ", ";
+    }
+    bl_text_add(text, "]");
+}
+
 void bl_value_print(const bl_key *key, const bl_value *value, const void *object, bl_text *text) {
     const void *field = key->offset == BL_NO_FIELD ? NULL : (const char *)object + key->offset;
     const bl_transform *transform = object;
@@ -494,6 +518,7 @@ void bl_value_print(const bl_key *key, const bl_value *value, const void *object
         return;
     case BL_TYPE_PAIR: print_numbers(field, 2, text); return;
     case BL_TYPE_NUMBERS: print_numbers(field, *(const int *)((const double *)field + BL_MAX_NUMBERS), text); return;
+    case BL_TYPE_SPLITS: print_splits(key, *(const unsigned *)field, text); return;
     case BL_TYPE_RATE: print_rate(value, *(const double *)field, text); return;
     case BL_TYPE_ARMS: print_arms(value, object, text); return;
     case BL_TYPE_EPOCHS: print_epochs(field, text); return;
