@@ -90,7 +90,7 @@ static int check_solver(const where *at) {
     if (fit->optimizer.nesterov && fit->optimizer.momentum <= 0)
         return bl_refuse(spot_of(at, "momentum"), "write a momentum above 0, or `nesterov: false`",
                          "evaluate.%s.nesterov: there is no momentum to look along", name);
-    if (fit->warmup_steps > fit->steps)
+    if (fit->steps && fit->warmup_steps > fit->steps)
         return bl_refuse(spot_of(at, "warmup_steps"), bl_arena_format(at->arena, "write at most %d", fit->steps),
                          "evaluate.%s.warmup_steps: %g of %d", name, fit->warmup_steps, fit->steps);
     return BL_OK;

@@ -51,7 +51,7 @@ static int read_entry(bl_arena *arena, const bl_value *item, bl_protocol_options
         row->kind = protocols[k].kind;
     }
     options->map = item->entries[0].value;
-    if (row->kind == BL_PROTOCOL_LINEAR) options->map = completed(arena, options->map);
+    if (row->kind == BL_PROTOCOL_LINEAR || row->kind == BL_PROTOCOL_SEGMENTATION) options->map = completed(arena, options->map);
     int status = bl_keys_fill(arena, BL_OF_EVALUATION, prefix_of(arena, options->name), options->map, &options->entry);
     if (status) return status;
     if (row->knn.raw_pixels) row->at = (bl_epochs){.list_count = 1}; // they never change: epoch 0

@@ -91,7 +91,7 @@ typedef struct bl_fit_options {
     double factor;            // PLATEAU
     int patience;             // PLATEAU: looks without improvement that are borne
     bl_watch watch;
-    int watch_every;          // updates between looks
+    int watch_every;          // updates between looks; 0: a pass over what is fitted
     int score_batch;          // whole scenes of a step while scoring: batch-averaged accuracy depends on it
     int pictures;             // scenes of val whose prediction is kept, of the largest share
 } bl_fit_options;

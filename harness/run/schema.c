@@ -303,7 +303,8 @@ const bl_key bl_schema[] = {
     {SEGMENTATION ".shares", EVALUATION(shares), BL_TYPE_NUMBERS, "[10, 100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the labelled scenes of train, a row each"},
     {SEGMENTATION ".labels", ROW(fit.listed), BL_TYPE_CHOICE_BOOL, "seeded", 0, 0, label_orders, EVALUATE, NULL, "which scenes a share is: drawn, a smaller share inside a larger one; or the first ones as they are listed, city by city"},
     {SEGMENTATION ".label_seed", ROW(fit.label_seed), BL_TYPE_INT64, "-1", -1, MAX_SEED, NULL, EVALUATE, SEEDED, "what they are drawn from; -1: the run's seed"},
-    {SEGMENTATION ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 1, 1e9, NULL, EVALUATE, NULL, "updates, equal for every arm and share"},
+    {SEGMENTATION ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 0, 1e9, NULL, EVALUATE, NULL, "updates, equal for every arm and share; 0, the default beside epochs: as they give"},
+    {SEGMENTATION ".epochs", ROW(fit.epochs), BL_TYPE_INT, "400", 1, 100000, NULL, EVALUATE, "evaluate[].segmentation.steps=0", "passes over the labelled scenes"},
     {SEGMENTATION ".batch", ROW(fit.batch), BL_TYPE_INT, "8", 1, 1024, NULL, EVALUATE, NULL, "crops of an update"},
     {SEGMENTATION ".crop", ROW(fit.crop), BL_TYPE_INT, "256", 32, 2048, NULL, EVALUATE, NULL, "pixels a side of a crop"},
     {SEGMENTATION ".scale", ROW(fit.scale_low), BL_TYPE_PAIR, "[0.5, 2]", 0.05, 20, NULL, EVALUATE, NULL, "of the scene before it is cropped"},
@@ -324,7 +325,7 @@ const bl_key bl_schema[] = {
     {SEGMENTATION ".validation", ROW(fit.validation), BL_TYPE_NUMBER, "0.2", 0, 0.9, NULL, EVALUATE, NULL, "part of the labelled scenes held out for the choice"},
     {SEGMENTATION ".refit", ROW(fit.refit), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, NULL, "after the choice, on all labelled scenes"},
     {SEGMENTATION ".watch", ROW(fit.watch), BL_TYPE_CHOICE, "none", 0, 0, watches, EVALUATE, NULL, "what is scored while it fits, and a plateau looks at; val owns that the best look is chosen where it is reported"},
-    {SEGMENTATION ".every", ROW(fit.watch_every), BL_TYPE_INT, "100", 1, 1e9, NULL, EVALUATE, WATCHED, "updates between looks"},
+    {SEGMENTATION ".every", ROW(fit.watch_every), BL_TYPE_INT, "100", 0, 1e9, NULL, EVALUATE, WATCHED, "updates between looks; 0: a pass over the labelled scenes"},
     {SEGMENTATION ".score_batch", ROW(fit.score_batch), BL_TYPE_INT, "1", 1, 256, NULL, EVALUATE, NULL, "whole scenes of a step while scoring; batch-averaged accuracy depends on it"},
     {SEGMENTATION ".pictures", ROW(fit.pictures), BL_TYPE_INT, "3", 0, 16, NULL, EVALUATE, NULL, "scenes of val whose prediction is kept for the report, of the largest share"},
 
