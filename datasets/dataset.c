@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "datasets/dataset_scenes.h"
 
 static const bl_format *const formats[] = {&bl_format_cifar10, &bl_format_cifar100, &bl_format_shapes};
 enum { FORMATS = sizeof formats / sizeof *formats };
@@ -16,6 +17,7 @@ struct bl_dataset {
     bl_images train, test;
     int64_t *order[BL_SPLITS]; // indices into train (BL_TRAIN, BL_VALIDATION) or test (BL_TEST)
     int64_t count[BL_SPLITS];
+    bl_scene_sets *scenes;     // NULL: images
 };
 
 const char *bl_split_name(bl_split split) {
@@ -105,20 +107,32 @@ done:
     return status;
 }
 
+bool bl_dataset_has_scenes(const char *name) { return !strcmp(name, "cityscapes") || !strcmp(name, "streets"); }
+
+static int open_scenes(bl_dataset *dataset, const bl_dataset_options *options) {
+    if (!(dataset->scenes = bl_alloc(sizeof *dataset->scenes)) || bl_scene_sets_open(dataset->scenes, options)) return BL_FAILED;
+    for (int s = 0; s < BL_SPLITS; ++s) dataset->count[s] = bl_scene_sets_count(dataset->scenes, (bl_split)s);
+    return BL_OK;
+}
+
+static int open_images(bl_dataset *dataset, const bl_format *format, const bl_dataset_options *options) {
+    return format->load(options, &dataset->train, &dataset->test) || make_splits(dataset, options) ? BL_FAILED : BL_OK;
+}
+
 int bl_dataset_open(bl_dataset **out, const bl_dataset_options *options) {
     *out = NULL;
     const bl_format *format = find_format(options->name);
-    if (!format) {
+    if (!format && !bl_dataset_has_scenes(options->name)) {
         bl_text known = {0};
-        for (int i = 0; i < FORMATS; ++i) bl_text_add(&known, "%s%s", i ? ", " : "", formats[i]->name);
-        int status = bl_fail("data.dataset: '%s' is none of %s", options->name, known.chars);
+        for (int i = 0; i < FORMATS; ++i) bl_text_add(&known, "%s, ", formats[i]->name);
+        int status = bl_fail("data.dataset: '%s' is none of %scityscapes, streets", options->name, known.chars);
         bl_text_free(&known);
         return status;
     }
     if (check_options(options)) return BL_FAILED;
     bl_dataset *dataset = bl_alloc(sizeof *dataset);
     if (!dataset) return BL_FAILED;
-    if (format->load(options, &dataset->train, &dataset->test) || make_splits(dataset, options)) {
+    if (format ? open_images(dataset, format, options) : open_scenes(dataset, options)) {
         bl_dataset_close(dataset);
         return BL_FAILED;
     }
@@ -129,6 +143,8 @@ int bl_dataset_open(bl_dataset **out, const bl_dataset_options *options) {
 void bl_dataset_close(bl_dataset *dataset) {
     if (!dataset) return;
     for (int s = 0; s < BL_SPLITS; ++s) bl_free(dataset->order[s]);
+    if (dataset->scenes) bl_scene_sets_close(dataset->scenes);
+    bl_free(dataset->scenes);
     bl_free(dataset->train.pixels);
     bl_free(dataset->train.labels);
     bl_free(dataset->test.pixels);
@@ -144,8 +160,9 @@ static size_t image_bytes(const bl_dataset *dataset) {
     return (size_t)dataset->train.size * (size_t)dataset->train.size * 3;
 }
 
-int bl_dataset_classes(const bl_dataset *dataset) { return dataset->train.classes; }
-int bl_dataset_size(const bl_dataset *dataset) { return dataset->train.size; }
+int bl_dataset_classes(const bl_dataset *dataset) { return dataset->scenes ? BL_SCENE_CLASSES : dataset->train.classes; }
+int bl_dataset_size(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->crop : dataset->train.size; }
+bool bl_dataset_is_decoded(const bl_dataset *dataset) { return dataset->scenes != NULL; }
 int64_t bl_dataset_count(const bl_dataset *dataset, bl_split split) { return dataset->count[split]; }
 
 const uint8_t *bl_dataset_image(const bl_dataset *dataset, bl_split split, int64_t index) {
@@ -156,9 +173,35 @@ int bl_dataset_label(const bl_dataset *dataset, bl_split split, int64_t index) {
     return images_of(dataset, split)->labels[dataset->order[split][index]];
 }
 
+int bl_dataset_picture(const bl_dataset *dataset, bl_split split, uint32_t index, uint64_t seed, uint32_t epoch, bl_picture *picture) {
+    if (dataset->scenes) return bl_scene_sets_picture(dataset->scenes, split, index, seed, epoch, picture);
+    picture->pixels = bl_dataset_image(dataset, split, index);
+    picture->width = picture->height = bl_dataset_size(dataset);
+    return BL_OK;
+}
+
+void bl_picture_free(bl_picture *picture) {
+    bl_scene_free(&picture->scene);
+    bl_free(picture->square);
+    *picture = (bl_picture){0};
+}
+
+const bl_scenes *bl_dataset_labelled(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->of[BL_LABELLED] : NULL; }
+const bl_scenes *bl_dataset_scored(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->of[BL_SCORED] : NULL; }
+
+const char *bl_dataset_files(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->files.chars : ""; }
+
+int bl_dataset_compare(const bl_dataset *dataset, const char *list) {
+    return dataset->scenes ? bl_scene_sets_compare(dataset->scenes, list) : BL_OK;
+}
+
 // Each split: its name and count, then the images' bytes and label, one after the other.
 void bl_dataset_digest(const bl_dataset *dataset, char out[65]) {
     bl_digest digest;
+    if (dataset->scenes) {
+        bl_digest_hex(dataset->scenes->files.chars, dataset->scenes->files.size, out);
+        return;
+    }
     bl_digest_begin(&digest);
     for (int s = 0; s < BL_SPLITS; ++s) {
         char heading[64];

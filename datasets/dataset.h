@@ -21,13 +21,14 @@ typedef struct bl_dataset_options {
     const char *root;      // folder of the files; unused by procedural sets
     uint64_t seed;         // of a procedural set
     int train, test;       // images of a procedural set (0: its default); of streets: of each split but val, and of val
-    int validation;        // images taken from train, seeded and stratified by class; 0: none. Train keeps its file order
+    // of images alone
+    int validation;        // taken from train, seeded and stratified by class; 0: none. Train keeps its file order
     uint64_t split_seed;   // which images those are
     int limit;             // at most this many train images (after the split; the first in file order); 0: all
     // of scenes alone
     unsigned scene_splits; // what BL_TRAIN is, without labels: 1u << BL_SCENE_TRAIN | ...
     int crop;              // pixels a side of the random square that all views of a scene are made from; 0: the whole scene
-    int width, height;     // of streets
+    int width, height;     // of streets (0: their default)
     bool labelled;         // a segmentation asks: the labelled splits train and val are opened too
 } bl_dataset_options;
 
@@ -40,6 +41,7 @@ void bl_dataset_close(bl_dataset *dataset);
 bool bl_dataset_has_scenes(const char *name);   // whether a set of that name is street scenes
 int bl_dataset_classes(const bl_dataset *dataset);
 int bl_dataset_size(const bl_dataset *dataset); // pixels a side (square) of what views are made from; 0: whole scenes, of any size
+bool bl_dataset_is_decoded(const bl_dataset *dataset); // whether each picture is decoded when it is wanted: scenes are
 int64_t bl_dataset_count(const bl_dataset *dataset, bl_split split);
 // Of images, not of scenes. Borrowed: size * size * 3 bytes, HWC.
 const uint8_t *bl_dataset_image(const bl_dataset *dataset, bl_split split, int64_t index);
@@ -47,7 +49,8 @@ int bl_dataset_label(const bl_dataset *dataset, bl_split split, int64_t index);
 // SHA-256 over the images and labels of all splits, of scenes over bl_dataset_files: identity in a run's manifest. 64 hexadecimal digits.
 void bl_dataset_digest(const bl_dataset *dataset, char out[65]);
 
-// What a view is made from: an image as it is, or a decoded scene's square. Start from {0}.
+// What a view is made from: an image as it is, or a decoded scene or its square. Start from {0}; the next one of the data set reuses its
+// memory.
 typedef struct bl_picture {
     const uint8_t *pixels;  // height x width x 3; the data set's own memory, or this picture's
     int width, height;
@@ -61,9 +64,10 @@ void bl_picture_free(bl_picture *picture);
 // Scenes with label maps, where they were opened (options.labelled), else NULL: what is fine-tuned on, and what is scored.
 const bl_scenes *bl_dataset_labelled(const bl_dataset *dataset);
 const bl_scenes *bl_dataset_scored(const bl_dataset *dataset);
-// Every file of a set of scenes, a line each (bl_scenes_list), set by set; nothing for the others. bl_dataset_compare names the first
-// file that is not as the list has it.
-BL_CHECK int bl_dataset_files(const bl_dataset *dataset, bl_text *list);
+// Every file of a set of scenes: a heading a set (unlabelled, labelled, scored), then a line a file (bl_scenes_list). Borrowed; empty for
+// images. bl_dataset_compare names the first file that is not as such a list has it; sets with labels that only one of both has, for rows
+// come and go, are left out.
+const char *bl_dataset_files(const bl_dataset *dataset);
 BL_CHECK int bl_dataset_compare(const bl_dataset *dataset, const char *list);
 
 // ---- for the formats (one file each) ----

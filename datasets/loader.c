@@ -4,7 +4,12 @@
 #include "base/random.h"
 #include "datasets/slots.h"
 
-enum { SAMPLES_A_TASK = 8 }; // long enough (about 20 us a view of 32 pixels) that handing out tasks costs nothing
+enum { SAMPLES_A_TASK = 8 }; // long enough (about 20 us a view of 32 pixels) that handing out tasks costs nothing; of scenes one is
+
+typedef struct workspace { // of a thread
+    bl_picture picture;
+    bl_view_scratch scratch;
+} workspace;
 
 struct bl_loader {
     const bl_dataset *dataset;
@@ -13,21 +18,25 @@ struct bl_loader {
     int views;
     uint64_t seed;
     int out; // pixels a side of every view
-    bl_view_scratch *scratch;
-    int scratch_count;
+    workspace *spaces;
+    int space_count;
     bl_slots *slots;
 };
 
-static int fill(void *context, const bl_slot *slot, int first, int end, void *scratch) {
+// A scene is decoded once for all its views.
+static int fill(void *context, const bl_slot *slot, int first, int end, void *space) {
     const bl_loader *loader = context;
     const size_t floats = 3 * (size_t)loader->out * loader->out;
-    const int size = bl_dataset_size(loader->dataset);
+    workspace *own = space;
+    bl_picture *picture = &own->picture;
     int status = BL_OK;
-    for (int v = 0; v < loader->views && !status; ++v)
-        for (int i = first; i < end && !status; ++i)
-            status = bl_view_make(&loader->recipes[v], loader->seed, slot->samples[i], slot->epoch, (uint32_t)v,
-                                  bl_dataset_image(loader->dataset, loader->split, slot->samples[i]), size,
-                                  slot->images + ((size_t)v * slot->count + i) * floats, scratch);
+    for (int i = first; i < end && !status; ++i) {
+        const uint32_t sample = slot->samples[i];
+        status = bl_dataset_picture(loader->dataset, loader->split, sample, loader->seed, slot->epoch, picture);
+        for (int v = 0; v < loader->views && !status; ++v)
+            status = bl_view_make(&loader->recipes[v], loader->seed, sample, slot->epoch, (uint32_t)v, picture->pixels, picture->width,
+                                  slot->images + ((size_t)v * slot->count + i) * floats, &own->scratch);
+    }
     return status;
 }
 
@@ -42,12 +51,12 @@ int bl_loader_create(bl_loader **out, const bl_dataset *dataset, bl_split split,
     bl_loader *loader = bl_alloc(sizeof *loader);
     if (!loader) return BL_FAILED;
     *loader = (bl_loader){.dataset = dataset, .split = split, .recipes = recipes, .views = views, .seed = seed, .out = view_size,
-                          .scratch_count = threads};
-    loader->scratch = bl_alloc((size_t)threads * sizeof *loader->scratch);
-    const bl_slots_options options = {.threads = threads, .slots = slots, .samples_a_task = SAMPLES_A_TASK, .fill = fill,
-                                      .context = loader, .workspaces = loader->scratch, .workspace_bytes = sizeof *loader->scratch,
-                                      .set = bl_split_name(split)};
-    if (!loader->scratch || bl_slots_create(&loader->slots, &options)) {
+                          .space_count = threads};
+    loader->spaces = bl_alloc((size_t)threads * sizeof *loader->spaces);
+    const bl_slots_options options = {.threads = threads, .slots = slots, .samples_a_task = bl_dataset_is_decoded(dataset) ? 1 : SAMPLES_A_TASK,
+                                      .fill = fill, .context = loader, .workspaces = loader->spaces,
+                                      .workspace_bytes = sizeof *loader->spaces, .set = bl_split_name(split)};
+    if (!loader->spaces || bl_slots_create(&loader->slots, &options)) {
         bl_loader_free(loader);
         return BL_FAILED;
     }
@@ -58,8 +67,11 @@ int bl_loader_create(bl_loader **out, const bl_dataset *dataset, bl_split split,
 void bl_loader_free(bl_loader *loader) {
     if (!loader) return;
     bl_slots_free(loader->slots); // before what its threads work in
-    for (int i = 0; loader->scratch && i < loader->scratch_count; ++i) bl_view_scratch_free(&loader->scratch[i]);
-    bl_free(loader->scratch);
+    for (int i = 0; loader->spaces && i < loader->space_count; ++i) {
+        bl_picture_free(&loader->spaces[i].picture);
+        bl_view_scratch_free(&loader->spaces[i].scratch);
+    }
+    bl_free(loader->spaces);
     bl_free(loader);
 }
 
