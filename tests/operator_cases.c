@@ -166,6 +166,11 @@ const operator_case operator_cases[] = {
         CROSS_ENTROPY("cross-entropy: a thousand classes",        5,  1000, 0),
         PIXELS_CROSS_ENTROPY("cross-entropy: pixels",             2, 24, 31, 19),
         PIXELS_CROSS_ENTROPY("cross-entropy: one row of pixels",  1, 1, 300, 70),
+        //     name                                        N  H   W   C
+        IMAGES("argmax: classes of pixels", BL_OP_ARGMAX,  2, 24, 31, 19),
+        IMAGES("argmax: a few pixels",      BL_OP_ARGMAX,  1, 3,  4,  11),
+        IMAGES("argmax: one class",         BL_OP_ARGMAX,  2, 5,  5,  1),
+        IMAGES("argmax: a thousand classes", BL_OP_ARGMAX, 37, 0, 0,  1000),
         STD("std: projection",           32, 256),
         STD("std: odd sizes",            6,  37),
 
@@ -383,6 +388,8 @@ static void draw(const operator_case *c, const char *slot, const bl_shape *shape
             dst[i] = normal + (normal < 0 ? -0.01 : 0.01); // finite differences must not cross the kink
         else if (c->op == BL_OP_MAX_POOL && !strcmp(slot, "x"))
             dst[i] = 1e-3 * (double)(i * 7919 % count - count / 2); // each value once: another winner, another gradient. In bf16 many are equal
+        else if (c->op == BL_OP_ARGMAX)
+            dst[i] = round(2 * normal); // many are equal
         else if (!strcmp(slot, "labels"))
             dst[i] = i % 4 == 1 ? i % 8 == 1 ? -1 : 1000 : (double)(i * 7 % c->C); // some rows have none
         else

@@ -383,6 +383,9 @@ static void the_first_of_equal_logits_is_the_answer(void **state) {
         put(&label, (double)(first + 1));
         bl_gpu_cross_entropy(NULL, logits.data, label.data, false, 1, 300, parts, NULL, correct.data);
         assert_same((double[]){0}, &correct, "the second");
+        array place = scalar(-5);
+        bl_gpu_argmax(NULL, logits.data, false, 1, 300, place.data);
+        assert_same((double[]){(double)first}, &place, "its place");
     }
 }
 

@@ -81,6 +81,7 @@ static void scores_are_as_large_as_the_image_where_no_stride_divides_it_too(void
         assert_ok(bl_layout_create(&b.layout));
         assert_ok(bl_segmentation_inference_build(&b.step, b.layout, &o, 2, sizes[i][0], sizes[i][1]));
         const bl_shape logits = {4, {2, sizes[i][0], sizes[i][1], 19}}, labels = {3, {2, sizes[i][0], sizes[i][1]}};
+        assert_true(bl_shape_equal(&b.step.predicted->shape, &labels));
         assert_true(bl_shape_equal(&b.step.logits->shape, &logits));
         assert_true(bl_shape_equal(&b.step.labels->shape, &labels));
         release(&b);

@@ -191,6 +191,27 @@ static void the_first_of_equal_logits_is_the_answer(void **state) {
                          (const double[]){-sixth, sixth, sixth, -sixth, -sixth, sixth});
 }
 
+// In a row of one, of two rows side by side, and where there is no number; beyond the rows that a backend takes side by side.
+static void argmax_is_the_place_of_the_first_largest_value(void **state) {
+    (void)state;
+    enum { REPEATS = 9 };
+    static const double rows[][4] = {{1, 3, 2, 3}, {-1, -1, -1, -1}, {-INFINITY, 0, INFINITY, 5}, {0, -0., 1e-38, 1}, {NAN, 1, 2, 3},
+                                     {1, NAN, 0, 2}};
+    static const double places[] = {1, 0, 2, 3, 0, 3};
+    enum { ROWS = sizeof places / sizeof *places };
+    double x[REPEATS * ROWS][4], y[REPEATS * ROWS];
+    for (int i = 0; i < REPEATS * ROWS; i++) {
+        memcpy(x[i], rows[i % ROWS], sizeof *x);
+        y[i] = places[i % ROWS];
+    }
+    example e;
+    begin(&e);
+    bl_tensor *operand = input(&e, "x", (bl_shape){4, {1, REPEATS, ROWS, 4}});
+    node(&e, BL_OP_ARGMAX, (bl_attributes){0}, &operand, 1);
+    expect(&e, (values[]){&x[0][0]}, (values[]){y});
+    end(&e);
+}
+
 static void expect_std(values z, double std) {
     example e;
     begin(&e);
@@ -532,6 +553,7 @@ int main(void) {
             cmocka_unit_test(one_direction_compares_view_1_alone_and_gives_the_rest_no_gradient),
             cmocka_unit_test(cross_entropy_is_the_mean_over_rows_with_a_label),
             cmocka_unit_test(the_first_of_equal_logits_is_the_answer),
+            cmocka_unit_test(argmax_is_the_place_of_the_first_largest_value),
             cmocka_unit_test(std_of_one_direction_is_zero),
             cmocka_unit_test(std_is_the_root_of_one_less_the_mean_cosine_of_each_view),
             cmocka_unit_test(each_group_of_a_batch_norm_has_statistics_of_its_own),

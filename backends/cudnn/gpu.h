@@ -211,6 +211,7 @@ int bl_gpu_loss_backward_node(bl_gpu_plan *plan, const bl_node *node);
 int bl_gpu_projection_std_node(bl_gpu_plan *plan, const bl_node *node);
 int bl_gpu_cross_entropy_node(bl_gpu_plan *plan, const bl_node *node);
 int bl_gpu_cross_entropy_backward_node(bl_gpu_plan *plan, const bl_node *node);
+int bl_gpu_argmax_node(bl_gpu_plan *plan, const bl_node *node);
 int bl_gpu_running_average_node(bl_gpu_plan *plan, const bl_node *node);         // update.c
 int bl_gpu_check_finite_node(bl_gpu_plan *plan, const bl_node *node);
 int bl_gpu_update_node(bl_gpu_plan *plan, const bl_node *node);                  // SGD, Adam, LARS

@@ -61,6 +61,7 @@ void bl_gpu_cross_entropy(cudaStream_t stream, const void *logits, const float *
 // `counted`: 3 N doubles of workspace: the first becomes the number of labelled rows.
 void bl_gpu_cross_entropy_backward(cudaStream_t stream, const void *logits, const float *labels, bool is_half, int64_t rows, int64_t classes,
                                    double *counted, void *dlogits);
+void bl_gpu_argmax(cudaStream_t stream, const void *x, bool is_half, int64_t rows, int64_t classes, float *places);
 
 // ---- kernels/resize.cu ----
 typedef struct bl_gpu_resizing { // host struct, passed by value; the tables lie on the device: of the rows, then of the columns

@@ -1,5 +1,5 @@
 // The losses, their gradients and the projection's spread: kernels/loss.cu and kernels/cross_entropy.cu. Meanings: graph/ops/loss.c,
-// graph/ops/cross_entropy.c.
+// graph/ops/cross_entropy.c, graph/ops/argmax.c.
 
 #include "backends/cudnn/gpu.h"
 
@@ -129,4 +129,18 @@ int bl_gpu_cross_entropy_backward_node(bl_gpu_plan *plan, const bl_node *node) {
     int buffers[4];
     if (bl_gpu_values(plan, tensors, 3, buffers) || add_workspace(plan, node, 3 * of.rows, &buffers[3])) return BL_FAILED;
     return bl_gpu_step_add(plan, node, cross_entropy_backward_run, buffers, 4, &of, sizeof of);
+}
+
+// x | y
+static int argmax_run(const bl_gpu_plan *plan, const bl_gpu_step *step) {
+    const classes *of = step->state;
+    bl_gpu_argmax(plan->backend->stream, bl_gpu_at(plan, step, 0), of->is_half, of->rows, of->width, bl_gpu_at(plan, step, 1));
+    return BL_OK;
+}
+
+int bl_gpu_argmax_node(bl_gpu_plan *plan, const bl_node *node) {
+    const classes of = classes_of(node);
+    int buffers[2];
+    if (bl_gpu_value(plan, node->inputs[0], &buffers[0]) || bl_gpu_value(plan, node->outputs[0], &buffers[1])) return BL_FAILED;
+    return bl_gpu_step_add(plan, node, argmax_run, buffers, 2, &of, sizeof of);
 }

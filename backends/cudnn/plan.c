@@ -37,6 +37,7 @@ static int (*const lower[BL_OP_COUNT])(bl_gpu_plan *, const bl_node *) = {
         [BL_OP_STOP_GRADIENT] = alias,
         [BL_OP_CROSS_ENTROPY] = bl_gpu_cross_entropy_node,
         [BL_OP_CROSS_ENTROPY_BACKWARD] = bl_gpu_cross_entropy_backward_node,
+        [BL_OP_ARGMAX] = bl_gpu_argmax_node,
         [BL_OP_BYOL_LOSS] = bl_gpu_loss_node,
         [BL_OP_BYOL_LOSS_BACKWARD] = bl_gpu_loss_backward_node,
         [BL_OP_PROJECTION_STD] = bl_gpu_projection_std_node,

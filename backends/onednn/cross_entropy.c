@@ -1,5 +1,6 @@
-// Cross-entropy of logits and class numbers, and its gradient. Rows may be the pixels of many images, so they go in blocks whose
-// exponentials are taken side by side, in f32; sums over a row and over the rows are f64. Meanings: graph/ops/cross_entropy.c.
+// Cross-entropy of logits and class numbers, its gradient, and the class with the largest logit. Rows may be the pixels of many images,
+// so they go in blocks whose exponentials are taken side by side, in f32; sums over a row and over the rows are f64. Meanings:
+// graph/ops/cross_entropy.c, graph/ops/argmax.c.
 
 #include <math.h>
 
@@ -199,4 +200,64 @@ int bl_cpu_cross_entropy_backward(bl_cpu_plan *plan, const bl_node *node) {
         bl_cpu_value(plan, node->outputs[0], &buffers[2]) || add_workspace(plan, &of, &buffers[3]))
         return BL_FAILED;
     return bl_cpu_step_add(plan, node, gradient_run, buffers, 4, &of, sizeof of);
+}
+
+// ---- the largest ----
+
+#define LANES 16
+
+// Of a few classes the places are found for rows side by side: each value meets the largest before it in its own row.
+BL_CPU_WIDE static void largest_places(const float *restrict x, size_t rows, size_t width, float *restrict places) {
+    size_t row = 0;
+    for (; row + LANES <= rows; row += LANES) {
+        const float *first = x + row * width;
+        float best[LANES], place[LANES];
+        for (size_t lane = 0; lane < LANES; lane++) {
+            best[lane] = first[lane * width];
+            place[lane] = 0;
+        }
+        for (size_t k = 1; k < width; k++)
+            for (size_t lane = 0; lane < LANES; lane++) {
+                const float value = first[lane * width + k];
+                const bool is_larger = value > best[lane];
+                best[lane] = is_larger ? value : best[lane];
+                place[lane] = is_larger ? (float)k : place[lane];
+            }
+        for (size_t lane = 0; lane < LANES; lane++) places[row + lane] = place[lane];
+    }
+    for (; row < rows; row++) places[row] = (float)first_largest(x + row * width, width);
+}
+
+typedef struct choosing {
+    const classes *of;
+    const void *x;
+    float *places, *base;
+} choosing;
+
+static void argmax_share(const void *passed, int share, int shares) {
+    const choosing *c = passed;
+    const classes *of = c->of;
+    float *workspace = c->base + (size_t)share * block_floats(of);
+    const bl_cpu_range range = bl_cpu_share(of->rows, 1, share, shares);
+    for (size_t first = range.begin; first < range.end;) {
+        const size_t rows = range.end - first < block_rows(of) ? range.end - first : block_rows(of);
+        largest_places(bl_cpu_load(c->x, of->dtype, first * of->width, rows * of->width, workspace), rows, of->width, c->places + first);
+        first += rows;
+    }
+}
+
+// x | y | workspace
+static int argmax_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const choosing c = {step->state, bl_cpu_at(plan, step, 0), bl_cpu_at(plan, step, 1), bl_cpu_at(plan, step, 2)};
+    bl_cpu_parallel(plan->backend->threads, argmax_share, &c);
+    return BL_OK;
+}
+
+int bl_cpu_argmax(bl_cpu_plan *plan, const bl_node *node) {
+    const classes of = classes_of(node);
+    int buffers[3];
+    if (bl_cpu_value(plan, node->inputs[0], &buffers[0]) || bl_cpu_value(plan, node->outputs[0], &buffers[1]) ||
+        bl_cpu_buffer_add(plan, (size_t)plan->backend->threads * block_floats(&of) * sizeof(float), &buffers[2]))
+        return BL_FAILED;
+    return bl_cpu_step_add(plan, node, argmax_run, buffers, 3, &of, sizeof of);
 }

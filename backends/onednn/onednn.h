@@ -171,6 +171,7 @@ int bl_cpu_loss_backward(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_projection_std(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_cross_entropy(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_cross_entropy_backward(bl_cpu_plan *plan, const bl_node *node);
+int bl_cpu_argmax(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_check_finite(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_sgd(bl_cpu_plan *plan, const bl_node *node);
 int bl_cpu_adam(bl_cpu_plan *plan, const bl_node *node);

@@ -44,6 +44,7 @@ static int (*const lower[BL_OP_COUNT])(bl_cpu_plan *, const bl_node *) = {
         [BL_OP_STOP_GRADIENT] = alias,
         [BL_OP_CROSS_ENTROPY] = bl_cpu_cross_entropy,
         [BL_OP_CROSS_ENTROPY_BACKWARD] = bl_cpu_cross_entropy_backward,
+        [BL_OP_ARGMAX] = bl_cpu_argmax,
         [BL_OP_BYOL_LOSS] = bl_cpu_loss,
         [BL_OP_BYOL_LOSS_BACKWARD] = bl_cpu_loss_backward,
         [BL_OP_PROJECTION_STD] = bl_cpu_projection_std,

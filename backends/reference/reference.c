@@ -25,6 +25,7 @@ const bl_kernel bl_reference_kernels[BL_OP_COUNT] = {
         [BL_OP_STOP_GRADIENT] = bl_reference_stop_gradient,
         [BL_OP_CROSS_ENTROPY] = bl_reference_cross_entropy,
         [BL_OP_CROSS_ENTROPY_BACKWARD] = bl_reference_cross_entropy_backward,
+        [BL_OP_ARGMAX] = bl_reference_argmax,
         [BL_OP_BYOL_LOSS] = bl_reference_byol_loss,
         [BL_OP_BYOL_LOSS_BACKWARD] = bl_reference_byol_loss_backward,
         [BL_OP_PROJECTION_STD] = bl_reference_projection_std,

@@ -50,6 +50,7 @@ void bl_reference_linear_backward_bias(const bl_operands *operands);
 // cross_entropy.c
 void bl_reference_cross_entropy(const bl_operands *operands);
 void bl_reference_cross_entropy_backward(const bl_operands *operands);
+void bl_reference_argmax(const bl_operands *operands);
 // loss.c
 void bl_reference_byol_loss(const bl_operands *operands);
 void bl_reference_byol_loss_backward(const bl_operands *operands);

@@ -71,6 +71,7 @@ typedef enum bl_op {
     BL_OP_STOP_GRADIENT,                // x                                          -> y (the same values; a backend may alias)
     BL_OP_CROSS_ENTROPY,                // logits [N,..,K], labels [N,..] f32         -> loss [1] f32, correct [1] f32
     BL_OP_CROSS_ENTROPY_BACKWARD,       // logits, labels                             -> dlogits
+    BL_OP_ARGMAX,                       // x [N,..,C]                                 -> y [N,..] f32
     BL_OP_BYOL_LOSS,                    // p [N,D], z [N,D]                           -> loss [1] f32
     BL_OP_BYOL_LOSS_BACKWARD,           // p, z                                       -> [dp], [dz]
     BL_OP_PROJECTION_STD,               // z [N,D]                                    -> std [1] f32, times sqrt(D)

@@ -62,6 +62,13 @@ static int build_loss(bl_step_graph *out) {
     return BL_OK;
 }
 
+static int build_prediction(bl_step_graph *out) {
+    bl_node *node;
+    if (bl_graph_node(out->graph, BL_OP_ARGMAX, "predicted", NULL, &out->logits, 1, &node)) return BL_FAILED;
+    out->predicted = node->outputs[0];
+    return BL_OK;
+}
+
 // Everything up to the loss; `mode` is the heads', and the encoder's where it learns.
 static int build_forward(bl_step_graph *out, const bl_segmentation_options *options, bl_dtype dtype, bl_norm_mode mode,
                          const bl_shape *images) {
@@ -94,5 +101,5 @@ int bl_segmentation_inference_build(bl_step_graph *out, bl_layout *layout, const
                                     int64_t height, int64_t width) {
     const bl_shape images = {4, {rows, height, width, 3}};
     if (bl_step_begin(out, layout)) return BL_FAILED;
-    return bl_step_end(out, build_forward(out, options, BL_F32, (bl_norm_mode){0}, &images));
+    return bl_step_end(out, build_forward(out, options, BL_F32, (bl_norm_mode){0}, &images) || build_prediction(out) ? BL_FAILED : BL_OK);
 }

@@ -25,7 +25,7 @@ typedef struct bl_segmentation_options {
 BL_CHECK int bl_segmentation_build(bl_step_graph *out, bl_layout *layout, const bl_segmentation_options *options, int64_t batch,
                                    int64_t height, int64_t width);
 
-// Running statistics throughout: images and labels -> logits, correct, loss; f32. Any size; shares the layout of the step.
+// Running statistics throughout: images and labels -> logits, predicted, correct, loss; f32. Any size; shares the layout of the step.
 BL_CHECK int bl_segmentation_inference_build(bl_step_graph *out, bl_layout *layout, const bl_segmentation_options *options, int64_t rows,
                                              int64_t height, int64_t width);
 

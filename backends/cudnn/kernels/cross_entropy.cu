@@ -1,5 +1,5 @@
-// Cross-entropy and its gradient, sums in f64. Many classes: a block of threads a row of logits; few, as of the pixels of a segmentation:
-// a thread a row. Meaning: graph/ops/cross_entropy.c.
+// Cross-entropy, its gradient, and the class with the largest logit; sums in f64. Many classes: a block of threads a row of logits; few,
+// as of the pixels of a segmentation: a thread a row. Meanings: graph/ops/cross_entropy.c, graph/ops/argmax.c.
 
 #include <math.h>
 
@@ -197,4 +197,31 @@ void bl_gpu_cross_entropy_backward(cudaStream_t stream, const void *logits, cons
         cross_entropy_backward(stream, (const uint16_t *)logits, labels, rows, classes, counted, (uint16_t *)dlogits);
     else
         cross_entropy_backward(stream, (const float *)logits, labels, rows, classes, counted, (float *)dlogits);
+}
+
+// ---- the largest ----
+
+template <typename T> __global__ void find_places(const T *x, int64_t classes, float *places) {
+    __shared__ largest found[BL_THREADS];
+    const largest most = find_largest(x + (int64_t)blockIdx.x * classes, classes, found);
+    if (threadIdx.x == 0) places[blockIdx.x] = (float)most.place;
+}
+
+template <typename T> __global__ void find_places_alone(const T *x, int64_t rows, int64_t classes, float *places) {
+    const int64_t row = bl_thread();
+    if (row < rows) places[row] = (float)find_largest_alone(x + row * classes, classes).place;
+}
+
+template <typename T> static void find_all_places(cudaStream_t stream, const T *x, int64_t rows, int64_t classes, float *places) {
+    if (classes <= FEW_CLASSES)
+        BL_LAUNCH(find_places_alone<T>, bl_blocks(rows), BL_THREADS, stream, x, rows, classes, places);
+    else
+        BL_LAUNCH_BLOCKS(find_places<T>, (unsigned)rows, BL_THREADS, stream, x, classes, places);
+}
+
+void bl_gpu_argmax(cudaStream_t stream, const void *x, bool is_half, int64_t rows, int64_t classes, float *places) {
+    if (is_half)
+        find_all_places(stream, (const uint16_t *)x, rows, classes, places);
+    else
+        find_all_places(stream, (const float *)x, rows, classes, places);
 }

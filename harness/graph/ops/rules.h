@@ -21,6 +21,8 @@ extern const bl_op_rule bl_rule_linear, bl_rule_linear_backward_data, bl_rule_li
 extern const bl_op_rule bl_rule_byol_loss, bl_rule_byol_loss_backward, bl_rule_projection_std;
 // cross_entropy.c
 extern const bl_op_rule bl_rule_cross_entropy, bl_rule_cross_entropy_backward;
+// argmax.c
+extern const bl_op_rule bl_rule_argmax;
 // update.c
 extern const bl_op_rule bl_rule_accumulate, bl_rule_check_finite, bl_rule_sgd, bl_rule_adam, bl_rule_lars, bl_rule_ema;
 

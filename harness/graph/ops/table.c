@@ -23,6 +23,7 @@ const bl_op_rule *const bl_op_rules[BL_OP_COUNT] = {
         [BL_OP_STOP_GRADIENT] = &bl_rule_stop_gradient,
         [BL_OP_CROSS_ENTROPY] = &bl_rule_cross_entropy,
         [BL_OP_CROSS_ENTROPY_BACKWARD] = &bl_rule_cross_entropy_backward,
+        [BL_OP_ARGMAX] = &bl_rule_argmax,
         [BL_OP_BYOL_LOSS] = &bl_rule_byol_loss,
         [BL_OP_BYOL_LOSS_BACKWARD] = &bl_rule_byol_loss_backward,
         [BL_OP_PROJECTION_STD] = &bl_rule_projection_std,
