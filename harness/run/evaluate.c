@@ -12,6 +12,7 @@
 static const bl_protocol *const protocols[] = {
         [BL_PROTOCOL_KNN] = &bl_protocol_knn,     [BL_PROTOCOL_LINEAR] = &bl_protocol_linear,     [BL_PROTOCOL_FINETUNE] = &bl_protocol_finetune,
         [BL_PROTOCOL_PROBE] = &bl_protocol_probe, [BL_PROTOCOL_ACCURACY] = &bl_protocol_accuracy,
+        [BL_PROTOCOL_SEGMENTATION] = &bl_protocol_segmentation,
 };
 
 static int64_t rows_of(const bl_evaluator *e, bl_split split, int64_t rows) {
@@ -131,10 +132,10 @@ static int epoch_of(const bl_evaluation *row, int epoch) {
     return row->knn.raw_pixels ? 0 : epoch;
 }
 
-// Fine-tuning follows training.
+// Arms are fine-tuned after training.
 static bool is_due(const bl_evaluation *row, int epoch, int last) {
     if (row->knn.raw_pixels) return epoch == 0 || epoch == last;
-    if (row->kind == BL_PROTOCOL_FINETUNE) return epoch == last;
+    if (bl_protocol_has_arms(row->kind)) return epoch == last;
     return bl_epochs_hit(&row->at, epoch, last);
 }
 

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "run/columns.h"
+#include "run/history_scenes.h"
+
 // Room for one more item; NULL where memory is short.
 static void *grown(void *items, int64_t count, int64_t *capacity, size_t item_bytes) {
     if (count < *capacity) return items;
@@ -52,7 +55,55 @@ const bl_measurement *bl_history_find(const bl_history *history, const char *row
     return NULL;
 }
 
+int bl_history_add_look(bl_history *history, const bl_look *row) {
+    bl_look *looks = grown(history->looks, history->look_count, &history->look_capacity, sizeof *looks);
+    if (!looks) return BL_FAILED;
+    history->looks = looks;
+    looks[history->look_count++] = *row;
+    return BL_OK;
+}
+
+int bl_history_add_picture(bl_history *history, const bl_scene_picture *picture) {
+    bl_scene_picture *pictures = grown(history->pictures, history->picture_count, &history->picture_capacity, sizeof *pictures);
+    if (!pictures) {
+        bl_scene_picture_free(&(bl_scene_picture){.image = picture->image, .truth = picture->truth, .prediction = picture->prediction});
+        return BL_FAILED;
+    }
+    history->pictures = pictures;
+    pictures[history->picture_count++] = *picture;
+    return BL_OK;
+}
+
+static bool is_of(const bl_look *look, const char *row, const char *id) {
+    return !look->held_out && !strcmp(look->id, id) && !strcmp(look->row, row);
+}
+
+const bl_look *bl_history_last_look(const bl_history *history, const char *row, const char *id) {
+    for (int64_t i = history->look_count; i-- > 0;)
+        if (is_of(&history->looks[i], row, id)) return &history->looks[i];
+    return NULL;
+}
+
+const bl_look *bl_history_best_look(const bl_history *history, const char *row, const char *id) {
+    const bl_look *best = NULL;
+    for (int64_t i = 0; i < history->look_count; i++) {
+        const bl_look *look = &history->looks[i];
+        if (is_of(look, row, id) && (!best || look->miou_present > best->miou_present)) best = look;
+    }
+    return best;
+}
+
+void bl_scene_picture_free(bl_scene_picture *picture) {
+    bl_free(picture->image);
+    bl_free(picture->truth);
+    bl_free(picture->prediction);
+    *picture = (bl_scene_picture){0};
+}
+
 void bl_history_free(bl_history *history) {
+    for (int64_t i = 0; i < history->picture_count; i++) bl_scene_picture_free(&history->pictures[i]);
+    bl_free(history->looks);
+    bl_free(history->pictures);
     bl_free(history->steps);
     bl_free(history->measurements);
     bl_free(history->collapse);
@@ -66,12 +117,7 @@ const char *bl_verdict_name(bl_verdict verdict) { return verdict_names[verdict];
 
 // ---- columns of numbers ----
 
-typedef struct column { // a double of each row
-    const char *path;
-    size_t offset;
-} column;
-
-static const column step_columns[] = {
+static const bl_column step_columns[] = {
     {"/step/epoch", offsetof(bl_step_row, epoch)},
     {"/step/loss", offsetof(bl_step_row, loss)},
     {"/step/std", offsetof(bl_step_row, std)},
@@ -80,7 +126,7 @@ static const column step_columns[] = {
     {"/step/tau", offsetof(bl_step_row, tau)},
 };
 
-static const column collapse_columns[] = {
+static const bl_column collapse_columns[] = {
     {"/collapse/epoch", offsetof(bl_collapse_row, epoch)},
     {"/collapse/loss", offsetof(bl_collapse_row, loss)},
     {"/collapse/std", offsetof(bl_collapse_row, std)},
@@ -94,45 +140,13 @@ static const column collapse_columns[] = {
     {"/collapse/prediction_norm", offsetof(bl_collapse_row, prediction_norm)},
 };
 
-static const column measurement_columns[] = {
+static const bl_column measurement_columns[] = {
     {"/evaluation/value", offsetof(bl_measurement, value)},
     {"/evaluation/chosen", offsetof(bl_measurement, chosen)},
     {"/evaluation/validation", offsetof(bl_measurement, validation)},
 };
 
 #define COUNT(columns) ((int)(sizeof(columns) / sizeof *(columns)))
-
-static int put_columns(bl_run_writer *writer, const column *columns, int column_count, const void *rows, size_t row_bytes, int64_t count) {
-    int status = BL_FAILED;
-    double *values = bl_alloc((size_t)count * sizeof *values);
-    if (!values) return BL_FAILED;
-    for (int c = 0; c < column_count; c++) {
-        for (int64_t i = 0; i < count; i++)
-            memcpy(&values[i], (const char *)rows + (size_t)i * row_bytes + columns[c].offset, sizeof *values);
-        if (bl_run_put_f64(writer, columns[c].path, values, &count, 1)) goto done;
-    }
-    status = BL_OK;
-done:
-    bl_free(values);
-    return status;
-}
-
-// Fills the column of `count` rows that are there; `what` names them where the numbers do not match.
-static int get_column(const bl_run_reader *reader, const column *into, void *rows, size_t row_bytes, int64_t count, const char *what) {
-    double *values = NULL;
-    int64_t there = 0;
-    int status = BL_FAILED;
-    if (bl_run_get_f64(reader, into->path, &values, &there)) return BL_FAILED;
-    if (there != count) {
-        bl_fail("%s holds %lld values, %s %lld", into->path, (long long)there, what, (long long)count);
-        goto done;
-    }
-    for (int64_t i = 0; i < count; i++) memcpy((char *)rows + (size_t)i * row_bytes + into->offset, &values[i], sizeof *values);
-    status = BL_OK;
-done:
-    bl_free(values);
-    return status;
-}
 
 // ---- writing ----
 
@@ -142,7 +156,7 @@ static int put_steps(const bl_history *history, bl_run_writer *writer) {
     if (!steps) return BL_FAILED;
     for (int64_t i = 0; i < count; i++) steps[i] = history->steps[i].step;
     int status = bl_run_put_i64(writer, "/step/step", steps, &count, 1);
-    if (!status) status = put_columns(writer, step_columns, COUNT(step_columns), history->steps, sizeof *history->steps, count);
+    if (!status) status = bl_columns_put(writer, step_columns, COUNT(step_columns), history->steps, sizeof *history->steps, count);
     bl_free(steps);
     return status;
 }
@@ -161,7 +175,7 @@ static int put_collapse(const bl_history *history, bl_run_writer *writer) {
     for (int i = 0; i < BL_VERDICTS; i++) bl_text_add(&names, "%s\n", verdict_names[i]);
     if (bl_run_put_i64(writer, "/collapse/step", steps, &count, 1) || bl_run_put_i64(writer, "/collapse/verdict", verdicts, &count, 1) ||
         bl_run_put_text(writer, "/collapse/verdicts", names.chars) ||
-        put_columns(writer, collapse_columns, COUNT(collapse_columns), history->collapse, sizeof *history->collapse, count))
+        bl_columns_put(writer, collapse_columns, COUNT(collapse_columns), history->collapse, sizeof *history->collapse, count))
         goto done;
     status = BL_OK;
 done:
@@ -186,7 +200,7 @@ static int put_measurements(const bl_history *history, bl_run_writer *writer) {
     if (bl_run_put_text(writer, "/evaluation/row", rows.chars ? rows.chars : "") ||
         bl_run_put_text(writer, "/evaluation/id", ids.chars ? ids.chars : "") ||
         bl_run_put_i64(writer, "/evaluation/epoch", epochs, &count, 1) ||
-        put_columns(writer, measurement_columns, COUNT(measurement_columns), history->measurements, sizeof *history->measurements, count))
+        bl_columns_put(writer, measurement_columns, COUNT(measurement_columns), history->measurements, sizeof *history->measurements, count))
         goto done;
     status = BL_OK;
 done:
@@ -197,8 +211,8 @@ done:
 }
 
 int bl_history_put(const bl_history *history, bl_run_writer *writer) {
-    if (put_steps(history, writer) || put_collapse(history, writer)) return BL_FAILED;
-    return put_measurements(history, writer);
+    if (put_steps(history, writer) || put_collapse(history, writer) || put_measurements(history, writer)) return BL_FAILED;
+    return bl_history_put_scenes(history, writer);
 }
 
 // ---- reading ----
@@ -211,7 +225,7 @@ static int get_steps(bl_history *history, const bl_run_reader *reader) {
         if (bl_history_add_step(history, &(bl_step_row){.step = steps[i]})) goto done;
     bl_step_row *rows = count ? history->steps + history->step_count - count : NULL;
     for (int c = 0; c < COUNT(step_columns); c++)
-        if (get_column(reader, &step_columns[c], rows, sizeof *rows, count, "/step/step")) goto done;
+        if (bl_column_get(reader, &step_columns[c], rows, sizeof *rows, count, "/step/step")) goto done;
     status = BL_OK;
 done:
     bl_free(steps);
@@ -238,22 +252,12 @@ static int get_collapse(bl_history *history, const bl_run_reader *reader) {
     }
     bl_collapse_row *rows = count ? history->collapse + history->collapse_count - count : NULL;
     for (int c = 0; c < COUNT(collapse_columns); c++)
-        if (get_column(reader, &collapse_columns[c], rows, sizeof *rows, count, "/collapse/step")) goto done;
+        if (bl_column_get(reader, &collapse_columns[c], rows, sizeof *rows, count, "/collapse/step")) goto done;
     status = BL_OK;
 done:
     bl_free(steps);
     bl_free(verdicts);
     return status;
-}
-
-// Copies the line at *cursor into dst and moves behind it; fails where there is none or it is too long.
-static int take_line(const char **cursor, char *dst, size_t room) {
-    const char *end = strchr(*cursor, '\n');
-    if (!end || (size_t)(end - *cursor) >= room) return bl_fail("/evaluation: the names of its rows do not match its values");
-    memcpy(dst, *cursor, (size_t)(end - *cursor));
-    dst[end - *cursor] = 0;
-    *cursor = end + 1;
-    return BL_OK;
 }
 
 // Older files know no choices: NaN.
@@ -267,14 +271,15 @@ static int get_measurements(bl_history *history, const bl_run_reader *reader) {
     const char *row = row_lines, *id = id_lines;
     for (int64_t i = 0; i < count; i++) {
         bl_measurement measurement = {.epoch = (int)epochs[i], .value = NAN, .chosen = NAN, .validation = NAN};
-        if (take_line(&row, measurement.row, sizeof measurement.row) || take_line(&id, measurement.id, sizeof measurement.id) ||
+        if (bl_line_take(&row, measurement.row, sizeof measurement.row, "/evaluation") ||
+            bl_line_take(&id, measurement.id, sizeof measurement.id, "/evaluation") ||
             bl_history_add_measurement(history, &measurement))
             goto done;
     }
     bl_measurement *rows = count ? history->measurements + history->measurement_count - count : NULL;
     for (int c = 0; c < COUNT(measurement_columns); c++)
         if ((c == 0 || bl_run_has(reader, measurement_columns[c].path)) &&
-            get_column(reader, &measurement_columns[c], rows, sizeof *rows, count, "/evaluation/epoch"))
+            bl_column_get(reader, &measurement_columns[c], rows, sizeof *rows, count, "/evaluation/epoch"))
             goto done;
     status = BL_OK;
 done:
@@ -285,6 +290,6 @@ done:
 }
 
 int bl_history_get(bl_history *history, const bl_run_reader *reader) {
-    if (get_steps(history, reader) || get_collapse(history, reader)) return BL_FAILED;
-    return get_measurements(history, reader);
+    if (get_steps(history, reader) || get_collapse(history, reader) || get_measurements(history, reader)) return BL_FAILED;
+    return bl_history_get_scenes(history, reader);
 }

@@ -1,11 +1,13 @@
-// labels.h - which images are labelled: balanced, nested fractions of a split.
+// labels.h - which images or scenes are labelled: nested fractions of a split.
 //
-// Every class has an order of its own, drawn from (seed, "labels", class); a share of s percent takes the first
-// round(s n_c / 100) images of each class with n_c images. So 1 % lies inside 10 %, and both are balanced.
+// Every class of images has an order of its own, drawn from (seed, "labels", class); a share of s percent takes the first
+// round(s n_c / 100) images of each class with n_c images. So 1 % lies inside 10 %, and both are balanced. A scene holds many classes:
+// scenes have one order, drawn from (seed, "scenes"), and a share takes its first round(s n / 100), at least one.
 
 #ifndef BL_RUN_LABELS_H
 #define BL_RUN_LABELS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"       // BL_CHECK
@@ -25,6 +27,9 @@ typedef struct bl_labelled {  // indices into the split, ascending; free with bl
 // class is empty, a share gives a class less than one image, or a class has none left to fit.
 BL_CHECK int bl_labels_choose(bl_labelled *chosen, const uint8_t *labels, int64_t count, int classes, double share, double held_out,
                               uint64_t seed);
+// Of `count` scenes. `listed`: the first ones as they are listed, (int)(share n) / 100 of them, as the hands-on review takes them.
+// `held_out` is a part of them all, at least one where it is above 0; of listed ones they are drawn too, or one city would be held out.
+BL_CHECK int bl_labels_choose_scenes(bl_labelled *chosen, int64_t count, double share, bool listed, double held_out, uint64_t seed);
 void bl_labelled_free(bl_labelled *chosen);
 
 #endif

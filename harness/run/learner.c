@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "base/memory.h"
-#include "run/choice.h"
 
 static const bl_block_kind kept_blocks[2] = {BL_PARAMETERS, BL_BUFFERS};
 
@@ -52,6 +51,17 @@ int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluator, const 
     if (make_view(&learner->view, evaluator, fit, options->image_size) || bl_layout_create(&learner->layout) ||
         bl_classifier_build(&learner->step, learner->layout, options, fit->batch) ||
         bl_classifier_inference_build(&learner->inference, learner->layout, options, BL_FEATURE_ROWS) || compile(learner)) {
+        bl_learner_free(learner);
+        return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+int bl_learner_create_segmentation(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
+                                   const bl_segmentation_options *options, bool tf32) {
+    *learner = (bl_learner){.evaluator = evaluator, .fit = fit, .tf32 = tf32, .of_scenes = true};
+    if (bl_layout_create(&learner->layout) ||
+        bl_segmentation_build(&learner->step, learner->layout, options, fit->batch, fit->crop, fit->crop) || compile(learner)) {
         bl_learner_free(learner);
         return BL_FAILED;
     }
@@ -149,30 +159,56 @@ static int restart(bl_learner *learner) {
 
 // ---- fitting ----
 
-static bool looks_after(void *context, int64_t step) {
-    (void)context, (void)step;
-    return false; // at the end alone
+static bool is_looked_at(const bl_watcher *watcher, int64_t done, int64_t steps) {
+    return watcher && (done % watcher->every == 0 || done == steps);
 }
 
-int bl_learner_fit(bl_learner *learner, bl_feed feed, const uint32_t *samples, int64_t count, double rate, bool *is_finite) {
+typedef struct attention {
+    const bl_watcher *watcher;
+    int64_t steps;
+} attention;
+
+static bool looks_after(void *context, int64_t step) {
+    const attention *a = context;
+    return is_looked_at(a->watcher, step + 1, a->steps);
+}
+
+static int look(const bl_watcher *watcher, int64_t done, bl_loop *loop, const bl_schedule *schedule, bl_plateau *plateau) {
+    double value;
+    if (watcher->look(watcher->context, done, &value)) return BL_FAILED;
+    if (schedule->kind != BL_SCHEDULE_PLATEAU) return BL_OK;
+    bl_plateau_observe(plateau, schedule, true, value);
+    bl_loop_scale(loop, plateau->scale);
+    return BL_OK;
+}
+
+int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, const bl_watcher *watcher, bool *is_finite) {
     const bl_fit_options *fit = learner->fit;
-    const int64_t steps_per_epoch = count > fit->batch ? count / fit->batch : 1;
+    const int64_t steps_per_epoch = trial->count > fit->batch ? trial->count / fit->batch : 1;
+    const int64_t steps = fit->steps ? fit->steps : fit->epochs * steps_per_epoch;
+    attention paid = {watcher, steps};
     const bl_loop_options options = {
-        .graph = &learner->step, .plan = learner->training, .store = learner->store, .feed = feed, .samples = samples,
-        .sample_count = count, .seed = learner->evaluator->seed, .shuffle = true, .batch = fit->batch, .accumulate = 1,
-        .steps = fit->steps ? fit->steps : fit->epochs * steps_per_epoch,
-        .schedule = {.kind = fit->schedule, .base = rate, .warmup = fit->warmup_steps / (double)steps_per_epoch},
-        .tau_schedule = BL_SCHEDULE_CONSTANT, .looks_after = looks_after};
+        .graph = &learner->step, .plan = learner->training, .store = learner->store, .feed = feed, .samples = trial->samples,
+        .sample_count = trial->count, .seed = learner->evaluator->seed, .shuffle = true, .batch = fit->batch, .accumulate = 1,
+        .steps = steps,
+        .schedule = {.kind = fit->schedule, .base = trial->candidate, .warmup = fit->warmup_steps / (double)steps_per_epoch,
+                     .least = fit->least, .power = fit->power, .factor = fit->factor, .patience = fit->patience},
+        .tau_schedule = BL_SCHEDULE_CONSTANT, .looks_after = looks_after, .looks_context = &paid};
+    bl_plateau plateau = bl_plateau_start(true);
     bl_loop *loop = NULL;
     int status = BL_FAILED;
     *is_finite = true;
+    learner->steps = steps;
     if (restart(learner) || bl_loop_create(&loop, &options, 0)) goto done;
-    for (int64_t step = 0; step < options.steps && *is_finite; step++) {
+    for (int64_t done = 1; done <= steps && *is_finite; done++) {
         bl_step_row row;
         int bad_slot;
-        if (bl_loop_step(loop, &row, &bad_slot) == BL_OK) continue;
-        if (bad_slot < 0) goto done;
-        *is_finite = false;
+        if (bl_loop_step(loop, &row, &bad_slot)) {
+            if (bad_slot < 0) goto done;
+            *is_finite = false;
+        } else if (is_looked_at(watcher, done, steps) && look(watcher, done, loop, &options.schedule, &plateau)) {
+            goto done;
+        }
     }
     status = BL_OK;
 done:
@@ -180,13 +216,13 @@ done:
     return status;
 }
 
-static int fit_views(void *context, double rate, const uint32_t *samples, int64_t count, bool *is_finite) {
+static int fit_views(void *context, const bl_trial *trial, bool *is_finite) {
     bl_learner *learner = context;
     const bl_evaluator *e = learner->evaluator;
     bl_view_feed *views;
     bl_feed feed;
     if (bl_view_feed_create(&views, e->dataset, BL_TRAIN, &learner->view, 1, e->seed, e->loader_threads, &feed)) return BL_FAILED;
-    const int status = bl_learner_fit(learner, feed, samples, count, rate, is_finite);
+    const int status = bl_learner_fit(learner, feed, trial, NULL, is_finite);
     bl_view_feed_free(views);
     return status;
 }

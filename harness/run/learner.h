@@ -1,4 +1,5 @@
-// learner.h - a classifier that learns from labels, beside a model and on its backend: fine-tuning, linear evaluation by SGD.
+// learner.h - a network that learns from labels, beside a model and on its backend: fine-tuning, linear evaluation by SGD,
+// segmentation.
 //
 // A learner has a layout and a store of its own, so the model it starts from stays as it is. Every fit begins at the same start:
 // candidates, and the fit after the choice, differ in nothing but the learning rate and the images.
@@ -6,19 +7,23 @@
 #ifndef BL_RUN_LEARNER_H
 #define BL_RUN_LEARNER_H
 
-#include "run/logistic.h" // bl_logistic
-#include "run/loop.h"     // bl_feed
-#include "run/protocol.h" // bl_evaluator, bl_feature_cache
+#include "graph/segmentation.h" // bl_segmentation_options
+#include "run/choice.h"         // bl_trial
+#include "run/logistic.h"       // bl_logistic
+#include "run/loop.h"           // bl_feed
+#include "run/protocol.h"       // bl_evaluator, bl_feature_cache
 
 typedef struct bl_learner { // start from {0}
     const bl_evaluator *evaluator; // borrowed, as is `fit`
     const bl_fit_options *fit;
-    bl_recipe view;                // what is trained on
+    bl_recipe view;                // what is trained on, where images are
     bl_layout *layout;
-    bl_step_graph step, inference;
+    bl_step_graph step, inference; // inference: of images; whole scenes have other sizes (segmenter.h)
     bl_store *store;
     bl_plan *training, *inferring;
     bool tf32;                         // training may round to it
+    bool of_scenes;
+    int64_t steps;                     // of the last fit
     double *start[BL_MAX_NETWORKS][2]; // parameters and buffers at the start
 } bl_learner;
 
@@ -29,15 +34,27 @@ BL_CHECK int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluato
 // The head alone, on features of `width` that lie ready. The initial weights are its start.
 BL_CHECK int bl_learner_create_head(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
                                     const bl_classifier_options *options, int width);
+// Encoder and FCN-8s, trained on crops of fit.crop pixels a side.
+BL_CHECK int bl_learner_create_segmentation(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
+                                            const bl_segmentation_options *options, bool tf32);
 void bl_learner_free(bl_learner *learner);
 
 // The encoder of the evaluator's model as it stands; the head keeps its initial weights.
 BL_CHECK int bl_learner_take_encoder(bl_learner *learner);
+// The encoder that the arm starts from, and that as the start of every fit.
+BL_CHECK int bl_learner_take_arm(bl_learner *learner, const bl_arm *arm);
 // What the store holds now is the start of every fit.
 BL_CHECK int bl_learner_keep_start(bl_learner *learner);
 
-// From the start, for the budget of `fit`. *is_finite false: a step was not, and the rest was left out.
-BL_CHECK int bl_learner_fit(bl_learner *learner, bl_feed feed, const uint32_t *samples, int64_t count, double rate, bool *is_finite);
+typedef struct bl_watcher { // who looks at a network while it learns
+    void *context;
+    int every;              // updates between looks; the last update is followed by one too
+    int (*look)(void *context, int64_t step, double *value); // after `step` updates; PLATEAU wants a higher value
+} bl_watcher;
+
+// From the start, for the budget of `fit`, at the rate `trial->candidate`. `watcher`: may be NULL. *is_finite false: a step was not, and
+// the rest was left out.
+BL_CHECK int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, const bl_watcher *watcher, bool *is_finite);
 
 // A whole row (choice.h) over fit.learning_rates, from views of the train split.
 BL_CHECK int bl_learner_measure(bl_learner *learner, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement);

@@ -37,18 +37,19 @@ typedef struct cached {
 
 // Down the grid each fit starts where the one before ended. The fit after the choice starts afresh: the other points leave no
 // trace in it.
-static int fit_lbfgs(void *context, double l2, const uint32_t *samples, int64_t count, bool *is_finite) {
+static int fit_lbfgs(void *context, const bl_trial *trial, bool *is_finite) {
     cached *c = context;
+    const double l2 = trial->candidate;
     if (!(l2 < c->l2)) bl_logistic_free(&c->model);
     c->l2 = l2;
     *is_finite = true;
-    return bl_logistic_fit(&c->model, &c->train, samples, count, l2, ITERATIONS, TOLERANCE, c->evaluator->pool);
+    return bl_logistic_fit(&c->model, &c->train, trial->samples, trial->count, l2, ITERATIONS, TOLERANCE, c->evaluator->pool);
 }
 
-static int fit_sgd(void *context, double rate, const uint32_t *samples, int64_t count, bool *is_finite) {
+static int fit_sgd(void *context, const bl_trial *trial, bool *is_finite) {
     cached *c = context;
     bl_logistic_free(&c->model);
-    if (bl_learner_fit(&c->learner, bl_row_feed_of(&c->rows), samples, count, rate, is_finite)) return BL_FAILED;
+    if (bl_learner_fit(&c->learner, bl_row_feed_of(&c->rows), trial, NULL, is_finite)) return BL_FAILED;
     return *is_finite ? bl_read_head(c->learner.store, "classifier", &c->model) : BL_OK;
 }
 
