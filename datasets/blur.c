@@ -22,47 +22,50 @@ static int reflect(int index, int size) {
     return index < size ? index : 2 * size - 2 - index;
 }
 
-static void blur_rows(const float *src, int size, const float *weights, int kernel, float *restrict padded, float *dst) {
-    int half = kernel / 2;
-    for (int y = 0; y < size; ++y) {
-        const float *row = src + (size_t)y * size;
-        float *restrict out = dst + (size_t)y * size;
-        memcpy(padded + half, row, (size_t)size * sizeof *row);
+static void blur_rows(const float *src, bl_extent size, const float *weights, int kernel, float *restrict padded, float *dst) {
+    const int half = kernel / 2, width = size.width;
+    for (int y = 0; y < size.height; ++y) {
+        const float *row = src + (size_t)y * width;
+        float *restrict out = dst + (size_t)y * width;
+        memcpy(padded + half, row, (size_t)width * sizeof *row);
         for (int i = 1; i <= half; ++i) {
             padded[half - i] = row[i];
-            padded[half + size - 1 + i] = row[size - 1 - i];
+            padded[half + width - 1 + i] = row[width - 1 - i];
         }
-        for (int x = 0; x < size; ++x) out[x] = weights[0] * padded[x];
+        for (int x = 0; x < width; ++x) out[x] = weights[0] * padded[x];
         for (int i = 1; i < kernel; ++i)
-            for (int x = 0; x < size; ++x) out[x] += weights[i] * padded[x + i];
+            for (int x = 0; x < width; ++x) out[x] += weights[i] * padded[x + i];
     }
 }
 
-static void blur_columns(const float *src, int size, const float *weights, int kernel, float *dst) {
-    for (int y = 0; y < size; ++y) {
-        float *restrict out = dst + (size_t)y * size;
+static void blur_columns(const float *src, bl_extent size, const float *weights, int kernel, float *dst) {
+    const int width = size.width;
+    for (int y = 0; y < size.height; ++y) {
+        float *restrict out = dst + (size_t)y * width;
         for (int i = 0; i < kernel; ++i) {
-            const float *row = src + (size_t)reflect(y + i - kernel / 2, size) * size;
+            const float *row = src + (size_t)reflect(y + i - kernel / 2, size.height) * width;
             if (i == 0)
-                for (int x = 0; x < size; ++x) out[x] = weights[0] * row[x];
+                for (int x = 0; x < width; ++x) out[x] = weights[0] * row[x];
             else
-                for (int x = 0; x < size; ++x) out[x] += weights[i] * row[x];
+                for (int x = 0; x < width; ++x) out[x] += weights[i] * row[x];
         }
     }
 }
 
-int bl_gaussian_blur(float *image, int size, int kernel, double sigma, bl_view_scratch *scratch) {
+int bl_gaussian_blur(float *image, bl_extent size, int kernel, double sigma, bl_view_scratch *scratch) {
     if (kernel < 1 || kernel % 2 == 0 || kernel > MOST_TAPS)
         return bl_fail("gaussian blur: kernel %d: write an odd number up to %d", kernel, MOST_TAPS);
-    if (kernel / 2 >= size)
+    const int least = size.width < size.height ? size.width : size.height;
+    if (kernel / 2 >= least)
         return bl_fail("gaussian blur: a kernel of %d reaches past the reflected border of images of %d pixels: write at most %d",
-                       kernel, size, 2 * size - 1);
+                       kernel, least, 2 * least - 1);
+    const size_t area = (size_t)size.width * size.height;
     if (!(sigma > 0)) return bl_fail("gaussian blur: sigma %g is not above 0", sigma);
-    if (bl_view_scratch_reserve(scratch, size)) return BL_FAILED;
+    if (bl_view_scratch_reserve(scratch, area)) return BL_FAILED;
     float weights[MOST_TAPS];
     weigh(kernel, sigma, weights);
     for (int c = 0; c < 3; ++c) {
-        float *plane = image + (size_t)c * size * size;
+        float *plane = image + c * area;
         blur_rows(plane, size, weights, kernel, scratch->work[1], scratch->work[0]);
         blur_columns(scratch->work[0], size, weights, kernel, plane);
     }

@@ -34,7 +34,8 @@ static int fill(void *context, const bl_slot *slot, int first, int end, void *sp
         const uint32_t sample = slot->samples[i];
         status = bl_dataset_picture(loader->dataset, loader->split, sample, loader->seed, slot->epoch, picture);
         for (int v = 0; v < loader->views && !status; ++v)
-            status = bl_view_make(&loader->recipes[v], loader->seed, sample, slot->epoch, (uint32_t)v, picture->pixels, picture->width,
+            status = bl_view_make(&loader->recipes[v], loader->seed, sample, slot->epoch, (uint32_t)v, picture->pixels,
+                                  (bl_extent){picture->width, picture->height},
                                   slot->images + ((size_t)v * slot->count + i) * floats, &own->scratch);
     }
     return status;
@@ -43,11 +44,15 @@ static int fill(void *context, const bl_slot *slot, int first, int end, void *sp
 int bl_loader_create(bl_loader **out, const bl_dataset *dataset, bl_split split, const bl_recipe *recipes, int views, uint64_t seed,
                      int threads, int slots) {
     *out = NULL;
-    int size = bl_dataset_size(dataset), view_size = bl_recipe_size(&recipes[0], size);
-    for (int v = 1; v < views; ++v)
-        if (bl_recipe_size(&recipes[v], size) != view_size)
-            return bl_fail("views: view 0 has %d pixels a side and view %d has %d: both must have the same size", view_size, v,
-                           bl_recipe_size(&recipes[v], size));
+    const int size = bl_dataset_size(dataset), view_size = bl_recipe_size(&recipes[0], size);
+    for (int v = 0; v < views; ++v) {
+        const int other = bl_recipe_size(&recipes[v], size);
+        if (!other)
+            return bl_fail("views: view %d is made from whole scenes and nothing makes them square: write random_resized_crop or "
+                           "center_crop in it, or `crop: 512` below `data:`", v);
+        if (other != view_size)
+            return bl_fail("views: view 0 has %d pixels a side and view %d has %d: both must have the same size", view_size, v, other);
+    }
     bl_loader *loader = bl_alloc(sizeof *loader);
     if (!loader) return BL_FAILED;
     *loader = (bl_loader){.dataset = dataset, .split = split, .recipes = recipes, .views = views, .seed = seed, .out = view_size,

@@ -81,29 +81,37 @@ static void transpose(const float *restrict src, int rows, int columns, size_t s
         for (int y = 0; y < rows; ++y) dst[x * dst_stride + y] = src[y * stride + x];
 }
 
-int bl_resized_crop(const float *src, int size, int top, int left, int height, int width, int out, bool antialias,
+// The crop turned, [width, 3, height]; narrowed, [out.width, 3, height]; and a plane of that turned back, [height, out.width].
+size_t bl_resized_crop_pixels(bl_extent box, bl_extent out) {
+    const size_t narrowed = (size_t)out.width * box.height, turned = (size_t)box.width * box.height, end = (size_t)out.width * out.height;
+    const size_t more = narrowed > turned ? narrowed : turned;
+    return end > more ? end : more;
+}
+
+int bl_resized_crop(const float *src, bl_extent size, int top, int left, int height, int width, bl_extent out, bool antialias,
                     bl_interpolation interpolation, float *dst, bl_view_scratch *scratch) {
     const filter by = {antialias, interpolation};
-    if (bl_view_scratch_reserve(scratch, out > size ? out : size)) return BL_FAILED;
-    float *turned = scratch->work[0], *narrowed = scratch->work[1]; // [width, 3, height], [out, 3, height]
+    if (bl_view_scratch_reserve(scratch, bl_resized_crop_pixels((bl_extent){width, height}, out))) return BL_FAILED;
+    float *turned = scratch->work[0], *narrowed = scratch->work[1];
     size_t column = 3 * (size_t)height;
     for (int c = 0; c < 3; ++c)
-        transpose(src + ((size_t)c * size + top) * size + left, height, width, size, turned + c * height, column);
-    resample_lines(turned, width, column, narrowed, out, by);
+        transpose(src + ((size_t)c * size.height + top) * size.width + left, height, width, size.width, turned + c * height, column);
+    resample_lines(turned, width, column, narrowed, out.width, by);
     for (int c = 0; c < 3; ++c) {
-        float *plane = turned; // [height, out]
-        transpose(narrowed + c * height, out, height, column, plane, out);
-        resample_lines(plane, height, out, dst + (size_t)c * out * out, out, by);
+        float *plane = turned;
+        transpose(narrowed + c * height, out.width, height, column, plane, out.width);
+        resample_lines(plane, height, out.width, dst + (size_t)c * out.width * out.height, out.height, by);
     }
     return BL_OK;
 }
 
 // torchvision's center_crop: a half pixel goes to the even side.
-int bl_center_crop(const float *src, int size, int out, float *dst) {
-    if (out > size) return bl_fail("center crop: %d pixels from an image of %d: write at most %d, or a `resize` before it", out, size, size);
-    int start = (int)rint((size - out) / 2.0);
+int bl_center_crop(const float *src, bl_extent size, int out, float *dst) {
+    const int most = size.width < size.height ? size.width : size.height;
+    if (out > most) return bl_fail("center crop: %d pixels from an image of %d: write at most %d, or a `resize` before it", out, most, most);
+    const int top = (int)rint((size.height - out) / 2.0), left = (int)rint((size.width - out) / 2.0);
     for (int c = 0; c < 3; ++c)
         for (int y = 0; y < out; ++y)
-            memcpy(dst + ((size_t)c * out + y) * out, src + ((size_t)c * size + start + y) * size + start, (size_t)out * sizeof *dst);
+            memcpy(dst + ((size_t)c * out + y) * out, src + ((size_t)c * size.height + top + y) * size.width + left, (size_t)out * sizeof *dst);
     return BL_OK;
 }

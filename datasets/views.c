@@ -8,13 +8,13 @@
 
 // ---- scratch ----
 
-int bl_view_scratch_reserve(bl_view_scratch *scratch, int size) {
-    size_t floats = 3 * (size_t)size * size;
-    if (floats <= scratch->capacity) return BL_OK;
+int bl_view_scratch_reserve(bl_view_scratch *scratch, size_t pixels) {
+    if (pixels <= scratch->capacity) return BL_OK;
     bl_view_scratch_free(scratch);
+    const size_t floats = 3 * pixels;
     float *all = bl_alloc(4 * floats * sizeof *all);
     if (!all) return BL_FAILED;
-    *scratch = (bl_view_scratch){all, all + floats, {all + 2 * floats, all + 3 * floats}, all, floats};
+    *scratch = (bl_view_scratch){all, all + floats, {all + 2 * floats, all + 3 * floats}, all, pixels};
     return BL_OK;
 }
 
@@ -45,24 +45,26 @@ static bl_random transform_stream(const bl_recipe *recipe, int index, uint64_t s
 
 // torchvision's RandomResizedCrop: ten tries of an area and a ratio (uniform in its logarithm), sides rounded to whole
 // pixels (halves to even), then the largest centred box whose ratio is allowed.
-static void draw_crop(const bl_transform *transform, int size, bl_random *random, bl_draw *draw) {
-    double area = (double)size * size, low = log(transform->ratio[0]), high = log(transform->ratio[1]);
+static void draw_crop(const bl_transform *transform, bl_extent size, bl_random *random, bl_draw *draw) {
+    double area = (double)size.width * size.height, low = log(transform->ratio[0]), high = log(transform->ratio[1]);
     for (int i = 0; i < 10; ++i) {
         double share = area * bl_random_between(random, transform->scale[0], transform->scale[1]);
         double ratio = exp(bl_random_between(random, low, high));
         double width = rint(sqrt(share * ratio)), height = rint(sqrt(share / ratio));
-        if (width < 1 || height < 1 || width > size || height > size) continue;
+        if (width < 1 || height < 1 || width > size.width || height > size.height) continue;
         draw->width = (int)width;
         draw->height = (int)height;
-        draw->top = (int)bl_random_below(random, (uint32_t)(size - draw->height + 1));
-        draw->left = (int)bl_random_below(random, (uint32_t)(size - draw->width + 1));
+        draw->top = (int)bl_random_below(random, (uint32_t)(size.height - draw->height + 1));
+        draw->left = (int)bl_random_below(random, (uint32_t)(size.width - draw->width + 1));
         return;
     }
-    draw->width = draw->height = size; // the image is square: ratio 1
-    if (1 < transform->ratio[0]) draw->height = (int)rint(size / transform->ratio[0]);
-    if (1 > transform->ratio[1]) draw->width = (int)rint(size * transform->ratio[1]);
-    draw->top = (size - draw->height) / 2;
-    draw->left = (size - draw->width) / 2;
+    const double ratio = (double)size.width / size.height;
+    draw->width = size.width;
+    draw->height = size.height;
+    if (ratio < transform->ratio[0]) draw->height = (int)rint(size.width / transform->ratio[0]);
+    if (ratio > transform->ratio[1]) draw->width = (int)rint(size.height * transform->ratio[1]);
+    draw->top = (size.height - draw->height) / 2;
+    draw->left = (size.width - draw->width) / 2;
 }
 
 static double draw_factor(bl_random *random, double spread) {
@@ -80,7 +82,7 @@ static void draw_jitter(const bl_transform *transform, bl_random *random, bl_dra
     draw->hue = bl_random_between(random, -transform->hue, transform->hue);
 }
 
-bl_draw bl_transform_draw(const bl_recipe *recipe, int index, int size, uint64_t seed, uint32_t sample, uint32_t epoch,
+bl_draw bl_transform_draw(const bl_recipe *recipe, int index, bl_extent size, uint64_t seed, uint32_t sample, uint32_t epoch,
                           uint32_t view) {
     const bl_transform *transform = &recipe->items[index];
     bl_draw draw = {.apply = true};
@@ -98,13 +100,13 @@ bl_draw bl_transform_draw(const bl_recipe *recipe, int index, int size, uint64_t
 
 // ---- application ----
 
-void bl_flip_horizontal(float *image, int size) {
-    for (int y = 0; y < 3 * size; ++y) {
-        float *row = image + (size_t)y * size;
-        for (int x = 0; x < size / 2; ++x) {
+void bl_flip_horizontal(float *image, bl_extent size) {
+    for (int y = 0; y < 3 * size.height; ++y) {
+        float *row = image + (size_t)y * size.width;
+        for (int x = 0; x < size.width / 2; ++x) {
             float left = row[x];
-            row[x] = row[size - 1 - x];
-            row[size - 1 - x] = left;
+            row[x] = row[size.width - 1 - x];
+            row[size.width - 1 - x] = left;
         }
     }
 }
@@ -132,17 +134,24 @@ static void swap_images(bl_view_scratch *scratch) {
     scratch->next = image;
 }
 
-static int resize_and_crop(const bl_transform *transform, int *size, bl_view_scratch *scratch) {
+// torchvision's Resize: the shorter side gets `side` pixels, the longer one as many as keep the ratio, rounded down.
+static bl_extent resized(bl_extent size, int side) {
+    const int64_t shorter = size.width < size.height ? size.width : size.height;
+    return (bl_extent){(int)(side * (int64_t)size.width / shorter), (int)(side * (int64_t)size.height / shorter)};
+}
+
+static int resize_and_crop(const bl_transform *transform, bl_extent *size, bl_view_scratch *scratch) {
     if (transform->resize) {
-        if (bl_resized_crop(scratch->image, *size, 0, 0, *size, *size, transform->resize, true, transform->interpolation, scratch->next,
+        const bl_extent out = resized(*size, transform->resize);
+        if (bl_resized_crop(scratch->image, *size, 0, 0, size->height, size->width, out, true, transform->interpolation, scratch->next,
                             scratch))
             return BL_FAILED;
         swap_images(scratch);
-        *size = transform->resize;
+        *size = out;
     }
     if (bl_center_crop(scratch->image, *size, transform->size, scratch->next)) return BL_FAILED;
     swap_images(scratch);
-    *size = transform->size;
+    *size = bl_square(transform->size);
     return BL_OK;
 }
 
@@ -166,60 +175,85 @@ bool bl_recipe_is_colours(const bl_recipe *recipe) {
 void bl_colours_apply(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, float *image,
                       size_t pixels) {
     for (int i = 0; i < recipe->count; ++i) {
-        bl_draw draw = bl_transform_draw(recipe, i, 0, seed, sample, epoch, view);
+        bl_draw draw = bl_transform_draw(recipe, i, bl_square(0), seed, sample, epoch, view);
         if (draw.apply) apply_colour(&recipe->items[i], &draw, image, pixels);
     }
 }
 
 // Changes scratch->image, and *size with it.
-static int apply(const bl_transform *transform, const bl_draw *draw, int *size, bl_view_scratch *scratch) {
+static int apply(const bl_transform *transform, const bl_draw *draw, bl_extent *size, bl_view_scratch *scratch) {
     float *image = scratch->image;
     switch (transform->kind) {
     case BL_RANDOM_RESIZED_CROP:
-        if (bl_resized_crop(image, *size, draw->top, draw->left, draw->height, draw->width, transform->size, transform->antialias,
-                            transform->interpolation, scratch->next, scratch))
+        if (bl_resized_crop(image, *size, draw->top, draw->left, draw->height, draw->width, bl_square(transform->size),
+                            transform->antialias, transform->interpolation, scratch->next, scratch))
             return BL_FAILED;
         swap_images(scratch);
-        *size = transform->size;
+        *size = bl_square(transform->size);
         break;
     case BL_FLIP: bl_flip_horizontal(image, *size); break;
     case BL_GAUSSIAN_BLUR: return bl_gaussian_blur(image, *size, transform->kernel, draw->sigma, scratch);
     case BL_CENTER_CROP: return resize_and_crop(transform, size, scratch);
-    default: apply_colour(transform, draw, image, (size_t)*size * *size);
+    default: apply_colour(transform, draw, image, (size_t)size->width * size->height);
     }
     return BL_OK;
 }
 
+static bool is_crop(const bl_transform *transform) {
+    return transform->kind == BL_RANDOM_RESIZED_CROP || transform->kind == BL_CENTER_CROP;
+}
+
 int bl_recipe_size(const bl_recipe *recipe, int size) {
     for (int i = 0; i < recipe->count; ++i)
-        if (recipe->items[i].kind == BL_RANDOM_RESIZED_CROP || recipe->items[i].kind == BL_CENTER_CROP) size = recipe->items[i].size;
+        if (is_crop(&recipe->items[i])) size = recipe->items[i].size;
     return size;
 }
 
-// Side of the largest image on the way from `size`.
-static int largest_size(const bl_recipe *recipe, int size) {
-    int largest = size;
+// Pixels of the largest image on the way, from one of `size`.
+static size_t most_pixels(const bl_recipe *recipe, bl_extent size) {
+    size_t most = (size_t)size.width * size.height;
     for (int i = 0; i < recipe->count; ++i) {
         const bl_transform *transform = &recipe->items[i];
-        bool is_crop = transform->kind == BL_RANDOM_RESIZED_CROP || transform->kind == BL_CENTER_CROP;
-        if (is_crop && transform->size > largest) largest = transform->size;
-        if (transform->kind == BL_CENTER_CROP && transform->resize > largest) largest = transform->resize;
+        if (!is_crop(transform)) continue;
+        const bool is_resized = transform->kind == BL_CENTER_CROP;
+        const bl_extent out = !is_resized ? bl_square(transform->size) : transform->resize ? resized(size, transform->resize) : size;
+        const size_t pixels = bl_resized_crop_pixels(size, out);
+        most = pixels > most ? pixels : most;
+        size = bl_square(transform->size);
     }
-    return largest;
+    return most;
+}
+
+// The planes of a box of the image, in [0, 1].
+static void take_box(const uint8_t *image, int width, const bl_draw *box, float *planes) {
+    const size_t area = (size_t)box->width * box->height;
+    for (int y = 0; y < box->height; ++y) {
+        const uint8_t *row = image + 3 * ((size_t)(box->top + y) * width + box->left);
+        for (int c = 0; c < 3; ++c) {
+            float *plane = planes + c * area + (size_t)y * box->width;
+            for (int x = 0; x < box->width; ++x) plane[x] = (float)row[3 * x + c] / 255.0f;
+        }
+    }
 }
 
 int bl_view_make(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, const uint8_t *image,
-                 int size, float *dst, bl_view_scratch *scratch) {
-    if (bl_view_scratch_reserve(scratch, largest_size(recipe, size))) return BL_FAILED;
-
-    size_t area = (size_t)size * size;
-    for (int c = 0; c < 3; ++c)
-        for (size_t i = 0; i < area; ++i) scratch->image[c * area + i] = (float)image[3 * i + c] / 255.0f;
+                 bl_extent size, float *dst, bl_view_scratch *scratch) {
+    if (size.width != size.height && !bl_recipe_size(recipe, 0))
+        return bl_fail("views: %d x %d pixels, and nothing makes them square: write random_resized_crop or center_crop", size.width, size.height);
+    // Of an image that is cropped first, the crop alone is looked at.
+    bl_draw box = {.width = size.width, .height = size.height};
+    const bool is_cut = recipe->count && recipe->items[0].kind == BL_RANDOM_RESIZED_CROP;
+    if (is_cut) box = bl_transform_draw(recipe, 0, size, seed, sample, epoch, view);
+    const int width = size.width;
+    size = (bl_extent){box.width, box.height};
+    if (bl_view_scratch_reserve(scratch, most_pixels(recipe, size))) return BL_FAILED;
+    take_box(image, width, &box, scratch->image);
+    box.top = box.left = 0;
     for (int i = 0; i < recipe->count; ++i) {
-        bl_draw draw = bl_transform_draw(recipe, i, size, seed, sample, epoch, view);
+        bl_draw draw = is_cut && !i ? box : bl_transform_draw(recipe, i, size, seed, sample, epoch, view);
         if (draw.apply && apply(&recipe->items[i], &draw, &size, scratch)) return BL_FAILED;
     }
-    area = (size_t)size * size;
+    const size_t area = (size_t)size.width * size.height;
     for (size_t i = 0; i < area; ++i)
         for (int c = 0; c < 3; ++c) dst[3 * i + c] = scratch->image[c * area + i];
     return BL_OK;

@@ -1,5 +1,7 @@
 // views.h - augmentation: from one 8-bit image to one view, float, NHWC, normalised.
 //
+// Views are square; images need not be where a crop makes them so.
+//
 // A recipe is a list of transforms in the order in which they run, on floats in [0, 1] (torchvision's ToTensor first). Every
 // transform draws from a stream of its own, f(seed, transform name, sample, epoch, view): removing one changes no other draw.
 // Definitions follow torchvision.transforms.v2 on float tensors; each transform names its rule in its file.
@@ -27,7 +29,7 @@ typedef enum bl_transform_kind {
     BL_GRAYSCALE,           // to three equal channels, .2989 .587 .114
     BL_GAUSSIAN_BLUR,       // kernel x kernel, sigma uniform, reflected border
     BL_SOLARIZE,            // values at or above the threshold are inverted: x -> 1 - x
-    BL_CENTER_CROP,         // resize to `resize` pixels a side (0: not), antialiased, then the middle `size`: evaluation at another size
+    BL_CENTER_CROP,         // resize the shorter side to `resize` (0: not), antialiased, then the middle `size`: evaluation at another size
     BL_NORMALIZE,           // (x - mean) / std a channel
     BL_TRANSFORMS
 } bl_transform_kind;
@@ -68,7 +70,12 @@ typedef struct bl_recipe {
     int count;
 } bl_recipe;
 
-// Side of the recipe's output for square inputs of `size`.
+typedef struct bl_extent { // pixels
+    int width, height;
+} bl_extent;
+static inline bl_extent bl_square(int size) { return (bl_extent){size, size}; }
+
+// Side of the recipe's output for square inputs of `size`; 0: for any others. It is 0 where no crop makes these square.
 int bl_recipe_size(const bl_recipe *recipe, int size);
 
 // Scratch of one thread; grows as needed. Start from {0}.
@@ -76,13 +83,13 @@ typedef struct bl_view_scratch {
     float *image, *next;  // the view in the making and where a change of size puts it
     float *work[2];       // of the transform that runs
     float *memory;        // of all four
-    size_t capacity;      // floats in each of them
+    size_t capacity;      // pixels in each of them
 } bl_view_scratch;
 void bl_view_scratch_free(bl_view_scratch *scratch);
 
-// image: size x size x 3 bytes. dst: out x out x 3 floats, HWC, out = bl_recipe_size. `view` 0 or 1; sample is the index in its split.
+// image: height x width x 3 bytes. dst: out x out x 3 floats, HWC, out = bl_recipe_size. `view` 0 or 1; sample is the index in its split.
 BL_CHECK int bl_view_make(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, const uint8_t *image,
-                          int size, float *dst, bl_view_scratch *scratch);
+                          bl_extent size, float *dst, bl_view_scratch *scratch);
 
 // What chance decides about one transform of one view. Only the fields of its kind are set.
 typedef struct bl_draw {
@@ -92,7 +99,7 @@ typedef struct bl_draw {
     double brightness, contrast, saturation, hue;   // factors; hue in turns; deepmind: brightness as a summand
     double sigma;                                   // gaussian_blur
 } bl_draw;
-bl_draw bl_transform_draw(const bl_recipe *recipe, int index, int size, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view);
+bl_draw bl_transform_draw(const bl_recipe *recipe, int index, bl_extent size, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view);
 
 // Transforms that move nothing: jitter, grayscale, solarize, normalize. They see pixels, whatever rectangle these make: `image` is
 // [3, pixels] floats, changed in place.
@@ -100,12 +107,12 @@ bool bl_recipe_is_colours(const bl_recipe *recipe); // whether a recipe has no o
 void bl_colours_apply(const bl_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, uint32_t view, float *image,
                       size_t pixels);
 
-// The deterministic transforms with their parameters given. Images are three planes, [3, size, size] or [3, pixels] floats, changed
-// in place but for the crops, whose `dst` is [3, out, out].
-BL_CHECK int bl_resized_crop(const float *src, int size, int top, int left, int height, int width, int out, bool antialias,
+// The deterministic transforms with their parameters given. Images are three planes, [3, height, width] or [3, pixels] floats, changed
+// in place but for the crops, whose `dst` is [3, out.height, out.width].
+BL_CHECK int bl_resized_crop(const float *src, bl_extent size, int top, int left, int height, int width, bl_extent out, bool antialias,
                              bl_interpolation interpolation, float *dst, bl_view_scratch *scratch);
-BL_CHECK int bl_center_crop(const float *src, int size, int out, float *dst); // dst: [3, out, out]
-void bl_flip_horizontal(float *image, int size);
+BL_CHECK int bl_center_crop(const float *src, bl_extent size, int out, float *dst); // dst: [3, out, out]
+void bl_flip_horizontal(float *image, bl_extent size);
 void bl_adjust_brightness(float *image, size_t pixels, double factor);
 void bl_adjust_contrast(float *image, size_t pixels, double factor);
 void bl_adjust_saturation(float *image, size_t pixels, double factor);
@@ -115,10 +122,11 @@ void bl_deepmind_contrast(float *image, size_t pixels, double factor);
 void bl_deepmind_saturation(float *image, size_t pixels, double factor); // its hue is bl_adjust_hue
 void bl_to_grayscale(float *image, size_t pixels);
 void bl_solarize(float *image, size_t pixels, double threshold);
-BL_CHECK int bl_gaussian_blur(float *image, int size, int kernel, double sigma, bl_view_scratch *scratch);
+BL_CHECK int bl_gaussian_blur(float *image, bl_extent size, int kernel, double sigma, bl_view_scratch *scratch);
 void bl_normalize(float *image, size_t pixels, const double mean[3], const double std[3]);
 
-// Makes room for images of `size` pixels a side; what the scratch held is lost.
-BL_CHECK int bl_view_scratch_reserve(bl_view_scratch *scratch, int size);
+// Makes room for images of so many pixels, and for what lies between them; what the scratch held is lost where it grows.
+BL_CHECK int bl_view_scratch_reserve(bl_view_scratch *scratch, size_t pixels);
+size_t bl_resized_crop_pixels(bl_extent box, bl_extent out); // what cutting a box out and resizing it needs there, beside its source
 
 #endif

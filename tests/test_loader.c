@@ -64,8 +64,8 @@ static void batch_holds_view_0_of_every_sample_and_then_view_1(void **state) {
     float *batch = load(dataset, 2, 11, 3), view[FLOATS];
     for (int row = 0; row < 22; ++row) {
         uint32_t sample = (uint32_t)(159 - row % 11);
-        assert_ok(bl_view_make(&recipe, 0, sample, 3, (uint32_t)(row / 11), bl_dataset_image(dataset, BL_TRAIN, sample), SIDE, view,
-                               &scratch));
+        assert_ok(bl_view_make(&recipe, 0, sample, 3, (uint32_t)(row / 11), bl_dataset_image(dataset, BL_TRAIN, sample),
+                               bl_square(SIDE), view, &scratch));
         assert_memory_equal(batch + row * FLOATS, view, sizeof view);
     }
     assert_memory_not_equal(batch, batch + 11 * FLOATS, sizeof view);

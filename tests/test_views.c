@@ -98,8 +98,8 @@ static void assert_crops(const char *group, bl_interpolation interpolation) {
         double *theirs = bl_test_golden(GOLDEN, path, &values);
         assert_int_equal(values, 3 * out * out);
         float *dst = malloc((size_t)values * sizeof *dst);
-        assert_ok(bl_resized_crop(src, size, (int)box[0], (int)box[1], (int)box[2], (int)box[3], out, box[5] != 0, interpolation, dst,
-                                  &scratch));
+        assert_ok(bl_resized_crop(src, bl_square(size), (int)box[0], (int)box[1], (int)box[2], (int)box[3], bl_square(out), box[5] != 0,
+                                  interpolation, dst, &scratch));
         assert_near(path, dst, theirs, values);
         free(theirs), free(dst);
     }
@@ -125,12 +125,13 @@ static void center_crop_is_torchvisions_with_and_without_resize(void **state) {
         double *theirs = bl_test_golden(GOLDEN, path, &values);
         assert_int_equal(values, 3 * out * out);
         if (resize)
-            assert_ok(bl_resized_crop(src, size, 0, 0, size, size, resize, true, parameters[3 * i + 2] != 0, whole, &scratch));
-        assert_ok(bl_center_crop(resize ? whole : src, resize ? resize : size, out, dst));
+            assert_ok(bl_resized_crop(src, bl_square(size), 0, 0, size, size, bl_square(resize), true, parameters[3 * i + 2] != 0, whole,
+                                      &scratch));
+        assert_ok(bl_center_crop(resize ? whole : src, bl_square(resize ? resize : size), out, dst));
         assert_near(path, dst, theirs, values);
         free(theirs);
     }
-    assert_int_equal(bl_center_crop(src, size, 21, dst), BL_FAILED);
+    assert_int_equal(bl_center_crop(src, bl_square(size), 21, dst), BL_FAILED);
     assert_string_equal(bl_error(), "center crop: 21 pixels from an image of 20: write at most 20, or a `resize` before it");
     free(src), free(parameters);
     bl_view_scratch_free(&scratch);
@@ -150,7 +151,7 @@ static void gaussian_blur_is_torchvisions(void **state) {
         char name[64];
         snprintf(name, sizeof name, "blur, kernel %g, sigma %g", parameters[2 * i], parameters[2 * i + 1]);
         memcpy(image, src, (size_t)floats * sizeof *image);
-        assert_ok(bl_gaussian_blur(image, size, (int)parameters[2 * i], parameters[2 * i + 1], &scratch));
+        assert_ok(bl_gaussian_blur(image, bl_square(size), (int)parameters[2 * i], parameters[2 * i + 1], &scratch));
         assert_near(name, image, theirs + i * floats, floats);
     }
     free(src), free(image), free(parameters), free(theirs);
@@ -166,7 +167,7 @@ static void grayscale_flip_and_normalize_are_torchvisions(void **state) {
         float *image = golden_image(&size);
         double *theirs = bl_test_golden(GOLDEN, names[i], &values);
         if (i == 0) bl_to_grayscale(image, (size_t)size * size);
-        if (i == 1) bl_flip_horizontal(image, size);
+        if (i == 1) bl_flip_horizontal(image, bl_square(size));
         if (i == 2) bl_normalize(image, (size_t)size * size, (double[]){0.485, 0.456, 0.406}, (double[]){0.229, 0.224, 0.225});
         assert_near(names[i], image, theirs, values);
         free(image), free(theirs);
@@ -217,7 +218,7 @@ static void deepmind_jitter_clips_between_its_parts(void **state) {
     bl_view_scratch scratch = {0};
     int contrast_first = 0;
     for (uint32_t sample = 0; sample < 64; ++sample) {
-        bl_draw draw = bl_transform_draw(&recipe, 0, 2, 1, sample, 0, 0);
+        bl_draw draw = bl_transform_draw(&recipe, 0, bl_square(2), 1, sample, 0, 0);
         bool first = false, seen = false;
         for (int i = 0; i < 4; ++i) {
             if (draw.order[i] == 1 && !seen) first = true;
@@ -225,7 +226,7 @@ static void deepmind_jitter_clips_between_its_parts(void **state) {
         }
         contrast_first += first;
         float view[12];
-        assert_ok(bl_view_make(&recipe, 1, sample, 0, 0, image, 2, view, &scratch));
+        assert_ok(bl_view_make(&recipe, 1, sample, 0, 0, image, bl_square(2), view, &scratch));
         for (int c = 0; c < 3; ++c) {
             double x[4];
             for (int i = 0; i < 4; ++i) x[i] = image[3 * i + c] / 255.0;
@@ -247,11 +248,11 @@ static void blur_that_reaches_past_the_reflected_border_is_refused(void **state)
     (void)state;
     float image[3 * 4 * 4] = {0};
     bl_view_scratch scratch = {0};
-    assert_ok(bl_gaussian_blur(image, 4, 7, 1, &scratch));
-    assert_int_equal(bl_gaussian_blur(image, 4, 9, 1, &scratch), BL_FAILED);
+    assert_ok(bl_gaussian_blur(image, bl_square(4), 7, 1, &scratch));
+    assert_int_equal(bl_gaussian_blur(image, bl_square(4), 9, 1, &scratch), BL_FAILED);
     assert_string_equal(bl_error(),
                         "gaussian blur: a kernel of 9 reaches past the reflected border of images of 4 pixels: write at most 7");
-    assert_int_equal(bl_gaussian_blur(image, 4, 2, 1, &scratch), BL_FAILED);
+    assert_int_equal(bl_gaussian_blur(image, bl_square(4), 2, 1, &scratch), BL_FAILED);
     assert_non_null(strstr(bl_error(), "write an odd number"));
     bl_view_scratch_free(&scratch);
 }
@@ -273,7 +274,7 @@ static void crop_has_uniform_area_log_uniform_ratio_and_uniform_position(void **
     bl_recipe recipe = {.items = {{.kind = BL_RANDOM_RESIZED_CROP, .scale = {0.2, 0.5}, .ratio = {3.0 / 4, 4.0 / 3}}}, .count = 1};
     double area = 0, log_ratio = 0, log_ratio_squared = 0, top = 0, left = 0, widest = log(4.0 / 3), rounding = 2e-3;
     for (uint32_t i = 0; i < DRAWS; ++i) {
-        bl_draw draw = bl_transform_draw(&recipe, 0, SIZE, 3, i, 0, 0);
+        bl_draw draw = bl_transform_draw(&recipe, 0, bl_square(SIZE), 3, i, 0, 0);
         double share = (double)draw.width * draw.height / SIZE / SIZE, ratio = log((double)draw.width / draw.height);
         assert_true(draw.top >= 0 && draw.left >= 0 && draw.top + draw.height <= SIZE && draw.left + draw.width <= SIZE);
         assert_true(share > 0.2 - rounding && share < 0.5 + rounding && fabs(ratio) < widest + rounding);
@@ -300,7 +301,7 @@ static void crop_that_never_fits_takes_the_largest_centred_box_of_an_allowed_rat
         bl_recipe recipe = {.items = {{.kind = BL_RANDOM_RESIZED_CROP, .scale = {2, 3}}}, .count = 1};
         memcpy(recipe.items[0].ratio, cases[i].ratio, sizeof cases[i].ratio);
         if (i > 0) recipe.items[0].scale[0] = recipe.items[0].scale[1] = 9;
-        bl_draw draw = bl_transform_draw(&recipe, 0, 32, 0, 0, 0, 0);
+        bl_draw draw = bl_transform_draw(&recipe, 0, bl_square(32), 0, 0, 0, 0);
         if (i == 0) assert_true(draw.width <= 32 && draw.height <= 32);
         assert_int_equal(draw.top, cases[i].top);
         assert_int_equal(draw.left, cases[i].left);
@@ -316,7 +317,7 @@ static void jitter_draws_every_order_equally_often_and_factors_in_their_ranges(v
     double brightness = 0, contrast = 0, saturation = 0, hue = 0, applied = 0;
     int orders[256] = {0}, seen = 0;
     for (uint32_t i = 0; i < DRAWS; ++i) {
-        bl_draw draw = bl_transform_draw(&recipe, 0, 32, 3, i, 0, 0);
+        bl_draw draw = bl_transform_draw(&recipe, 0, bl_square(32), 3, i, 0, 0);
         applied += draw.apply;
         ++orders[draw.order[0] | draw.order[1] << 2 | draw.order[2] << 4 | draw.order[3] << 6];
         assert_true(draw.brightness >= 0.2 && draw.brightness < 1.8);
@@ -348,7 +349,7 @@ static void deepmind_jitter_adds_brightness_and_draws_the_rest_as_torchvisions(v
     summand.items[0].rule = BL_JITTER_DEEPMIND;
     double sum = 0;
     for (uint32_t i = 0; i < DRAWS; ++i) {
-        bl_draw a = bl_transform_draw(&factors, 0, 32, 3, i, 0, 0), b = bl_transform_draw(&summand, 0, 32, 3, i, 0, 0);
+        bl_draw a = bl_transform_draw(&factors, 0, bl_square(32), 3, i, 0, 0), b = bl_transform_draw(&summand, 0, bl_square(32), 3, i, 0, 0);
         assert_true(b.brightness >= -0.4 && b.brightness < 0.4);
         sum += b.brightness;
         a.brightness = b.brightness;
@@ -366,7 +367,7 @@ static void transforms_are_applied_with_their_probability(void **state) {
             bl_recipe recipe = {.items = {{.kind = kinds[k], .p = chances[c], .kernel = 3, .sigma = {0.1, 2}}}, .count = 1};
             double applied = 0, sigma = 0;
             for (uint32_t i = 0; i < DRAWS; ++i) {
-                bl_draw draw = bl_transform_draw(&recipe, 0, 32, 3, i, 0, 0);
+                bl_draw draw = bl_transform_draw(&recipe, 0, bl_square(32), 3, i, 0, 0);
                 applied += draw.apply;
                 sigma += draw.sigma;
                 if (kinds[k] == BL_GAUSSIAN_BLUR) assert_true(draw.sigma >= 0.1 && draw.sigma < 2);
@@ -385,8 +386,8 @@ static void removing_any_transform_changes_no_other_draw(void **state) {
         remove_item(&rest, removed);
         for (int i = 0; i < rest.count; ++i) {
             for (uint32_t sample = 0; sample < 50; ++sample) {
-                bl_draw a = bl_transform_draw(&whole, i < removed ? i : i + 1, 32, 1, sample, 2, 1);
-                bl_draw b = bl_transform_draw(&rest, i, 32, 1, sample, 2, 1);
+                bl_draw a = bl_transform_draw(&whole, i < removed ? i : i + 1, bl_square(32), 1, sample, 2, 1);
+                bl_draw b = bl_transform_draw(&rest, i, bl_square(32), 1, sample, 2, 1);
                 assert_memory_equal(&a, &b, sizeof a);
             }
         }
@@ -397,13 +398,13 @@ static void draws_differ_by_seed_sample_epoch_view_and_repetition(void **state) 
     (void)state;
     bl_transform blur = {.kind = BL_GAUSSIAN_BLUR, .p = 0.5, .kernel = 3, .sigma = {0.1, 2}};
     bl_recipe recipe = {.items = {blur, blur}, .count = 2};
-    double first = bl_transform_draw(&recipe, 0, 32, 1, 2, 3, 0).sigma;
-    assert_true(first == bl_transform_draw(&recipe, 0, 32, 1, 2, 3, 0).sigma);
-    assert_true(first != bl_transform_draw(&recipe, 0, 32, 2, 2, 3, 0).sigma);
-    assert_true(first != bl_transform_draw(&recipe, 0, 32, 1, 3, 3, 0).sigma);
-    assert_true(first != bl_transform_draw(&recipe, 0, 32, 1, 2, 4, 0).sigma);
-    assert_true(first != bl_transform_draw(&recipe, 0, 32, 1, 2, 3, 1).sigma);
-    assert_true(first != bl_transform_draw(&recipe, 1, 32, 1, 2, 3, 0).sigma);
+    double first = bl_transform_draw(&recipe, 0, bl_square(32), 1, 2, 3, 0).sigma;
+    assert_true(first == bl_transform_draw(&recipe, 0, bl_square(32), 1, 2, 3, 0).sigma);
+    assert_true(first != bl_transform_draw(&recipe, 0, bl_square(32), 2, 2, 3, 0).sigma);
+    assert_true(first != bl_transform_draw(&recipe, 0, bl_square(32), 1, 3, 3, 0).sigma);
+    assert_true(first != bl_transform_draw(&recipe, 0, bl_square(32), 1, 2, 4, 0).sigma);
+    assert_true(first != bl_transform_draw(&recipe, 0, bl_square(32), 1, 2, 3, 1).sigma);
+    assert_true(first != bl_transform_draw(&recipe, 1, bl_square(32), 1, 2, 3, 0).sigma);
 }
 
 // ---- whole views ----
@@ -415,7 +416,7 @@ static void recipe_without_transforms_gives_the_bytes_divided_by_255(void **stat
     float view[COUNT];
     for (int i = 0; i < COUNT; ++i) image[i] = (uint8_t)(i * 7);
     bl_view_scratch scratch = {0};
-    assert_ok(bl_view_make(&(bl_recipe){0}, 0, 0, 0, 0, image, SIZE, view, &scratch));
+    assert_ok(bl_view_make(&(bl_recipe){0}, 0, 0, 0, 0, image, bl_square(SIZE), view, &scratch));
     for (int i = 0; i < COUNT; ++i) assert_true(view[i] == (float)image[i] / 255.0f);
     bl_view_scratch_free(&scratch);
 }
@@ -431,24 +432,25 @@ static void view_is_its_draws_applied_in_the_recipes_order(void **state) {
     for (uint32_t sample = 0; sample < 40; ++sample) {
         static float view[COUNT], planes[COUNT], src[3 * SIZE * SIZE];
         bl_draw draws[6];
-        for (int i = 0; i < 6; ++i) draws[i] = bl_transform_draw(&recipe, i, i ? OUT : SIZE, 9, sample, 1, 0);
+        for (int i = 0; i < 6; ++i) draws[i] = bl_transform_draw(&recipe, i, bl_square(i ? OUT : SIZE), 9, sample, 1, 0);
         for (int i = 0; i < SIZE * SIZE; ++i)
             for (int c = 0; c < 3; ++c) src[c * SIZE * SIZE + i] = (float)image[3 * i + c] / 255.0f;
         const bl_draw *crop = &draws[0];
-        assert_ok(bl_resized_crop(src, SIZE, crop->top, crop->left, crop->height, crop->width, OUT, true, BL_BILINEAR, planes, &scratch));
-        if (draws[1].apply) bl_flip_horizontal(planes, OUT);
+        assert_ok(bl_resized_crop(src, bl_square(SIZE), crop->top, crop->left, crop->height, crop->width, bl_square(OUT), true, BL_BILINEAR,
+                                  planes, &scratch));
+        if (draws[1].apply) bl_flip_horizontal(planes, bl_square(OUT));
         for (int i = 0; draws[2].apply && i < 4; ++i) {
             if (draws[2].order[i] == 0) bl_adjust_brightness(planes, OUT * OUT, draws[2].brightness);
             if (draws[2].order[i] == 1) bl_adjust_contrast(planes, OUT * OUT, draws[2].contrast);
             if (draws[2].order[i] == 2) bl_adjust_saturation(planes, OUT * OUT, draws[2].saturation);
             if (draws[2].order[i] == 3) bl_adjust_hue(planes, OUT * OUT, draws[2].hue);
         }
-        if (draws[3].apply) assert_ok(bl_gaussian_blur(planes, OUT, 3, draws[3].sigma, &scratch));
+        if (draws[3].apply) assert_ok(bl_gaussian_blur(planes, bl_square(OUT), 3, draws[3].sigma, &scratch));
         if (draws[4].apply) bl_to_grayscale(planes, OUT * OUT);
         bl_normalize(planes, OUT * OUT, recipe.items[5].mean, recipe.items[5].std);
 
         assert_int_equal(bl_recipe_size(&recipe, SIZE), OUT);
-        assert_ok(bl_view_make(&recipe, 9, sample, 1, 0, image, SIZE, view, &scratch));
+        assert_ok(bl_view_make(&recipe, 9, sample, 1, 0, image, bl_square(SIZE), view, &scratch));
         for (int i = 0; i < OUT * OUT; ++i)
             for (int c = 0; c < 3; ++c) assert_true(view[3 * i + c] == planes[c * OUT * OUT + i]);
     }
@@ -466,9 +468,9 @@ static void solarize_follows_its_own_stream_and_changes_nothing_before_it(void *
     int applied = 0;
     for (uint32_t sample = 0; sample < 40; ++sample) {
         float before[COUNT], after[COUNT];
-        assert_ok(bl_view_make(&plain, 2, sample, 0, 1, image, SIZE, before, &scratch));
-        assert_ok(bl_view_make(&solarized, 2, sample, 0, 1, image, SIZE, after, &scratch));
-        bool is_applied = bl_transform_draw(&solarized, 2, SIZE, 2, sample, 0, 1).apply;
+        assert_ok(bl_view_make(&plain, 2, sample, 0, 1, image, bl_square(SIZE), before, &scratch));
+        assert_ok(bl_view_make(&solarized, 2, sample, 0, 1, image, bl_square(SIZE), after, &scratch));
+        bool is_applied = bl_transform_draw(&solarized, 2, bl_square(SIZE), 2, sample, 0, 1).apply;
         applied += is_applied;
         for (int i = 0; i < COUNT; ++i) assert_true(after[i] == (is_applied && before[i] >= 0.5f ? 1 - before[i] : before[i]));
     }
@@ -485,7 +487,7 @@ static void center_crop_in_a_recipe_resizes_then_takes_the_middle(void **state) 
     for (int i = 0; i < 3 * SIZE * SIZE; ++i) image[i] = (uint8_t)(i % 251);
     bl_view_scratch scratch = {0};
     assert_int_equal(bl_recipe_size(&recipe, SIZE), 6);
-    assert_ok(bl_view_make(&recipe, 0, 0, 0, 0, image, SIZE, view, &scratch));
+    assert_ok(bl_view_make(&recipe, 0, 0, 0, 0, image, bl_square(SIZE), view, &scratch));
     for (int y = 0; y < 6; ++y)
         for (int x = 0; x < 18; ++x) assert_true(view[18 * y + x] == (float)image[3 * SIZE * (y + 2) + 6 + x] / 255.0f);
 
@@ -493,11 +495,11 @@ static void center_crop_in_a_recipe_resizes_then_takes_the_middle(void **state) 
     recipe.items[0].size = 16;
     memset(image, 51, sizeof image);
     bl_view_scratch fresh = {0};
-    assert_ok(bl_view_make(&recipe, 0, 0, 0, 0, image, SIZE, view, &fresh));
+    assert_ok(bl_view_make(&recipe, 0, 0, 0, 0, image, bl_square(SIZE), view, &fresh));
     for (int i = 0; i < 3 * 16 * 16; ++i) assert_float_equal(view[i], 0.2f, 1e-6);
 
     recipe.items[0] = (bl_transform){.kind = BL_CENTER_CROP, .size = 12};
-    assert_int_equal(bl_view_make(&recipe, 0, 0, 0, 0, image, SIZE, view, &scratch), BL_FAILED);
+    assert_int_equal(bl_view_make(&recipe, 0, 0, 0, 0, image, bl_square(SIZE), view, &scratch), BL_FAILED);
     assert_non_null(strstr(bl_error(), "center crop: 12 pixels from an image of 10"));
     bl_view_scratch_free(&scratch), bl_view_scratch_free(&fresh);
 }
@@ -513,7 +515,7 @@ static void two_crops_in_a_row_change_size_twice(void **state) {
     float view[3 * 5 * 5];
     memset(image, 51, sizeof image);
     bl_view_scratch scratch = {0};
-    assert_ok(bl_view_make(&recipe, 0, 0, 0, 0, image, 12, view, &scratch));
+    assert_ok(bl_view_make(&recipe, 0, 0, 0, 0, image, bl_square(12), view, &scratch));
     for (int i = 0; i < 75; ++i) assert_float_equal(view[i], 0.2f, 1e-6);
     bl_view_scratch_free(&scratch);
 }

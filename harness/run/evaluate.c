@@ -26,7 +26,7 @@ static int extract_pixels(const bl_evaluator *e, bl_split split, int64_t rows, f
     bl_view_scratch scratch = {0};
     int status = BL_OK;
     for (int64_t i = 0; i < rows && status == BL_OK; i++)
-        status = bl_view_make(&e->cell->evaluation_view, 0, (uint32_t)i, 0, 0, bl_dataset_image(e->dataset, split, i), size,
+        status = bl_view_make(&e->cell->evaluation_view, 0, (uint32_t)i, 0, 0, bl_dataset_image(e->dataset, split, i), bl_square(size),
                               values + i * out * out * 3, &scratch);
     bl_view_scratch_free(&scratch);
     return status;

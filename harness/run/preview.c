@@ -6,7 +6,7 @@
 
 enum {
     ROWS = 8, COLUMNS = 2, // triples: original, view 1, view 2
-    TILE = 96,             // pixels a side; smaller images are enlarged by a whole factor
+    TILE = 96,             // pixels a side, or as many as a view has; smaller images are enlarged by a whole factor
     GAP = 4, WIDE_GAP = 24,
     PAPER = 255,
 };
@@ -18,12 +18,15 @@ typedef struct preview_sheet {
 
 static uint8_t to_byte(double value) { return (uint8_t)(value <= 0 ? 0 : value >= 1 ? 255 : value * 255 + .5); }
 
-// Pixels repeated `tile / size` times: what is shown is what is there.
-static void put_image(const preview_sheet *sheet, int left, int top, const uint8_t *image, int size) {
-    const int scale = sheet->tile / size;
-    for (int y = 0; y < size * scale; y++)
-        for (int x = 0; x < size * scale; x++)
-            memcpy(sheet->rgb + 3 * ((int64_t)(top + y) * sheet->width + left + x), image + 3 * (y / scale * size + x / scale), 3);
+// Pixels repeated or, of a scene that is larger than a tile, left out: what is shown is what is there.
+static void put_image(const preview_sheet *sheet, int left, int top, const uint8_t *image, bl_extent size) {
+    const int longest = size.width > size.height ? size.width : size.height, scale = sheet->tile / longest;
+    const int width = scale ? size.width * scale : (size.width * sheet->tile + longest - 1) / longest;
+    const int height = scale ? size.height * scale : (size.height * sheet->tile + longest - 1) / longest;
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++)
+            memcpy(sheet->rgb + 3 * ((int64_t)(top + y) * sheet->width + left + x),
+                   image + 3 * ((int64_t)(y * size.height / height) * size.width + x * size.width / width), 3);
 }
 
 static void undo_normalize(const bl_recipe *recipe, const float *view, int size, uint8_t *image) {
@@ -37,22 +40,26 @@ static void undo_normalize(const bl_recipe *recipe, const float *view, int size,
 }
 
 static int fill(const preview_sheet *sheet, const bl_cell *cell, uint64_t seed, const bl_dataset *dataset, float *view, uint8_t *image) {
-    const int size = bl_dataset_size(dataset), triple = 3 * sheet->tile + 2 * GAP + WIDE_GAP;
+    const int triple = 3 * sheet->tile + 2 * GAP + WIDE_GAP;
     const int64_t count = bl_dataset_count(dataset, BL_TRAIN);
     bl_view_scratch scratch = {0};
+    bl_picture original = {0};
     int status = BL_OK;
     for (int i = 0; i < ROWS * COLUMNS && i < count && !status; i++) {
         const int left = WIDE_GAP + i / ROWS * triple, top = WIDE_GAP + i % ROWS * (sheet->tile + GAP);
-        const uint8_t *original = bl_dataset_image(dataset, BL_TRAIN, i);
-        put_image(sheet, left, top, original, size);
+        status = bl_dataset_picture(dataset, BL_TRAIN, (uint32_t)i, seed, 0, &original);
+        if (status) break;
+        const bl_extent size = {original.width, original.height};
+        put_image(sheet, left, top, original.pixels, size);
         for (int v = 0; v < BL_VIEWS && !status; v++) {
-            status = bl_view_make(&cell->views[v], seed, (uint32_t)i, 0, (uint32_t)v, original, size, view, &scratch);
+            status = bl_view_make(&cell->views[v], seed, (uint32_t)i, 0, (uint32_t)v, original.pixels, size, view, &scratch);
             if (status) break;
-            const int out = bl_recipe_size(&cell->views[v], size);
+            const int out = bl_recipe_size(&cell->views[v], bl_dataset_size(dataset));
             undo_normalize(&cell->views[v], view, out, image);
-            put_image(sheet, left + (v + 1) * (sheet->tile + GAP), top, image, out);
+            put_image(sheet, left + (v + 1) * (sheet->tile + GAP), top, image, bl_square(out));
         }
     }
+    bl_picture_free(&original);
     bl_view_scratch_free(&scratch);
     return status;
 }
@@ -64,9 +71,13 @@ int bl_preview_write(const bl_cell *cell, uint64_t seed, const char *png_path) {
     uint8_t *image = NULL;
     preview_sheet sheet = {0};
     if (bl_dataset_open(&dataset, &cell->data)) return BL_FAILED;
-    int largest = bl_dataset_size(dataset);
+    int largest = bl_dataset_is_decoded(dataset) ? 0 : bl_dataset_size(dataset);
     for (int v = 0; v < BL_VIEWS; v++) {
         const int out = bl_recipe_size(&cell->views[v], bl_dataset_size(dataset));
+        if (!out) {
+            bl_fail("views: view %d is made from whole scenes and nothing makes them square", v);
+            goto done;
+        }
         largest = out > largest ? out : largest;
     }
     sheet.tile = largest < TILE ? TILE : largest;
