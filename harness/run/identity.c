@@ -23,9 +23,11 @@ void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request
     identity->machine = bl_arena_copy(arena, machine.chars);
     bl_text_free(&machine);
     bl_dataset_digest(dataset, identity->dataset_digest);
+    identity->dataset = dataset;
 }
 
 #define CHOICES "/host/choices"
+#define FILES "/data/files" // not in the manifest, where its digest stands for it: it may be long
 
 // Nothing where the backend has no choices of its own.
 static int put_choices(const bl_identity *identity, const bl_backend *backend, bl_run_writer *writer) {
@@ -67,7 +69,8 @@ int bl_identity_put(const bl_identity *identity, const bl_run_request *request, 
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (bl_run_put_text(writer, rows[i].path, rows[i].text)) return BL_FAILED;
-    if (put_choices(identity, model->backend, writer)) return BL_FAILED;
+    const char *files = identity->dataset ? bl_dataset_files(identity->dataset) : "";
+    if (put_choices(identity, model->backend, writer) || (*files && bl_run_put_text(writer, FILES, files))) return BL_FAILED;
     return bl_run_put_i64(writer, "/manifest/seed", &seed, (int64_t[]){1}, 1);
 }
 
@@ -104,8 +107,17 @@ done:
     return status;
 }
 
+static int check_files(const bl_identity *identity, const bl_run_reader *reader) {
+    char *files;
+    if (bl_run_get_text(reader, FILES, &files)) return BL_FAILED;
+    const int status = bl_dataset_compare(identity->dataset, files);
+    bl_free(files);
+    return status;
+}
+
 int bl_identity_check_data(const bl_identity *identity, const bl_run_reader *reader, const char *path) {
     char *digest;
+    if (bl_run_has(reader, FILES)) return check_files(identity, reader); // the digest differs where sets with labels came or went
     if (bl_run_get_text(reader, "/manifest/dataset_digest", &digest)) return BL_FAILED;
     const bool same = !strcmp(digest, identity->dataset_digest);
     const int status = same ? BL_OK

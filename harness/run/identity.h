@@ -14,6 +14,7 @@ typedef struct bl_identity { // strings owned by the arena of bl_identity_of
     const char *machine;     // what `describe` says, and the host code's instruction set: bit for bit only where this is equal
     const char *choices;     // of a finished run that rows are added to; NULL: the backend's
     char dataset_digest[65];
+    const bl_dataset *dataset; // borrowed
 } bl_identity;
 
 // The run's id alone, 64 hexadecimal digits.
@@ -22,14 +23,14 @@ void bl_run_id(const bl_cell *cell, uint64_t seed, char out[65]);
 void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request *request, const bl_backend *backend,
                     const bl_dataset *dataset);
 
-// /manifest/*, /host/*. `status` is "complete" or "incomplete".
+// /manifest/*, /host/*, of scenes /data/files. `status` is "complete" or "incomplete".
 BL_CHECK int bl_identity_put(const bl_identity *identity, const bl_run_request *request, const bl_model *model, const char *status,
                              bl_run_writer *writer);
 
 // Fails where the file is another recipe's; the message names the first line in which the recipes differ.
 BL_CHECK int bl_identity_check(const bl_run_request *request, const bl_run_reader *reader, const char *path);
 
-// Fails where the file's run saw other images or labels than these.
+// Fails where the file's run saw other images or labels than these; of scenes the message names the first file that changed, came or went.
 BL_CHECK int bl_identity_check_data(const bl_identity *identity, const bl_run_reader *reader, const char *path);
 
 // What was chosen for the plans of the file's run, for those to come: before anything is compiled.

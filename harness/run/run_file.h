@@ -4,8 +4,9 @@
 // and written by one bl_atomic_write: no reader sees half of one. bl_run_file_open refuses what is truncated, damaged or of
 // another format version before HDF5 parses a byte.
 //
-// Groups: /manifest (strings), /step/<scalar> and /epoch (log), /evaluation (rows), /weights/<network>/<name>, /features/<split>,
-// /store (checkpoint: whole blocks), /trainer (checkpoint), /timing and /host (all that may differ between two equal runs).
+// Groups: /manifest (strings), /data/files (of scenes: what they were), /step/<scalar> and /epoch (log), /evaluation (rows),
+// /weights/<network>/<name>, /features/<split>, /store (checkpoint: whole blocks), /trainer (checkpoint), /timing and /host (all that
+// may differ between two equal runs).
 
 #ifndef BL_RUN_RUN_FILE_H
 #define BL_RUN_RUN_FILE_H
