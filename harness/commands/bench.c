@@ -5,12 +5,13 @@
 #include "commands/command.h"
 #include "run/cell.h" // bl_cell_precision
 
-static void print(const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
-    printf("%s, %s, batch %d, %d thread%s: median %.1f images/s, best %.1f; a step %.1f ms, %.0f GFLOP/s\n", machine->backend,
-           bl_cell_precision(cell), cell->train.batch, machine->threads, bl_plural(machine->threads), b->median, b->best,
-           1e3 * b->step_seconds, b->gflop / b->step_seconds);
-    printf("memory: activations and workspace %.0f MiB, packed weights %.0f MiB, staging %.0f MiB\n", (double)b->arena_bytes / 1048576,
-           (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576);
+static void print(const char *step, const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
+    printf("%s%s, %s, batch %d, %d thread%s: median %.1f images/s, best %.1f; a step %.1f ms, %.0f GFLOP/s\n", step, machine->backend,
+           bl_cell_precision(cell), b->batch, machine->threads, bl_plural(machine->threads), b->median, b->best, 1e3 * b->step_seconds,
+           b->gflop / b->step_seconds);
+    printf("memory: activations and workspace %.0f MiB, packed weights %.0f MiB, staging %.0f MiB; the process at most %.0f MiB\n",
+           (double)b->arena_bytes / 1048576, (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576,
+           (double)b->process_bytes / 1048576);
     if (b->collapse_seconds > 0)
         printf("diagnosis of collapse every %d step%s: %.2f ms a step beside it, %.3f %% of its time\n", cell->train.collapse_every,
                bl_plural(cell->train.collapse_every), 1e3 * b->collapse_seconds, 100 * b->collapse_seconds / b->step_seconds);
@@ -18,9 +19,12 @@ static void print(const bl_cell *cell, const bl_machine *machine, const bl_bench
     printf("peak (a %d x %d x %d product): %.0f GFLOP/s; the step runs at %.0f %% of it, counted as direct convolutions:\n"
            "  above 100 %% where a backend multiplies less (Winograd)\n",
            b->peak_side, b->peak_side, b->peak_side, b->peak_gflops, 100 * b->gflop / b->step_seconds / b->peak_gflops);
-    printf("views: %.0f a second on one thread", b->views_per_second[0]);
-    if (machine->loader_threads > 1) printf(", %.0f on %d", b->views_per_second[1], machine->loader_threads);
-    printf("\n\n%-30s %6s %9s %7s %9s\n", "operator", "nodes", "ms/step", "share", "GFLOP/s");
+    if (b->views_per_second[0] > 0) {
+        printf("views: %.0f a second on one thread", b->views_per_second[0]);
+        if (machine->loader_threads > 1) printf(", %.0f on %d", b->views_per_second[1], machine->loader_threads);
+        printf("\n");
+    }
+    printf("\n%-30s %6s %9s %7s %9s\n", "operator", "nodes", "ms/step", "share", "GFLOP/s");
     for (int i = 0; i < b->kind_count; i++) {
         printf("%-30s %6d %9.2f %6.1f%%", b->kinds[i].name, b->kinds[i].count, 1e3 * b->kinds[i].seconds, 100 * b->kinds[i].share);
         if (b->kinds[i].gflops > 1) printf(" %9.0f", b->kinds[i].gflops);
@@ -32,7 +36,7 @@ static void print(const bl_cell *cell, const bl_machine *machine, const bl_bench
 static void print_csv(const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
     puts("backend,precision,batch,threads,images_per_second_median,images_per_second_best,step_ms,gflop,arena_mib,packed_mib,staging_mib,"
          "collapse_ms,peak_gflops,peak_side,views_per_second_one_thread,views_per_second,loader_threads");
-    printf("%s,%s,%d,%d,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,", machine->backend, bl_cell_precision(cell), cell->train.batch,
+    printf("%s,%s,%d,%d,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,", machine->backend, bl_cell_precision(cell), b->batch,
            machine->threads, b->median, b->best, 1e3 * b->step_seconds, b->gflop, (double)b->arena_bytes / 1048576,
            (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576, 1e3 * b->collapse_seconds);
     if (nodes) printf("%.6g,%d,%.6g,%.6g,%d\n", b->peak_gflops, b->peak_side, b->views_per_second[0], b->views_per_second[1], machine->loader_threads);
@@ -51,33 +55,86 @@ static bool wait_for_turn(void *context, const bl_bench *last) {
     return letter == '\n';
 }
 
+typedef struct request {
+    const bl_cell *cell;
+    const bl_machine *machine;
+    bl_bench_options options;
+    bool as_csv;
+} request;
+
+// The training step where there is no fit, else that of the fit.
+static int time_one(const request *r, const bl_fit_options *fit) {
+    bl_bench result;
+    bl_text plan = {0};
+    bl_bench_options options = r->options;
+    char step[64] = "";
+    if (options.plan) options.plan = &plan;
+    if (fit) snprintf(step, sizeof step, "segmentation step, crop %d: ", fit->crop);
+    const int status = fit ? bl_bench_segmentation(r->cell, fit, r->machine, &options, &result)
+                           : bl_bench_run(r->cell, r->machine, &options, &result);
+    if (status == BL_OK && r->as_csv) print_csv(r->cell, r->machine, &result, options.nodes);
+    if (status == BL_OK && !r->as_csv) print(step, r->cell, r->machine, &result, options.nodes);
+    if (status == BL_OK && options.plan) printf("\n%s", plan.chars);
+    bl_text_free(&plan);
+    return status;
+}
+
+// Arms and shares take the same step.
+static bool is_same_step(const bl_fit_options *a, const bl_fit_options *b) {
+    return a->batch == b->batch && a->crop == b->crop && a->frozen == b->frozen;
+}
+
+static bool is_first_of_its_step(const bl_cell *cell, int row) {
+    for (int i = 0; i < row; i++)
+        if (cell->evaluations[i].kind == BL_PROTOCOL_SEGMENTATION && is_same_step(&cell->evaluations[i].fit, &cell->evaluations[row].fit))
+            return false;
+    return cell->evaluations[row].kind == BL_PROTOCOL_SEGMENTATION;
+}
+
+// `timed`: steps before.
+static int time_segmentations(const request *r, int timed, bool only_first) {
+    for (int i = 0; i < r->cell->evaluation_count; i++) {
+        if (!is_first_of_its_step(r->cell, i) || (only_first && timed)) continue;
+        if (timed) printf("\n");
+        if (time_one(r, &r->cell->evaluations[i].fit)) return BL_FAILED;
+        timed++;
+    }
+    return BL_OK;
+}
+
+static bool has_segmentation(const bl_cell *cell) {
+    for (int i = 0; i < cell->evaluation_count; i++)
+        if (cell->evaluations[i].kind == BL_PROTOCOL_SEGMENTATION) return true;
+    return false;
+}
+
+static int time_all(const request *r, bool segmentation) {
+    const bool alone = r->as_csv || r->options.turn; // one row, one program
+    if (segmentation && !has_segmentation(r->cell))
+        return bl_fail("--segmentation: cell '%s' has no segmentation below `evaluate:`; leave it out", r->cell->name);
+    if (segmentation) return time_segmentations(r, 0, alone);
+    if (time_one(r, NULL)) return BL_FAILED;
+    return alone ? BL_OK : time_segmentations(r, 1, false);
+}
+
 static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
-    const bl_cell *cell;
-    bl_bench result;
-    bl_bench_options options = {.warmup = 3};
-    bl_text plan = {0};
+    bl_text plan = {0}; // says that one is wanted
+    request r = {.options = {.warmup = 3}};
     int status = BL_FAILED;
-    if (bl_arguments_parse(&arguments, argc, argv, bl_command_bench.options) || bl_arguments_count(&arguments, "steps", 6, &options.steps) ||
-        bl_arguments_read(&arguments, &experiment))
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_bench.options) ||
+        bl_arguments_count(&arguments, "steps", 6, &r.options.steps) || bl_arguments_read(&arguments, &experiment))
         return BL_FAILED;
-    options.nodes = !bl_arguments_option(&arguments, "brief", NULL);
-    const bool as_csv = bl_arguments_option(&arguments, "csv", NULL);
-    if (bl_arguments_option(&arguments, "plan", NULL)) options.plan = &plan;
-    if (bl_arguments_option(&arguments, "turns", NULL)) options.turn = wait_for_turn;
-    if (options.plan && (as_csv || !options.nodes)) {
-        bl_fail("--plan is a table of its own; leave out --%s", as_csv ? "csv" : "brief");
-        goto done;
-    }
-    if (bl_arguments_cell(&arguments, experiment, &cell) == BL_OK &&
-        bl_bench_run(cell, &experiment->machine, &options, &result) == BL_OK) {
-        (as_csv ? print_csv : print)(cell, &experiment->machine, &result, options.nodes);
-        if (options.plan) printf("\n%s", plan.chars);
-        status = BL_OK;
-    }
-done:
-    bl_text_free(&plan);
+    r.machine = &experiment->machine;
+    r.options.nodes = !bl_arguments_option(&arguments, "brief", NULL);
+    r.as_csv = bl_arguments_option(&arguments, "csv", NULL);
+    if (bl_arguments_option(&arguments, "plan", NULL)) r.options.plan = &plan;
+    if (bl_arguments_option(&arguments, "turns", NULL)) r.options.turn = wait_for_turn;
+    if (r.options.plan && (r.as_csv || !r.options.nodes))
+        bl_fail("--plan is a table of its own; leave out --%s", r.as_csv ? "csv" : "brief");
+    else if (bl_arguments_cell(&arguments, experiment, &r.cell) == BL_OK)
+        status = time_all(&r, bl_arguments_option(&arguments, "segmentation", NULL));
     bl_experiment_free(experiment);
     return status;
 }
@@ -87,11 +144,13 @@ const bl_command bl_command_bench = {
         "byolab bench FILE [options]\n\n"
         "Times whole steps (forward, backward, optimiser, EMA) on a batch that is ready in memory; views are timed apart. Prints\n"
         "images a second, GFLOP/s, the share of each operator, and the part of this machine's peak, a large matrix product in the\n"
-        "same run; and what the diagnosis of collapse costs beside the step.\n\n"
+        "same run; and what the diagnosis of collapse costs beside the step. Then the same of the step that a segmentation below\n"
+        "`evaluate:` fine-tunes by, once for each crop and batch.\n\n"
         "  --steps N           timed steps (default 6)\n"
         "  --brief             the first lines only\n"
         "  --plan              a row a node too: time, workspace, implementation\n"
         "  --csv               a header and one row instead, for scripts\n"
+        "  --segmentation      the segmentation's step alone\n"
         "  --turns             for scripts that measure two programs in turns: prints `ready`, then times the steps once for each\n"
         "                      line it reads and prints images a second; the rest when the input ends\n",
-        BL_COMMON_OPTIONS " steps brief! plan! csv! turns!", run};
+        BL_COMMON_OPTIONS " steps brief! plan! csv! segmentation! turns!", run};

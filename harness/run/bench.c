@@ -3,13 +3,26 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/file.h"       // bl_seconds
 #include "base/random.h"     // bl_random_stream
 #include "datasets/loader.h" // bl_loader
 #include "graph/op.h"        // bl_op_rules
 #include "run/collapse.h"    // bl_collapse
+#include "run/loop.h"        // bl_loop_watch
 #include "run/model.h"       // bl_model
+#include "run/segmenter.h"   // bl_segmentation_of
+
+typedef struct timed { // a training step
+    const bl_step_graph *step;
+    bl_store *store;
+    bl_plan *plan;
+    double learning_rate, tau;
+    int batch;
+    int ahead;   // how many steps are given before the oldest is waited for
+    int classes; // of the labels that it is given
+} timed;
 
 // 2 a multiply-add. Only what grows with a product of three sizes counts.
 static double node_flop(const bl_node *node) {
@@ -40,21 +53,19 @@ static int compare_kinds(const void *a, const void *b) {
 
 #define WHOLE_STEP (BL_PHASE_BEGIN | BL_PHASE_MICRO | BL_PHASE_UPDATE)
 
-static int give_step(const bl_model *model, const bl_cell *cell, int step) {
-    if (bl_store_scalar(model->store, BL_SCALAR_STEP, step + 1) ||
-        bl_store_scalar(model->store, BL_SCALAR_LEARNING_RATE, cell->train.schedule.base) ||
-        bl_store_scalar(model->store, BL_SCALAR_TAU, cell->train.tau))
+static int give_step(const timed *t, int step) {
+    if (bl_store_scalar(t->store, BL_SCALAR_STEP, step + 1) || bl_store_scalar(t->store, BL_SCALAR_LEARNING_RATE, t->learning_rate) ||
+        bl_store_scalar(t->store, BL_SCALAR_TAU, t->tau))
         return BL_FAILED;
-    return bl_plan_step(model->training, step % BL_STAGING_SLOTS, WHOLE_STEP);
+    return bl_plan_step(t->plan, step % BL_STAGING_SLOTS, WHOLE_STEP);
 }
 
-// `ahead`: how many steps are given before the oldest is waited for.
-static int timed_steps(const bl_model *model, const bl_cell *cell, int count, int ahead, double *seconds) {
+static int timed_steps(const timed *t, int count, int ahead, double *seconds) {
     double values[BL_WATCHED], finite, since = bl_seconds();
     for (int given = 0, done = 0; done < count; done++) {
         for (; given < count && given <= done + ahead; given++)
-            if (give_step(model, cell, given)) return BL_FAILED;
-        if (bl_plan_watched(model->training, given - done - 1, values, &finite)) return BL_FAILED;
+            if (give_step(t, given)) return BL_FAILED;
+        if (bl_plan_watched(t->plan, given - done - 1, values, &finite)) return BL_FAILED;
         seconds[done] = bl_seconds() - since;
         since += seconds[done];
     }
@@ -120,23 +131,24 @@ static int measure_peak(bl_backend *backend, const bl_cell *cell, bl_bench *resu
 }
 
 static int measure_views(const bl_cell *cell, int threads, double *views_per_second) {
-    enum { IMAGES = 512 };
-    const int side = cell->model.image_size;
+    enum { LEAST = 16, MOST = 512, PIXELS = 1 << 21 }; // what a batch of views holds: many small images, some scenes
+    const int side = cell->model.image_size, fitting = PIXELS / (side * side);
+    const int images = fitting < LEAST ? LEAST : fitting > MOST ? MOST : fitting;
     bl_dataset *dataset = NULL;
     bl_loader *loader = NULL;
-    uint32_t samples[IMAGES];
+    uint32_t samples[MOST];
     float *views = NULL;
     int status = BL_FAILED;
     double best = 1e9;
     if (bl_dataset_open(&dataset, &cell->data) || bl_loader_create(&loader, dataset, BL_TRAIN, cell->views, BL_VIEWS, 0, threads, 1)) goto done;
-    if (!(views = bl_alloc((size_t)BL_VIEWS * IMAGES * side * side * 3 * sizeof *views))) goto done;
-    for (int i = 0; i < IMAGES; i++) samples[i] = (uint32_t)(i % bl_dataset_count(dataset, BL_TRAIN));
+    if (!(views = bl_alloc((size_t)BL_VIEWS * images * side * side * 3 * sizeof *views))) goto done;
+    for (int i = 0; i < images; i++) samples[i] = (uint32_t)(i % bl_dataset_count(dataset, BL_TRAIN));
     for (uint32_t round = 0; round < 4; round++) {
         const double start = bl_seconds();
-        if (bl_loader_submit(loader, 0, samples, IMAGES, round, views) || bl_loader_wait(loader, 0)) goto done;
+        if (bl_loader_submit(loader, 0, samples, images, round, views) || bl_loader_wait(loader, 0)) goto done;
         if (bl_seconds() - start < best) best = bl_seconds() - start;
     }
-    *views_per_second = BL_VIEWS * IMAGES / best;
+    *views_per_second = BL_VIEWS * images / best;
     status = BL_OK;
 done:
     bl_loader_free(loader);
@@ -198,14 +210,14 @@ static void add_node(bl_bench *result, const bl_node_report *row, int steps, dou
     flop[k] += node_flop(row->node);
 }
 
-static int time_nodes(const bl_model *model, const bl_cell *cell, const bl_bench_options *options, bl_bench *result) {
+static int time_nodes(const timed *t, const bl_bench_options *options, bl_bench *result) {
     double seconds[8], flop[32] = {0}, total = 0;
     bl_plan_report report;
-    bl_plan *plan = model->training;
+    bl_plan *plan = t->plan;
     const bl_backend_table *table = plan->backend->table;
     const int steps = options->steps < 8 ? options->steps : 8;
     table->timing(plan, true);
-    if (timed_steps(model, cell, steps, 0, seconds)) return BL_FAILED;
+    if (timed_steps(t, steps, 0, seconds)) return BL_FAILED;
     table->timing(plan, false);
     table->report(plan, &report);
     if (options->plan) print_plan(&report, steps, options->plan);
@@ -219,26 +231,27 @@ static int time_nodes(const bl_model *model, const bl_cell *cell, const bl_bench
     return BL_OK;
 }
 
-// A batch in every slot, the same one. Labels: class 0 is there whatever the data set.
-static int fill_slots(const bl_model *model) {
-    const bl_tensor *images = model->step.images, *labels = model->step.labels;
-    const size_t count = (size_t)bl_shape_count(&images->shape);
+// A batch in every slot, the same one.
+static int fill_slots(const timed *t) {
+    const bl_tensor *inputs[] = {t->step->images, t->step->labels};
     float *first, *host;
     bl_random random = bl_random_stream(0, "bench", 0, 0, 0);
-    if (bl_plan_slot(model->training, 0, images, &first)) return BL_FAILED;
-    for (size_t i = 0; i < count; i++) first[i] = (float)bl_random_normal(&random);
-    for (int slot = 0; slot < BL_STAGING_SLOTS; slot++) {
-        if (slot && bl_plan_slot(model->training, slot, images, &host)) return BL_FAILED;
-        if (slot) memcpy(host, first, count * sizeof *host);
-        if (labels && bl_plan_slot(model->training, slot, labels, &host)) return BL_FAILED;
-        if (labels) memset(host, 0, (size_t)bl_shape_count(&labels->shape) * sizeof *host);
+    for (int k = 0; k < 2 && inputs[k]; k++) {
+        const size_t count = (size_t)bl_shape_count(&inputs[k]->shape);
+        if (bl_plan_slot(t->plan, 0, inputs[k], &first)) return BL_FAILED;
+        for (size_t i = 0; i < count; i++)
+            first[i] = (float)(k ? (double)bl_random_below(&random, (uint32_t)t->classes) : bl_random_normal(&random));
+        for (int slot = 1; slot < BL_STAGING_SLOTS; slot++) {
+            if (bl_plan_slot(t->plan, slot, inputs[k], &host)) return BL_FAILED;
+            memcpy(host, first, count * sizeof *host);
+        }
     }
     return BL_OK;
 }
 
-static int measure_parts(const bl_model *model, const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options,
+static int measure_parts(const timed *t, const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options,
                          bl_bench *result) {
-    if (time_nodes(model, cell, options, result) || measure_peak(model->backend, cell, result) ||
+    if (time_nodes(t, options, result) || measure_peak(t->plan->backend, cell, result) ||
         measure_views(cell, 1, &result->views_per_second[0]))
         return BL_FAILED;
     result->views_per_second[1] = result->views_per_second[0];
@@ -246,58 +259,117 @@ static int measure_parts(const bl_model *model, const bl_cell *cell, const bl_ma
 }
 
 // One pass over the steps; of the median and the best of them.
-static int time_steps(const bl_model *model, const bl_cell *cell, int steps, int ahead, double *seconds, bl_bench *result) {
-    if (timed_steps(model, cell, steps, ahead, seconds)) return BL_FAILED;
+static int time_pass(const timed *t, int steps, double *seconds, bl_bench *result) {
+    if (timed_steps(t, steps, t->ahead, seconds)) return BL_FAILED;
     qsort(seconds, (size_t)steps, sizeof *seconds, compare_doubles);
     result->step_seconds = seconds[steps / 2];
-    result->best = cell->train.batch / seconds[0];
-    result->median = cell->train.batch / result->step_seconds;
+    result->best = t->batch / seconds[0];
+    result->median = t->batch / result->step_seconds;
     return BL_OK;
 }
 
 // A pass a turn; one step before it, for whoever had the machine meanwhile had its caches too.
-static int take_turns(const bl_model *model, const bl_cell *cell, const bl_bench_options *options, int ahead, double *seconds,
-                      bl_bench *result) {
+static int take_turns(const timed *t, const bl_bench_options *options, double *seconds, bl_bench *result) {
     const bl_bench *last = NULL;
     while (options->turn(options->context, last)) {
-        if (timed_steps(model, cell, 1, 0, seconds) || time_steps(model, cell, options->steps, ahead, seconds, result)) return BL_FAILED;
+        if (timed_steps(t, 1, 0, seconds) || time_pass(t, options->steps, seconds, result)) return BL_FAILED;
         last = result;
     }
     return last ? BL_OK : bl_fail("no turn was taken: nothing is timed");
 }
 
-int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options, bl_bench *result) {
-    const bl_backend_options open = {.threads = machine->threads, .isa = machine->isa, .eager = machine->eager};
-    bl_backend *backend = NULL;
-    bl_model model = {0};
-    bl_cell timed = *cell; // without evaluations: their plan would only take memory
-    timed.evaluation_count = 0;
-    timed.save_features = false;
-    double *seconds = NULL;
+// The warm-up, then one pass or the turns; what the plan holds.
+static int time_step(const timed *t, const bl_bench_options *options, bl_bench *result) {
+    const bl_backend_table *table = t->plan->backend->table;
+    const int warmup = options->warmup + (table->is_asynchronous ? BL_STAGING_SLOTS : 0); // what is replayed is recorded once a slot
+    double *seconds = bl_alloc((size_t)(options->steps + warmup) * sizeof *seconds);
     bl_plan_report report;
+    struct rusage usage;
     int status = BL_FAILED;
-    *result = (bl_bench){0};
-    if (bl_backend_open(&backend, machine->backend, &open)) goto done;
-    const bool is_asynchronous = backend->table->is_asynchronous;
-    const int ahead = is_asynchronous && cell->train.accumulate == 1;
-    const int warmup = options->warmup + (is_asynchronous ? BL_STAGING_SLOTS : 0); // what is replayed is recorded once a slot
-    if (bl_model_create(&model, backend, &timed, 0) || fill_slots(&model) ||
-        !(seconds = bl_alloc((size_t)(options->steps + warmup) * sizeof *seconds)) ||
-        timed_steps(&model, cell, warmup, ahead, seconds) ||
-        (options->turn ? take_turns(&model, cell, options, ahead, seconds, result)
-                       : time_steps(&model, cell, options->steps, ahead, seconds, result)) ||
-        measure_collapse(&model, cell->train.collapse_every, &result->collapse_seconds))
+    if (!seconds || fill_slots(t) || timed_steps(t, warmup, t->ahead, seconds) ||
+        (options->turn ? take_turns(t, options, seconds, result) : time_pass(t, options->steps, seconds, result)))
         goto done;
-    for (int i = 0; i < model.step.graph->node_count; i++) result->gflop += node_flop(model.step.graph->nodes[i]) / 1e9;
-    if (options->nodes && measure_parts(&model, cell, machine, options, result)) goto done;
-    backend->table->report(model.training, &report);
+    for (int i = 0; i < t->step->graph->node_count; i++) result->gflop += node_flop(t->step->graph->nodes[i]) / 1e9;
+    table->report(t->plan, &report);
+    result->batch = t->batch;
     result->arena_bytes = report.arena_bytes;
     result->packed_bytes = report.packed_bytes;
     result->staging_bytes = report.staging_bytes;
+    if (getrusage(RUSAGE_SELF, &usage) == 0) result->process_bytes = (size_t)usage.ru_maxrss * 1024;
     status = BL_OK;
 done:
     bl_free(seconds);
+    return status;
+}
+
+static int open_backend(bl_backend **backend, const bl_machine *machine) {
+    const bl_backend_options open = {.threads = machine->threads, .isa = machine->isa, .eager = machine->eager};
+    return bl_backend_open(backend, machine->backend, &open);
+}
+
+int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options, bl_bench *result) {
+    bl_backend *backend = NULL;
+    bl_model model = {0};
+    bl_cell alone = *cell; // without evaluations: their plan would only take memory
+    alone.evaluation_count = 0;
+    alone.save_features = false;
+    int status = BL_FAILED;
+    *result = (bl_bench){0};
+    if (open_backend(&backend, machine) || bl_model_create(&model, backend, &alone, 0)) goto done;
+    const timed t = {.step = &model.step,
+                     .store = model.store,
+                     .plan = model.training,
+                     .learning_rate = cell->train.schedule.base,
+                     .tau = cell->train.tau,
+                     .batch = cell->train.batch,
+                     .ahead = backend->table->is_asynchronous && cell->train.accumulate == 1,
+                     .classes = 1}; // there whatever the data set
+    if (time_step(&t, options, result) || measure_collapse(&model, cell->train.collapse_every, &result->collapse_seconds) ||
+        (options->nodes && measure_parts(&t, cell, machine, options, result)))
+        goto done;
+    status = BL_OK;
+done:
     bl_model_free(&model);
+    bl_backend_close(backend);
+    return status;
+}
+
+int bl_bench_segmentation(const bl_cell *cell, const bl_fit_options *fit, const bl_machine *machine, const bl_bench_options *options,
+                          bl_bench *result) {
+    const bl_segmentation_options network = bl_segmentation_of(cell, fit);
+    bl_tensor *watch[BL_WATCHED];
+    bl_backend *backend = NULL;
+    bl_layout *layout = NULL;
+    bl_step_graph step = {0};
+    bl_store *store = NULL;
+    bl_plan *plan = NULL;
+    int status = BL_FAILED;
+    *result = (bl_bench){0};
+    if (open_backend(&backend, machine) || bl_layout_create(&layout) ||
+        bl_segmentation_build(&step, layout, &network, fit->batch, fit->crop, fit->crop) || bl_store_create(backend, layout, &store) ||
+        bl_store_initialize(store, 0, false))
+        goto done;
+    const bl_compile_options compile = {.accumulate = 1,
+                                        .watch = watch,
+                                        .watch_count = bl_loop_watch(&step, watch),
+                                        .tf32 = cell->train.precision == BL_PRECISION_TF32,
+                                        .batch = fit->batch};
+    if (bl_plan_compile(store, step.graph, &compile, &plan)) goto done;
+    const timed t = {.step = &step,
+                     .store = store,
+                     .plan = plan,
+                     .learning_rate = fit->learning_rates[0],
+                     .batch = fit->batch,
+                     .ahead = backend->table->is_asynchronous,
+                     .classes = network.classes};
+    if (time_step(&t, options, result) || (options->nodes && (time_nodes(&t, options, result) || measure_peak(backend, cell, result))))
+        goto done;
+    status = BL_OK;
+done:
+    bl_plan_free(plan);
+    bl_store_free(store);
+    bl_graph_free(step.graph);
+    bl_layout_free(layout);
     bl_backend_close(backend);
     return status;
 }

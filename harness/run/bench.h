@@ -30,6 +30,7 @@ typedef struct bl_bench_kind { // all nodes of one operator
 } bl_bench_kind;
 
 typedef struct bl_bench {
+    int batch;                     // images a step
     double best, median;           // images a second over the timed steps
     double step_seconds;           // of the median step
     double gflop;                  // arithmetic of one step: direct convolutions and linear layers, 2 a multiply-add
@@ -38,10 +39,14 @@ typedef struct bl_bench {
     double views_per_second[2];    // one loader thread, and all of machine.loader_threads
     double collapse_seconds;       // a window of the diagnosis, over the steps from one to the next; 0: nothing is diagnosed
     size_t arena_bytes, packed_bytes, staging_bytes;
+    size_t process_bytes;          // the most that the process has held so far
     bl_bench_kind kinds[32];       // falling by seconds
     int kind_count;
 } bl_bench;
 
 BL_CHECK int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options, bl_bench *result);
+// The step that a segmentation row fine-tunes by. Nothing of views or collapse.
+BL_CHECK int bl_bench_segmentation(const bl_cell *cell, const bl_fit_options *fit, const bl_machine *machine,
+                                   const bl_bench_options *options, bl_bench *result);
 
 #endif
