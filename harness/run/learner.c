@@ -159,19 +159,16 @@ static int restart(bl_learner *learner) {
 
 // ---- fitting ----
 
-static bool is_looked_at(const bl_watcher *watcher, int64_t done, int64_t steps) {
-    return watcher && (done % watcher->every == 0 || done == steps);
-}
-
-typedef struct attention {
+typedef struct attention { // when a fit is looked at
     const bl_watcher *watcher;
-    int64_t steps;
+    int64_t every, steps;
 } attention;
 
-static bool looks_after(void *context, int64_t step) {
-    const attention *a = context;
-    return is_looked_at(a->watcher, step + 1, a->steps);
+static bool is_looked_at(const attention *a, int64_t done) {
+    return a->watcher && (done % a->every == 0 || done == a->steps);
 }
+
+static bool looks_after(void *context, int64_t step) { return is_looked_at(context, step + 1); }
 
 static int look(const bl_watcher *watcher, int64_t done, bl_loop *loop, const bl_schedule *schedule, bl_plateau *plateau) {
     double value;
@@ -186,7 +183,7 @@ int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, con
     const bl_fit_options *fit = learner->fit;
     const int64_t steps_per_epoch = trial->count > fit->batch ? trial->count / fit->batch : 1;
     const int64_t steps = fit->steps ? fit->steps : fit->epochs * steps_per_epoch;
-    attention paid = {watcher, steps};
+    attention paid = {watcher, watcher && watcher->every ? watcher->every : steps_per_epoch, steps};
     const bl_loop_options options = {
         .graph = &learner->step, .plan = learner->training, .store = learner->store, .feed = feed, .samples = trial->samples,
         .sample_count = trial->count, .seed = learner->evaluator->seed, .shuffle = true, .batch = fit->batch, .accumulate = 1,
@@ -206,7 +203,7 @@ int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, con
         if (bl_loop_step(loop, &row, &bad_slot)) {
             if (bad_slot < 0) goto done;
             *is_finite = false;
-        } else if (is_looked_at(watcher, done, steps) && look(watcher, done, loop, &options.schedule, &plateau)) {
+        } else if (is_looked_at(&paid, done) && look(watcher, done, loop, &options.schedule, &plateau)) {
             goto done;
         }
     }

@@ -48,7 +48,7 @@ BL_CHECK int bl_learner_keep_start(bl_learner *learner);
 
 typedef struct bl_watcher { // who looks at a network while it learns
     void *context;
-    int every;              // updates between looks; the last update is followed by one too
+    int every;              // updates between looks, 0: a pass over the samples; the last update is followed by one too
     int (*look)(void *context, int64_t step, double *value); // after `step` updates; PLATEAU wants a higher value
 } bl_watcher;
 
