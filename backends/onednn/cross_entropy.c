@@ -1,8 +1,9 @@
-// Cross-entropy of logits and class numbers, its gradient, and the class with the largest logit. Rows may be the pixels of many images,
-// so they go in blocks whose exponentials are taken side by side, in f32; sums over a row and over the rows are f64. Meanings:
-// graph/ops/cross_entropy.c, graph/ops/argmax.c.
+// Cross-entropy of logits and class numbers, and its gradient. Rows may be the pixels of many images, so they go in blocks that are
+// turned: the rows of a block lie side by side, class by class, and arithmetic runs along them. Exponentials are f32; sums over a row
+// and over the rows are f64, the rows' in the order of the threads. Meanings: graph/ops/cross_entropy.c.
 
 #include <math.h>
+#include <string.h>
 
 #include "backends/onednn/onednn.h"
 #include "backends/onednn/rows.h"
@@ -12,13 +13,18 @@ typedef struct classes {
     bl_dtype dtype;
 } classes;
 
+typedef struct totals { // of a share's rows
+    double loss;
+    size_t hits, labelled;
+} totals;
+
 typedef struct context {
     const classes *of;
     const void *logits;
     const float *labels;
     void *dlogits;
-    double *losses, *hits; // of every row
-    float *base;           // of the shares' workspaces
+    totals *totals; // of every share
+    float *base;    // of the shares' workspaces
     double labelled;
 } context;
 
@@ -27,143 +33,155 @@ static classes classes_of(const bl_node *node) {
     return (classes){(size_t)bl_shape_rows(logits), (size_t)logits->dims[logits->rank - 1], node->inputs[0]->dtype};
 }
 
-#define BLOCK_VALUES 2048
-
-static size_t block_rows(const classes *of) {
-    return of->width < BLOCK_VALUES ? BLOCK_VALUES / of->width : 1;
-}
+enum { LANES = 32 }; // rows of a block
 
 static size_t block_floats(const classes *of) {
-    return (block_rows(of) * of->width + 15) / 16 * 16;
+    return LANES * of->width;
 }
 
 static bool is_labelled(const classes *of, float label) {
     return label >= 0 && label < (float)of->width;
 }
 
-static double count_labelled(const context *c) {
-    size_t count = 0;
-    for (size_t row = 0; row < c->of->rows; row++) count += is_labelled(c->of, c->labels[row]);
-    return (double)count;
+typedef struct block {
+    size_t rows;
+    float largest[LANES];  // of each row; the first of them
+    int32_t place[LANES];
+    double sum[LANES];     // of the row's exponentials, relative to the largest
+} block;
+
+static void turn(const float *restrict x, size_t rows, size_t width, float *restrict turned) {
+    if (rows < LANES) memset(turned, 0, LANES * width * sizeof *turned);
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < width; i++) turned[i * LANES + row] = x[row * width + i];
 }
 
-static size_t first_largest(const float *x, size_t count) {
-    size_t best = 0;
-    for (size_t i = 1; i < count; i++)
-        if (x[i] > x[best]) best = i;
-    return best;
+BL_CPU_WIDE static void find_largest(const float *restrict turned, size_t width, float *restrict largest, int32_t *restrict place) {
+    for (size_t lane = 0; lane < LANES; lane++) {
+        largest[lane] = turned[lane];
+        place[lane] = 0;
+    }
+    for (size_t i = 1; i < width; i++)
+        for (size_t lane = 0; lane < LANES; lane++) {
+            const float value = turned[i * LANES + lane];
+            const bool wins = value > largest[lane];
+            largest[lane] = wins ? value : largest[lane];
+            place[lane] = wins ? (int32_t)i : place[lane];
+        }
 }
 
 // e^x of x <= 0, to the last bit or two: 2^n e^r with n the nearest integer to x / log 2. A NaN stays one.
-BL_CPU_WIDE static void exponentials(float *x, size_t count) {
+static inline __attribute__((always_inline)) float exponential(float x) {
     const float shift = 12582912; // 1.5 x 2^23: adding it rounds to an integer, which then stands in the lowest bits
-    for (size_t i = 0; i < count; i++) {
-        const float bounded = x[i] < -87 ? -87 : x[i]; // as good as 0
-        union {
-            float value;
-            uint32_t bits;
-        } nearest = {bounded * 1.44269504f + shift}, power;
-        const float n = nearest.value - shift, r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
-        power.bits = (nearest.bits + 127) << 23;
-        const float tail = ((((1.f / 720 * r + 1.f / 120) * r + 1.f / 24) * r + 1.f / 6) * r + .5f) * r * r;
-        x[i] = (tail + r + 1) * power.value;
+    const float bounded = x < -87 ? -87 : x; // as good as 0
+    union {
+        float value;
+        uint32_t bits;
+    } nearest = {bounded * 1.44269504f + shift}, power;
+    const float n = nearest.value - shift, r = bounded - n * 0.693359375f + n * 2.12194440e-4f;
+    power.bits = (nearest.bits + 127) << 23;
+    const float tail = ((((1.f / 720 * r + 1.f / 120) * r + 1.f / 24) * r + 1.f / 6) * r + .5f) * r * r;
+    return (tail + r + 1) * power.value;
+}
+
+// Relative to each row's largest, in place; and their sums.
+BL_CPU_WIDE static void exponentials(float *restrict turned, size_t width, const float *restrict largest, double *restrict sum) {
+    for (size_t lane = 0; lane < LANES; lane++) sum[lane] = 0;
+    for (size_t i = 0; i < width; i++, turned += LANES) {
+        for (size_t lane = 0; lane < LANES; lane++) turned[lane] = exponential(turned[lane] - largest[lane]);
+        for (size_t lane = 0; lane < LANES; lane++) sum[lane] += (double)turned[lane];
     }
 }
 
-typedef struct block { // rows whose exponentials stand in `powers`, relative to each row's largest value
-    const float *logits;
-    float *powers;
-    size_t first, rows;
-} block;
-
-static block block_at(const context *c, size_t first, size_t end, float *workspace) {
-    const classes *of = c->of;
-    const size_t rows = end - first < block_rows(of) ? end - first : block_rows(of), width = of->width;
-    float *powers = workspace + block_floats(of);
-    const float *x = bl_cpu_load(c->logits, of->dtype, first * width, rows * width, workspace);
-    for (size_t row = 0; row < rows; row++) {
-        const float largest = x[row * width + first_largest(x + row * width, width)];
-        for (size_t i = row * width; i < (row + 1) * width; i++) powers[i] = x[i] - largest;
-    }
-    exponentials(powers, rows * width);
-    return (block){x, powers, first, rows};
+// `rows` rows of `x`; their exponentials are left in `turned`.
+static block take_block(const classes *of, const float *x, size_t rows, float *turned) {
+    block b = {.rows = rows};
+    turn(x, rows, of->width, turned);
+    find_largest(turned, of->width, b.largest, b.place);
+    exponentials(turned, of->width, b.largest, b.sum);
+    return b;
 }
 
-static double sum_of(const float *values, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) sum += (double)values[i];
-    return sum;
+static size_t rows_from(size_t first, size_t end) {
+    return end - first < LANES ? end - first : LANES;
 }
 
 static void loss_share(const void *passed, int share, int shares) {
     const context *c = passed;
     const classes *of = c->of;
-    float *workspace = c->base + (size_t)share * 3 * block_floats(of);
-    const bl_cpu_range range = bl_cpu_share(of->rows, 1, share, shares);
-    for (size_t first = range.begin; first < range.end;) {
-        const block b = block_at(c, first, range.end, workspace);
-        for (size_t i = 0; i < b.rows; i++) {
-            const float label = c->labels[first + i], *x = b.logits + i * of->width;
-            c->losses[first + i] = c->hits[first + i] = 0;
+    float *loaded = c->base + (size_t)share * 2 * block_floats(of), *turned = loaded + block_floats(of);
+    const bl_cpu_range range = bl_cpu_share(of->rows, LANES, share, shares);
+    totals made = {0};
+    for (size_t first = range.begin; first < range.end; first += LANES) {
+        const size_t rows = rows_from(first, range.end);
+        const float *x = bl_cpu_load(c->logits, of->dtype, first * of->width, rows * of->width, loaded);
+        const block b = take_block(of, x, rows, turned);
+        for (size_t row = 0; row < rows; row++) {
+            const float label = c->labels[first + row];
             if (!is_labelled(of, label)) continue;
-            const size_t largest = first_largest(x, of->width);
-            c->losses[first + i] = log(sum_of(b.powers + i * of->width, of->width)) + ((double)x[largest] - (double)x[(size_t)label]);
-            c->hits[first + i] = largest == (size_t)label;
+            made.loss += log(b.sum[row]) + ((double)b.largest[row] - (double)x[row * of->width + (size_t)label]);
+            made.hits += b.place[row] == (int32_t)label;
+            made.labelled++;
         }
-        first += b.rows;
     }
+    c->totals[share] = made;
 }
 
-static double mean_of(const double *of_row, size_t rows, double labelled) {
-    double sum = 0;
-    for (size_t row = 0; row < rows; row++) sum += of_row[row];
-    return labelled > 0 ? sum / labelled : 0;
-}
-
-// logits, labels | loss, correct | of every row, workspace
+// logits, labels | loss, correct | totals, workspace
 static int loss_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
-    const classes *of = step->state;
-    double *of_row = bl_cpu_at(plan, step, 4);
-    const context c = {.of = of,
+    const context c = {.of = step->state,
                        .logits = bl_cpu_at(plan, step, 0),
                        .labels = bl_cpu_at(plan, step, 1),
-                       .losses = of_row,
-                       .hits = of_row + of->rows,
+                       .totals = bl_cpu_at(plan, step, 4),
                        .base = bl_cpu_at(plan, step, 5)};
     float *loss = bl_cpu_at(plan, step, 2), *correct = bl_cpu_at(plan, step, 3);
+    totals all = {0};
     bl_cpu_parallel(plan->backend->threads, loss_share, &c);
-    const double labelled = count_labelled(&c);
-    if (loss) *loss = (float)mean_of(c.losses, of->rows, labelled);
-    if (correct) *correct = (float)mean_of(c.hits, of->rows, labelled);
+    for (int share = 0; share < plan->backend->threads; share++) {
+        all.loss += c.totals[share].loss;
+        all.hits += c.totals[share].hits;
+        all.labelled += c.totals[share].labelled;
+    }
+    const double labelled = all.labelled ? (double)all.labelled : 1;
+    if (loss) *loss = (float)(all.loss / labelled);
+    if (correct) *correct = (float)((double)all.hits / labelled);
     return BL_OK;
 }
 
+BL_CPU_WIDE static double count_labelled(const classes *of, const float *labels) {
+    const float width = (float)of->width;
+    uint32_t count = 0;
+    for (size_t row = 0; row < of->rows; row++) count += (labels[row] >= 0) & (labels[row] < width);
+    return count;
+}
+
 // (softmax - one at the label) / labelled rows; 0 where there is no label.
-BL_CPU_WIDE static void row_gradient(const float *powers, size_t width, float label, double labelled, float *dx) {
-    const double sum = sum_of(powers, width);
-    const float share = (float)(1 / (sum * labelled));
-    for (size_t i = 0; i < width; i++) dx[i] = powers[i] * share;
-    dx[(size_t)label] = (float)(((double)powers[(size_t)label] - sum) / (sum * labelled));
+static void turn_back(const classes *of, const block *b, const float *restrict powers, const float *labels, double labelled,
+                      float *restrict dx) {
+    for (size_t row = 0; row < b->rows; row++, dx += of->width) {
+        if (!is_labelled(of, labels[row])) {
+            memset(dx, 0, of->width * sizeof *dx);
+            continue;
+        }
+        const size_t label = (size_t)labels[row];
+        const double scale = b->sum[row] * labelled;
+        const float part = (float)(1 / scale);
+        for (size_t i = 0; i < of->width; i++) dx[i] = powers[i * LANES + row] * part;
+        dx[label] = (float)(((double)powers[label * LANES + row] - b->sum[row]) / scale);
+    }
 }
 
 static void gradient_share(const void *passed, int share, int shares) {
     const context *c = passed;
     const classes *of = c->of;
-    float *workspace = c->base + (size_t)share * 3 * block_floats(of), *other = workspace + 2 * block_floats(of);
-    const bl_cpu_range range = bl_cpu_share(of->rows, 1, share, shares);
-    for (size_t first = range.begin; first < range.end;) {
-        const block b = block_at(c, first, range.end, workspace);
-        float *dx = bl_cpu_target(c->dlogits, of->dtype, first * of->width, other);
-        for (size_t i = 0; i < b.rows; i++) {
-            const float label = c->labels[first + i];
-            float *row = dx + i * of->width;
-            if (is_labelled(of, label))
-                row_gradient(b.powers + i * of->width, of->width, label, c->labelled, row);
-            else
-                for (size_t k = 0; k < of->width; k++) row[k] = 0;
-        }
-        bl_cpu_store_rows(c->dlogits, of->dtype, first * of->width, b.rows * of->width, dx);
-        first += b.rows;
+    float *loaded = c->base + (size_t)share * 2 * block_floats(of), *turned = loaded + block_floats(of);
+    const bl_cpu_range range = bl_cpu_share(of->rows, LANES, share, shares);
+    for (size_t first = range.begin; first < range.end; first += LANES) {
+        const size_t rows = rows_from(first, range.end), from = first * of->width, count = rows * of->width;
+        const block b = take_block(of, bl_cpu_load(c->logits, of->dtype, from, count, loaded), rows, turned);
+        float *dx = bl_cpu_target(c->dlogits, of->dtype, from, loaded);
+        turn_back(of, &b, turned, c->labels + first, c->labelled, dx);
+        bl_cpu_store_rows(c->dlogits, of->dtype, from, count, dx);
     }
 }
 
@@ -174,13 +192,13 @@ static int gradient_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
                  .labels = bl_cpu_at(plan, step, 1),
                  .dlogits = bl_cpu_at(plan, step, 2),
                  .base = bl_cpu_at(plan, step, 3)};
-    c.labelled = count_labelled(&c);
+    c.labelled = count_labelled(c.of, c.labels);
     bl_cpu_parallel(plan->backend->threads, gradient_share, &c);
     return BL_OK;
 }
 
 static int add_workspace(bl_cpu_plan *plan, const classes *of, int *buffer) {
-    return bl_cpu_buffer_add(plan, (size_t)plan->backend->threads * 3 * block_floats(of) * sizeof(float), buffer);
+    return bl_cpu_buffer_add(plan, (size_t)plan->backend->threads * 2 * block_floats(of) * sizeof(float), buffer);
 }
 
 int bl_cpu_cross_entropy(bl_cpu_plan *plan, const bl_node *node) {
@@ -189,7 +207,8 @@ int bl_cpu_cross_entropy(bl_cpu_plan *plan, const bl_node *node) {
     int buffers[6];
     for (int i = 0; i < 4; i++)
         if (bl_cpu_value(plan, tensors[i], &buffers[i])) return BL_FAILED;
-    if (bl_cpu_buffer_add(plan, 2 * of.rows * sizeof(double), &buffers[4]) || add_workspace(plan, &of, &buffers[5])) return BL_FAILED;
+    if (bl_cpu_buffer_add(plan, (size_t)plan->backend->threads * sizeof(totals), &buffers[4]) || add_workspace(plan, &of, &buffers[5]))
+        return BL_FAILED;
     return bl_cpu_step_add(plan, node, loss_run, buffers, 6, &of, sizeof of);
 }
 
@@ -204,30 +223,6 @@ int bl_cpu_cross_entropy_backward(bl_cpu_plan *plan, const bl_node *node) {
 
 // ---- the largest ----
 
-#define LANES 16
-
-// Of a few classes the places are found for rows side by side: each value meets the largest before it in its own row.
-BL_CPU_WIDE static void largest_places(const float *restrict x, size_t rows, size_t width, float *restrict places) {
-    size_t row = 0;
-    for (; row + LANES <= rows; row += LANES) {
-        const float *first = x + row * width;
-        float best[LANES], place[LANES];
-        for (size_t lane = 0; lane < LANES; lane++) {
-            best[lane] = first[lane * width];
-            place[lane] = 0;
-        }
-        for (size_t k = 1; k < width; k++)
-            for (size_t lane = 0; lane < LANES; lane++) {
-                const float value = first[lane * width + k];
-                const bool is_larger = value > best[lane];
-                best[lane] = is_larger ? value : best[lane];
-                place[lane] = is_larger ? (float)k : place[lane];
-            }
-        for (size_t lane = 0; lane < LANES; lane++) places[row + lane] = place[lane];
-    }
-    for (; row < rows; row++) places[row] = (float)first_largest(x + row * width, width);
-}
-
 typedef struct choosing {
     const classes *of;
     const void *x;
@@ -237,12 +232,14 @@ typedef struct choosing {
 static void argmax_share(const void *passed, int share, int shares) {
     const choosing *c = passed;
     const classes *of = c->of;
-    float *workspace = c->base + (size_t)share * block_floats(of);
-    const bl_cpu_range range = bl_cpu_share(of->rows, 1, share, shares);
-    for (size_t first = range.begin; first < range.end;) {
-        const size_t rows = range.end - first < block_rows(of) ? range.end - first : block_rows(of);
-        largest_places(bl_cpu_load(c->x, of->dtype, first * of->width, rows * of->width, workspace), rows, of->width, c->places + first);
-        first += rows;
+    float *loaded = c->base + (size_t)share * 2 * block_floats(of), *turned = loaded + block_floats(of), largest[LANES];
+    int32_t place[LANES];
+    const bl_cpu_range range = bl_cpu_share(of->rows, LANES, share, shares);
+    for (size_t first = range.begin; first < range.end; first += LANES) {
+        const size_t rows = rows_from(first, range.end);
+        turn(bl_cpu_load(c->x, of->dtype, first * of->width, rows * of->width, loaded), rows, of->width, turned);
+        find_largest(turned, of->width, largest, place);
+        for (size_t row = 0; row < rows; row++) c->places[first + row] = (float)place[row];
     }
 }
 
@@ -257,7 +254,7 @@ int bl_cpu_argmax(bl_cpu_plan *plan, const bl_node *node) {
     const classes of = classes_of(node);
     int buffers[3];
     if (bl_cpu_value(plan, node->inputs[0], &buffers[0]) || bl_cpu_value(plan, node->outputs[0], &buffers[1]) ||
-        bl_cpu_buffer_add(plan, (size_t)plan->backend->threads * block_floats(&of) * sizeof(float), &buffers[2]))
+        add_workspace(plan, &of, &buffers[2]))
         return BL_FAILED;
     return bl_cpu_step_add(plan, node, argmax_run, buffers, 3, &of, sizeof of);
 }
