@@ -1,0 +1,93 @@
+"""Street scenes decoded a second: Pillow, torchvision.io and byolab, on one core each.
+
+Needs torch, torchvision, Pillow and numpy, byolab's libraries, and scenes in Cityscapes' folder format:
+
+    python tests/peers/png.py BUILD_FOLDER data/camvid_cityscapes [--split train] [--scenes 100]
+
+All read the same files, which are in memory after the first pass, and end with 8-bit RGB: a NumPy array from Pillow, a tensor of planes
+from torchvision, rows of pixels from byolab, which also looks whether a file is still the one that was listed. They take turns, five
+times; what is compared is the median of a turn's processor time, so that a machine with other work to do disturbs it little.
+"""
+import argparse
+import ctypes as c
+import glob
+import os
+import statistics
+import sys
+import time
+
+import numpy
+import torch
+from PIL import Image
+from torchvision.io import read_image
+
+torch.set_num_threads(1)
+SPLITS = ["train", "val", "test", "train_extra"]
+
+
+class Options(c.Structure):  # bl_scenes_options
+    _fields_ = [("name", c.c_char_p), ("root", c.c_char_p), ("splits", c.c_uint), ("labelled", c.c_bool), ("seed", c.c_uint64),
+                ("count", c.c_int), ("width", c.c_int), ("height", c.c_int)]
+
+
+class Scene(c.Structure):  # bl_scene
+    _fields_ = [("width", c.c_int), ("height", c.c_int), ("pixels", c.POINTER(c.c_uint8)), ("labels", c.c_void_p), ("capacity", c.c_size_t)]
+
+
+class Ours:
+    def __init__(self, folder, root, split):
+        base = c.CDLL(f"{folder}/lib/libbyolab_base.so", mode=c.RTLD_GLOBAL)
+        self.library = c.CDLL(f"{folder}/lib/libbyolab_datasets.so")
+        base.bl_error.restype = c.c_char_p
+        self.error = base.bl_error
+        self.scenes, self.scene = c.c_void_p(), Scene()
+        options = Options(name=b"cityscapes", root=root.encode(), splits=1 << SPLITS.index(split))
+        self.check(self.library.bl_scenes_open(c.byref(self.scenes), c.byref(options)))
+        self.library.bl_scenes_name.restype = c.c_char_p
+
+    def check(self, status):
+        if status:
+            sys.exit(self.error().decode())
+
+    def name(self, index):
+        return self.library.bl_scenes_name(self.scenes, c.c_int64(index)).decode()
+
+    def read(self, index):
+        self.check(self.library.bl_scenes_read(self.scenes, c.c_int64(index), c.byref(self.scene)))
+        return self.scene
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build")
+    parser.add_argument("root")
+    parser.add_argument("--split", default="train", choices=SPLITS)
+    parser.add_argument("--scenes", type=int, default=100)
+    a = parser.parse_args()
+    files = sorted(glob.glob(os.path.join(a.root, "leftImg8bit", a.split, "*", "*_leftImg8bit.png")))[:a.scenes]
+    ours = Ours(a.build, a.root, a.split)
+    readers = {
+        "Pillow": lambda i: numpy.asarray(Image.open(files[i])),
+        "torchvision.io": lambda i: read_image(files[i]),
+        "byolab": lambda i: ours.read(i),
+    }
+    for i in range(len(files)):  # the same pixels of the same files
+        theirs = readers["Pillow"](i)
+        scene = ours.read(i)
+        assert os.path.basename(files[i]).startswith(os.path.basename(ours.name(i)))
+        assert numpy.array_equal(theirs, numpy.ctypeslib.as_array(scene.pixels, theirs.shape))
+        assert numpy.array_equal(theirs, read_image(files[i]).permute(1, 2, 0))
+    seconds = {name: [] for name in readers}
+    for _ in range(5):
+        for name, read in readers.items():
+            start = time.process_time()
+            for i in range(len(files)):
+                read(i)
+            seconds[name].append((time.process_time() - start) / len(files))
+    rates = {name: 1 / statistics.median(values) for name, values in seconds.items()}
+    print(f"{len(files)} scenes of {theirs.shape[1]} x {theirs.shape[0]}")
+    for name, rate in rates.items():
+        print(f"{name:14} {rate:7.1f} scenes/s a core; byolab's is {rates['byolab'] / rate:.2f} times that")
+
+
+main()
