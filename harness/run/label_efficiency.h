@@ -1,4 +1,4 @@
-// label_efficiency.h - accuracy by the share of the labels: the curves of a study, and how many labels one arm saves another.
+// label_efficiency.h - accuracy or mIoU by the share of the labels: the curves of a study, and how many labels one arm saves another.
 
 #ifndef BL_RUN_LABEL_EFFICIENCY_H
 #define BL_RUN_LABEL_EFFICIENCY_H
@@ -10,9 +10,19 @@ typedef struct bl_label_curve { // one arm of one cell: rows that differ in the 
     const char *arm;                // "pretrained"
     const char *name;               // of its rows without the share: "finetune/pretrained/test"
     const char *question;           // without the arm too: "finetune/test"; curves of one question can be compared
+    bool best;                      // a segmentation's best looks at val, not its last ones: a question of its own
     const bl_evaluation **points;   // by share, ascending; measured in at least one run
     int point_count;                // at least 2
 } bl_label_curve;
+
+typedef struct bl_label_published { // what one source says of a curve
+    const bl_label_curve *curve;    // where the source names no cell the first one of these rows
+    const char *source;
+    bool context;
+    const bl_expectation **points;  // by share, ascending
+    double *shares;
+    int point_count;                // at least 1
+} bl_label_published;
 
 typedef struct bl_labels_needed { // the share at which arm `curve` is as good as arm `against` with all labels
     const bl_label_curve *curve, *against;
@@ -23,8 +33,10 @@ typedef struct bl_labels_needed { // the share at which arm `curve` is as good a
                                     // n = 0 unless every pair reaches it
 } bl_labels_needed;
 
-// In the arena's memory. Linear evaluation and fine-tuning, wherever two shares or more were measured.
+// In the arena's memory. Linear evaluation, fine-tuning and segmentation, wherever two shares or more were measured.
 const bl_label_curve *bl_label_curves(const bl_study *study, int *count);
+// A figure that is the best of its run on val stands beside our best looks, where there are any.
+const bl_label_published *bl_label_published_of(const bl_study *study, const bl_label_curve *curves, int curve_count, int *count);
 // Every ordered pair of curves of one question whose second was measured with all labels: arms of one cell, and the same arm of two.
 const bl_labels_needed *bl_labels_needed_of(const bl_study *study, const bl_label_curve *curves, int curve_count, int *count);
 
@@ -32,9 +44,10 @@ const bl_labels_needed *bl_labels_needed_of(const bl_study *study, const bl_labe
 bl_estimate bl_label_value(const bl_study *study, const bl_label_curve *curve, int point);
 // One curve's point minus another's, over the seeds that have both.
 bl_estimate bl_label_difference(const bl_study *study, const bl_label_curve *curve, int point, const bl_label_curve *minus, int minus_point);
-// Images that a share of the cell's labels is; -1: the file does not tell.
+// Images or scenes that a share of the cell's labels is; -1: the file does not tell.
 int64_t bl_label_images(const bl_cell *cell, double share);
 
+const char *bl_label_measure(const bl_label_curve *curve); // "accuracy", "mIoU"
 // "fine-tuning, test", of every curve of its question.
 void bl_label_title(const bl_label_curve *curve, bl_text *text);
 // The arm, with its cell where another curve of the question has the same arm.

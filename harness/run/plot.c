@@ -96,6 +96,7 @@ static const struct {
     [BL_PROTOCOL_FINETUNE] = {"fine-tuning", "accuracy (%)"},
     [BL_PROTOCOL_PROBE] = {"online probe", "probe accuracy (%)"},
     [BL_PROTOCOL_ACCURACY] = {"supervised", "accuracy (%)"},
+    [BL_PROTOCOL_SEGMENTATION] = {"segmentation", "mIoU (%)"},
 };
 
 void bl_plot_row_title(bl_text *text, const bl_evaluation *row) {
@@ -105,7 +106,7 @@ void bl_plot_row_title(bl_text *text, const bl_evaluation *row) {
         if (row->kind == BL_PROTOCOL_LINEAR && !row->fit.cached) bl_text_add(text, ", augmented");
         if (row->fit.arm.name && row->fit.arm.source != BL_ARM_PRETRAINED) bl_text_add(text, " of %s", row->fit.arm.name);
         if (row->fit.share > 0 && row->fit.share < 100) bl_text_add(text, ", %g %% of the labels", row->fit.share);
-        bl_text_add(text, ", %s", bl_split_name(row->split));
+        bl_text_add(text, ", %s", bl_evaluation_split(row));
     }
     if (row->monitor) bl_text_add(text, " (monitored)");
 }

@@ -19,8 +19,8 @@ void bl_plot_curves(const bl_study *study, const bl_label_curve *labels, int lab
 // its verdict and the published figure. Reads aggregate.csv and published.csv; writes bars.svg.
 void bl_plot_bars(const bl_study *study, const bl_label_curve *labels, int label_count, bl_text *script);
 
-// Accuracy by the share of the labels, a panel for each protocol, a curve an arm. Reads labels.csv and published.csv; writes
-// labels.svg.
+// Accuracy or mIoU by the share of the labels, a panel for each protocol, a curve an arm, published figures as thin lines through
+// open markers. Reads labels.csv and labels_published.csv; writes labels.svg.
 void bl_plot_labels(const bl_study *study, const bl_label_curve *labels, int label_count, bl_text *script);
 
 // Runs gnuplot on folder/script and writes what it draws to folder/svg, whole or not at all. *drawn is false, without

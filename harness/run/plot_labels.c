@@ -1,4 +1,4 @@
-// plot_labels.c - accuracy by the share of the labels.
+// plot_labels.c - accuracy or mIoU by the share of the labels.
 
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@ enum {
     TICK = 46,  // pixels a tick's text takes
     DODGE = 7,  // pixels between the intervals of two arms at one share
     TWO_LINES = 76, // pixels below the last panel: ticks have two lines
+    MANY = 12,  // published figures of one curve: smaller markers
 };
 
 typedef struct label_figure {
@@ -20,16 +21,13 @@ typedef struct label_figure {
     bl_text *script;
     const bl_label_curve *panels[MOST_PANELS]; // the first curve of each question
     int panel_count;
+    const bl_label_published *published;
+    int published_count;
     double lowest, highest;                    // shares
-    bool has_intervals, has_published, has_context;
+    bool is_counted, has_intervals, has_published, has_context; // is_counted: how many labels a share is
 } label_figure;
 
 static bool is_in_panel(const bl_label_curve *curve, const bl_label_curve *panel) { return !strcmp(curve->question, panel->question); }
-
-static bool is_expected(const bl_expectation *expected, const label_figure *figure, const bl_label_curve *curve, int point) {
-    return !strcmp(expected->row, curve->points[point]->row) &&
-           (!expected->cell || !strcmp(expected->cell, figure->study->experiment->cells[curve->cell].name));
-}
 
 static void look_at_curves(label_figure *figure) {
     figure->lowest = INFINITY;
@@ -40,15 +38,13 @@ static void look_at_curves(label_figure *figure) {
         if (known == figure->panel_count && known < MOST_PANELS) figure->panels[figure->panel_count++] = curve;
         figure->lowest = fmin(figure->lowest, curve->points[0]->fit.share);
         figure->highest = fmax(figure->highest, curve->points[curve->point_count - 1]->fit.share);
-        for (int i = 0; i < curve->point_count; i++) {
-            figure->has_intervals |= bl_label_value(figure->study, curve, i).n > 1;
-            for (int e = 0; e < figure->study->experiment->expectation_count; e++) {
-                const bl_expectation *expected = &figure->study->experiment->expectations[e];
-                if (!is_expected(expected, figure, curve, i)) continue;
-                if (expected->context) figure->has_context = true;
-                else figure->has_published = true;
-            }
-        }
+        for (int i = 0; i < curve->point_count; i++) figure->has_intervals |= bl_label_value(figure->study, curve, i).n > 1;
+    }
+    figure->is_counted = bl_label_images(&figure->study->experiment->cells[figure->curves[0].cell], 100) >= 0;
+    figure->published = bl_label_published_of(figure->study, figure->curves, figure->curve_count, &figure->published_count);
+    for (int p = 0; p < figure->published_count; p++) {
+        if (figure->published[p].context) figure->has_context = true;
+        else figure->has_published = true;
     }
 }
 
@@ -120,20 +116,25 @@ static void add_curve(const label_figure *figure, const bl_label_curve *curve, d
     }
 }
 
-static void add_published(const label_figure *figure, const bl_label_curve *curve, bool *begun) {
-    const bl_experiment *experiment = figure->study->experiment;
-    for (int i = 0; i < curve->point_count; i++)
-        for (int e = 0; e < experiment->expectation_count; e++) {
-            const bl_expectation *expected = &experiment->expectations[e];
-            if (!is_expected(expected, figure, curve, i)) continue;
-            char share[60];
-            snprintf(share, sizeof share, "$11 == %d ? %g : NaN", expected->context, curve->points[i]->fit.share);
-            bl_plot_next(figure->script, begun);
-            bl_plot_source(figure->script, "published.csv", expected->cell ? expected->cell : "", expected->row, share);
-            bl_text_add(figure->script, ":5 with points lc rgb '%s' lw 1.5 pt %s notitle",
-                        bl_plot_colour(colour_of(figure, curve)), expected->context ? "12 ps 1.1" : "6 ps 1");
-        }
+// column 1: series; 5 to 8: share, value, low, high
+static void add_published(const label_figure *figure, int index, bool *begun) {
+    const bl_label_published *published = &figure->published[index];
+    const char *colour = bl_plot_colour(colour_of(figure, published->curve));
+    bl_text *script = figure->script;
+    bool has_range = false;
+    for (int i = 0; i < published->point_count; i++) has_range |= published->points[i]->low < published->points[i]->high;
+    if (has_range) { // a line joins both the values of a source that contradicts itself
+        bl_plot_next(script, begun);
+        bl_text_add(script, "'labels_published.csv' using ($1 == %d ? $5 : NaN):7:(0):($8 - $7) with vectors nohead lc rgb '%s' lw 1.5 notitle",
+                    index, colour);
+    }
+    bl_plot_next(script, begun);
+    bl_text_add(script, "'labels_published.csv' using ($1 == %d ? $5 : NaN):6 with linespoints lc rgb '%s' lw 1 dt 3 pt %d ps %g notitle", index,
+                colour, published->context ? 12 : 6, published->point_count > MANY ? .5 : 1.);
 }
+
+// Pixels below the last panel.
+static int below(const label_figure *figure) { return figure->is_counted ? TWO_LINES : BL_PLOT_BELOW; }
 
 static void add_panel(const label_figure *figure, int panel, int width, int height, int top) {
     bl_text *script = figure->script, title = {0};
@@ -143,12 +144,14 @@ static void add_panel(const label_figure *figure, int panel, int width, int heig
     bl_label_title(figure->panels[panel], &title);
     bl_plot_panel(script, height, top, BL_PLOT_PANEL, title.chars);
     bl_text_free(&title);
-    bl_text_add(script, "set label 3 'accuracy (%%)' at screen %.5f, graph 0.5 center rotate by 90\n", (double)BL_PLOT_AXIS_LABEL / width);
-    const bool is_last = panel == figure->panel_count - 1;
+    bl_text_add(script, "set label 3 '%s (%%)' at screen %.5f, graph 0.5 center rotate by 90\n", bl_label_measure(figure->panels[panel]),
+                (double)BL_PLOT_AXIS_LABEL / width);
+    const bool is_last = panel == figure->panel_count - 1, are_scenes = figure->panels[panel]->points[0]->kind == BL_PROTOCOL_SEGMENTATION;
     set_ticks(figure, is_last);
     if (is_last)
-        bl_text_add(script, "set label 4 'labels: share of the train split, and images' at graph 0.5, screen %.5f center\n",
-                    (top - BL_PLOT_PANEL - TWO_LINES + (double)BL_PLOT_AXIS_LABEL) / height);
+        bl_text_add(script, "set label 4 '%s: share of the train split%s' at graph 0.5, screen %.5f center\n",
+                    are_scenes ? "labelled scenes" : "labels", !figure->is_counted ? "" : are_scenes ? ", and scenes" : ", and images",
+                    (top - BL_PLOT_PANEL - below(figure) + (double)BL_PLOT_AXIS_LABEL) / height);
     for (int k = 0; k < figure->curve_count; k++) {
         if (!is_in_panel(&figure->curves[k], figure->panels[panel])) continue;
         arms++;
@@ -159,6 +162,8 @@ static void add_panel(const label_figure *figure, int panel, int width, int heig
         }
     }
     bl_plot_accuracy_range(script, lowest, highest);
+    for (int p = 0; p < figure->published_count; p++)
+        if (is_in_panel(figure->published[p].curve, figure->panels[panel])) add_published(figure, p, &begun);
     for (int pass = 0; pass < 2; pass++) {
         arm = 0;
         for (int k = 0; k < figure->curve_count; k++) {
@@ -169,8 +174,6 @@ static void add_panel(const label_figure *figure, int panel, int width, int heig
             if (pass == 1 || figure->has_intervals) add_curve(figure, &figure->curves[k], dodge, pass == 0, &begun);
         }
     }
-    for (int k = 0; k < figure->curve_count; k++)
-        if (is_in_panel(&figure->curves[k], figure->panels[panel])) add_published(figure, &figure->curves[k], &begun);
     bl_text_add(script, "\nunset label 1\n");
 }
 
@@ -187,9 +190,9 @@ static void fill_legend(const label_figure *figure, bl_plot_legend *legend) {
     char style[100];
     snprintf(style, sizeof style, "yerrorbars lw 1.5 pt 7 ps 0.01 lc rgb '%s'", bl_plot_grey);
     if (figure->has_intervals) bl_plot_legend_add(legend, style, "95 % interval, seeds");
-    snprintf(style, sizeof style, "points lw 1.5 pt 6 ps 1 lc rgb '%s'", bl_plot_grey);
+    snprintf(style, sizeof style, "linespoints lw 1 dt 3 pt 6 ps 1 lc rgb '%s'", bl_plot_grey);
     if (figure->has_published) bl_plot_legend_add(legend, style, "published");
-    snprintf(style, sizeof style, "points lw 1.5 pt 12 ps 1.1 lc rgb '%s'", bl_plot_grey);
+    snprintf(style, sizeof style, "linespoints lw 1 dt 3 pt 12 ps 1 lc rgb '%s'", bl_plot_grey);
     if (figure->has_context) bl_plot_legend_add(legend, style, "published, other set-up");
 }
 
@@ -202,10 +205,10 @@ void bl_plot_labels(const bl_study *study, const bl_label_curve *labels, int lab
     const char *title = study->experiment->title;
     const int title_height = title ? BL_PLOT_TITLE : 0, right = BL_PLOT_LEFT + BL_PLOT_WIDTH;
     const int width = right + bl_plot_legend_width(&legend);
-    const int panels_height = figure.panel_count * (BL_PLOT_PANEL_TITLE + BL_PLOT_PANEL) + TWO_LINES;
+    const int panels_height = figure.panel_count * (BL_PLOT_PANEL_TITLE + BL_PLOT_PANEL) + below(&figure);
     const int legend_height = BL_PLOT_PANEL_TITLE + BL_PLOT_LEGEND_ROW * legend.count;
     const int height = title_height + (panels_height > legend_height ? panels_height : legend_height);
-    bl_text_add(script, "# Drawn from labels.csv and published.csv; `gnuplot labels.gp` in this folder writes labels.svg.\n");
+    bl_text_add(script, "# Drawn from the CSV files beside it; `gnuplot labels.gp` in this folder writes labels.svg.\n");
     bl_plot_page(script, "labels.svg", title, width, height, BL_PLOT_LEFT, right);
     bl_text_add(script, "set logscale x\nset xrange [%g:%g]\nset offsets 0, 0, graph 0.06, graph 0.06\n",
                 figure.lowest / sqrt(1.3), figure.highest * sqrt(1.3));

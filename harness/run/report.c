@@ -24,7 +24,7 @@ static void remove_stale(bl_report *report, const char *name) {
 static int write_tables(bl_report *report) {
     for (int i = 0; i < bl_report_table_count; i++) {
         const bl_report_table *table = &bl_report_tables[i];
-        if (table->only_labels && !report->curve_count) {
+        if (table->has && !table->has(report)) {
             remove_stale(report, table->name);
             continue;
         }
@@ -123,6 +123,7 @@ int bl_report_write(const bl_experiment *experiment, const char *results_folder,
         report.rows = bl_study_rows(&report.study, &report.row_count);
         report.curves = bl_label_curves(&report.study, &report.curve_count);
         report.needed = bl_labels_needed_of(&report.study, report.curves, report.curve_count, &report.needed_count);
+        report.published = bl_label_published_of(&report.study, report.curves, report.curve_count, &report.published_count);
         *written = report.study.run_count > 0;
         status = *written ? write_all(&report, summary) : BL_OK;
         bl_study_free(&report.study);

@@ -1,4 +1,4 @@
-// report_markdown.c - report.md: results, label efficiency, published figures beside ours, differences, and what is not counted.
+// report_markdown.c - report.md: results, published figures beside ours, differences, and what is not counted.
 
 #include <inttypes.h>
 #include <math.h>
@@ -6,13 +6,11 @@
 
 #include "run/report_parts.h"
 
-// A text inside a table's field.
-static void add_field(bl_text *out, const char *text) {
+void bl_report_field(bl_text *out, const char *text) {
     for (; *text; text++) bl_text_add(out, *text == '|' ? "\\|" : *text == '\n' ? " " : "%c", *text);
 }
 
-// "34.2", "34.2 ± 0.4" (half the interval), "-".
-static void add_value(bl_text *out, bl_estimate estimate, int decimals) {
+void bl_report_value(bl_text *out, bl_estimate estimate, int decimals) {
     if (!estimate.n) bl_text_add(out, "-");
     else bl_text_add(out, "%.*f", decimals, estimate.mean);
     if (estimate.n > 1) bl_text_add(out, " ± %.*f", decimals, (estimate.high - estimate.low) / 2);
@@ -36,7 +34,7 @@ static void add_verdicts(bl_report *report, bl_text *out, int cell) {
 
 static void add_spread(bl_report *report, bl_text *out, int cell) {
     bl_text_add(out, " | ");
-    add_value(out, bl_study_std_ratio(&report->study, cell), 3);
+    bl_report_value(out, bl_study_std_ratio(&report->study, cell), 3);
     bl_text_add(out, " | ");
     add_verdicts(report, out, cell);
     bl_text_add(out, " |\n");
@@ -46,11 +44,11 @@ static void add_spread(bl_report *report, bl_text *out, int cell) {
 static void add_line_start(bl_report *report, bl_text *out, int cell, const char *row, bool is_monitored, int n, int mixed,
                            bl_estimate before) {
     bl_text_add(out, "| ");
-    add_field(out, report->experiment->cells[cell].name);
+    bl_report_field(out, report->experiment->cells[cell].name);
     bl_text_add(out, " | %s%s | %d", row, is_monitored ? " (monitored)" : "", n);
     if (mixed) bl_text_add(out, " (%d mixed)", mixed);
     bl_text_add(out, " | ");
-    add_value(out, before, 1);
+    bl_report_value(out, before, 1);
 }
 
 // The rows of a label-efficiency curve have a table of their own.
@@ -79,7 +77,7 @@ static bool add_row_lines(bl_report *report, bl_text *out, int cell, const bl_ev
             bl_text_add(out, " | %d", epochs[e]);
             if (stopped) bl_text_add(out, " (stopped: %s)", stopped);
             bl_text_add(out, " | ");
-            add_value(out, end, 1);
+            bl_report_value(out, end, 1);
             add_spread(report, out, cell);
         } else
             bl_text_add(out, " | - | - | - | - |\n");
@@ -88,7 +86,7 @@ static bool add_row_lines(bl_report *report, bl_text *out, int cell, const bl_ev
 }
 
 static void add_results(bl_report *report, bl_text *out) {
-    bool any_monitored = false, any_mixed = false, any_verdict = false;
+    bool any_monitored = false, any_mixed = false, any_verdict = false, any_segmented = false;
     bl_text_add(out, "| cell | row | seeds | before training | last epoch | after it | std ratio | verdict |\n"
                      "|---|---|---:|---:|---:|---:|---:|---|\n");
     for (int c = 0; c < report->experiment->cell_count; c++) {
@@ -103,6 +101,7 @@ static void add_results(bl_report *report, bl_text *out) {
             if (bl_study_last_epoch(&report->study, c, row) < 0 || is_on_a_curve(report, c, row)) continue;
             const bl_evaluation *own = bl_cell_row(cell, row);
             any_monitored |= own->monitor;
+            any_segmented |= own->kind == BL_PROTOCOL_SEGMENTATION;
             if (add_row_lines(report, out, c, own, mixed)) has_end = true;
         }
         if (has_end || !(runs || verdicts)) continue;
@@ -110,9 +109,9 @@ static void add_results(bl_report *report, bl_text *out) {
         bl_text_add(out, " | - | -");
         add_spread(report, out, c);
     }
-    bl_text_add(out, "\nAccuracies in percent, of finished runs on the backend `%s`. ± is half of the 95 %% Student interval over seeds. "
+    bl_text_add(out, "\n%s in percent, of finished runs on the backend `%s`. ± is half of the 95 %% Student interval over seeds. "
                      "The std ratio is the last std of the projection relative to step 0.\n",
-                report->experiment->machine.backend);
+                any_segmented ? "Accuracies, and mIoU of segmentations," : "Accuracies", report->experiment->machine.backend);
     if (any_verdict) bl_text_add(out, "The verdict is the last diagnosis of collapse of each run; all of them stand in collapse.csv.\n");
     if (any_mixed)
         bl_text_add(out, "Mixed runs were continued on another machine, backend version or number of threads: they count, but cannot be "
@@ -120,128 +119,6 @@ static void add_results(bl_report *report, bl_text *out) {
     if (any_monitored)
         bl_text_add(out, "Monitored rows watch the test split while training goes on, as the recipe they repeat does; "
                          "nothing was chosen by them.\n");
-}
-
-// ---- label efficiency ----
-
-static void add_curve_name(bl_report *report, bl_text *out, const bl_label_curve *curve) {
-    bl_text name = {0};
-    bl_label_curve_name(&report->study, report->curves, report->curve_count, curve, &name);
-    add_field(out, name.chars);
-    bl_text_free(&name);
-}
-
-static bool asks(const bl_label_curve *curve, const char *question) { return strcmp(curve->question, question) == 0; }
-
-static const bl_evaluation *point_at(const bl_label_curve *curve, double share, int *point) {
-    for (*point = 0; *point < curve->point_count; ++*point)
-        if (curve->points[*point]->fit.share == share) return curve->points[*point];
-    return NULL;
-}
-
-// The next larger share of any curve that asks this; 0: there is none.
-static double next_share(const bl_report *report, const char *question, double above) {
-    double next = 0;
-    for (int k = 0; k < report->curve_count; k++)
-        for (int i = 0; asks(&report->curves[k], question) && i < report->curves[k].point_count; i++) {
-            const double share = report->curves[k].points[i]->fit.share;
-            if (share > above && (next == 0 || share < next)) next = share;
-        }
-    return next;
-}
-
-static void add_share(bl_text *out, double share, const bl_cell *cell) {
-    const int64_t images = bl_label_images(cell, share);
-    bl_text_add(out, "%.3g %%", share);
-    if (images >= 0) bl_text_add(out, " (%" PRId64 ")", images);
-}
-
-// Of a share: what the first of two arms is ahead of the second, paired by seed.
-static void add_lead(bl_report *report, bl_text *out, const bl_label_curve *const pair[2], double share) {
-    int points[2];
-    bl_estimate lead = {0};
-    if (point_at(pair[0], share, &points[0]) && point_at(pair[1], share, &points[1]))
-        lead = bl_label_difference(&report->study, pair[0], points[0], pair[1], points[1]);
-    if (!lead.n) bl_text_add(out, " - |");
-    else if (lead.n < 2) bl_text_add(out, " %+.1f (one pair) |", lead.mean);
-    else if (!bl_report_has_spread(lead)) bl_text_add(out, " %+.1f (no spread) |", lead.mean);
-    else bl_text_add(out, " %+.1f ± %.1f (%s) |", lead.mean, (lead.high - lead.low) / 2, bl_report_reads(lead));
-}
-
-static void add_label_table(bl_report *report, bl_text *out, const bl_label_curve *first) {
-    const bl_label_curve *asked[2] = {0};
-    int count = 0;
-    bl_text_add(out, "\n## Label efficiency: ");
-    bl_label_title(first, out);
-    bl_text_add(out, "\n\n| labels (images) |");
-    for (int k = 0; k < report->curve_count; k++) {
-        if (!asks(&report->curves[k], first->question)) continue;
-        bl_text_add(out, " ");
-        add_curve_name(report, out, &report->curves[k]);
-        bl_text_add(out, " |");
-        if (count < 2) asked[count] = &report->curves[k];
-        count++;
-    }
-    bl_text_add(out, "%s\n|---:|", count == 2 ? " difference |" : "");
-    for (int k = 0; k < count + (count == 2); k++) bl_text_add(out, "---:|");
-    for (double share = 0; (share = next_share(report, first->question, share)) > 0;) {
-        bl_text_add(out, "\n| ");
-        add_share(out, share, &report->experiment->cells[first->cell]);
-        bl_text_add(out, " |");
-        for (int k = 0, point; k < report->curve_count; k++) {
-            if (!asks(&report->curves[k], first->question)) continue;
-            bl_text_add(out, " ");
-            const bool is_there = point_at(&report->curves[k], share, &point);
-            add_value(out, is_there ? bl_label_value(&report->study, &report->curves[k], point) : (bl_estimate){0}, 1);
-            bl_text_add(out, " |");
-        }
-        if (count == 2) add_lead(report, out, asked, share);
-    }
-    bl_text_add(out, "\n%s", count == 2 ? "\nThe difference is paired by seed.\n" : "");
-}
-
-static void add_needed_share(bl_text *out, const bl_labels_needed *needed, const bl_cell *cell) {
-    const double smallest = needed->curve->points[0]->fit.share;
-    if (!needed->reached) bl_text_add(out, "never | - ");
-    else if (needed->reached < needed->pairs) bl_text_add(out, "in %d of %d seeds alone | - ", needed->reached, needed->pairs);
-    else if (needed->at_smallest == needed->pairs) {
-        add_share(out, smallest, cell);
-        bl_text_add(out, " or less | - ");
-    } else {
-        add_share(out, needed->share.mean, cell);
-        if (needed->at_smallest) bl_text_add(out, " or less");
-        if (needed->share.n > 1) bl_text_add(out, " | %.3g %% to %.3g %% ", needed->share.low, fmin(needed->share.high, 100));
-        else bl_text_add(out, " | - ");
-    }
-}
-
-static void add_needed(bl_report *report, bl_text *out) {
-    if (!report->needed_count) return;
-    bl_text_add(out, "\n### Labels needed to match\n\n| by | arm | to match all labels of | seeds | share needed (images) | 95 %% interval |\n"
-                     "|---|---|---|---:|---:|---:|\n");
-    for (int k = 0; k < report->needed_count; k++) {
-        const bl_labels_needed *needed = &report->needed[k];
-        bl_text_add(out, "| ");
-        bl_label_title(needed->curve, out);
-        bl_text_add(out, " | ");
-        add_curve_name(report, out, needed->curve);
-        bl_text_add(out, " | ");
-        add_curve_name(report, out, needed->against);
-        bl_text_add(out, " | %d | ", needed->pairs);
-        add_needed_share(out, needed, &report->experiment->cells[needed->curve->cell]);
-        bl_text_add(out, "|\n");
-    }
-    bl_text_add(out, "\nThe share is read for each seed between neighbouring points, on a logarithmic axis of shares; then its geometric mean "
-                     "over seeds, and the Student interval of the logarithm.\n");
-}
-
-static void add_label_efficiency(bl_report *report, bl_text *out) {
-    for (int k = 0; k < report->curve_count; k++) {
-        int first = 0;
-        while (!asks(&report->curves[first], report->curves[k].question)) first++;
-        if (first == k) add_label_table(report, out, &report->curves[k]);
-    }
-    add_needed(report, out);
 }
 
 // ---- published figures ----
@@ -267,11 +144,10 @@ static void add_published_value(bl_text *out, const bl_expectation *expected) {
 
 static bool is_last(const bl_expectation *expected) { return !expected->selection || strcmp(expected->selection, "last") == 0; }
 
-// "context: ImageNet, ResNet-50; theirs is best on test"
-static void add_context(bl_text *out, const bl_expectation *expected) {
+void bl_report_context(bl_text *out, const bl_expectation *expected) {
     const bool has_about = expected->about && *expected->about;
     bl_text_add(out, "context%s", has_about || !is_last(expected) ? ": " : "");
-    if (has_about) add_field(out, expected->about);
+    if (has_about) bl_report_field(out, expected->about);
     if (is_last(expected)) return;
     bl_text_add(out, "%stheirs is ", has_about ? "; " : "");
     if (strcmp(expected->selection, "unknown") == 0) bl_text_add(out, "of an unknown epoch");
@@ -286,29 +162,40 @@ static void add_expectation(bl_report *report, bl_text *out, const bl_expectatio
     const int last = bl_study_last_epoch(&report->study, cell, expected->row);
     if (!ours.n && expected->context && last >= 0) ours = bl_study_value(&report->study, cell, expected->row, epoch = last);
     bl_text_add(out, "| ");
-    add_field(out, report->experiment->cells[cell].name);
+    bl_report_field(out, report->experiment->cells[cell].name);
     bl_text_add(out, " | %s | %d | ", expected->row, expected->epoch);
     add_published_value(out, expected);
     bl_text_add(out, " | ");
-    add_value(out, ours, 1);
+    bl_report_value(out, ours, 1);
     if (epoch != expected->epoch) bl_text_add(out, " (epoch %d)", epoch);
     bl_text_add(out, " | ");
-    if (expected->context) add_context(out, expected);
+    if (expected->context) bl_report_context(out, expected);
     else if (!ours.n) bl_text_add(out, "-");
     else if (expected->low < expected->high) bl_text_add(out, "%+.1f to %+.1f", ours.mean - expected->high, ours.mean - expected->low);
     else bl_text_add(out, "%+.1f", ours.mean - expected->value);
     bl_text_add(out, " | ");
-    add_field(out, expected->source ? expected->source : "");
+    bl_report_field(out, expected->source ? expected->source : "");
     if (expected->origin) bl_text_add(out, "%s%s", expected->source ? ", " : "", expected->origin);
     bl_text_add(out, " |\n");
 }
 
+// It stands in a table of label efficiency.
+static bool is_beside_labels(const bl_report *report, const bl_expectation *expected) {
+    for (int p = 0; p < report->published_count; p++)
+        for (int i = 0; i < report->published[p].point_count; i++)
+            if (report->published[p].points[i] == expected) return true;
+    return false;
+}
+
 static void add_beside_published(bl_report *report, bl_text *out) {
-    bool context = false;
+    bool context = false, begun = false;
+    for (int i = 0; i < report->experiment->expectation_count; i++) begun |= !is_beside_labels(report, &report->experiment->expectations[i]);
+    if (!begun) return;
     bl_text_add(out, "\n## Beside published figures\n\n| cell | row | epoch | published | ours | difference | source |\n"
                      "|---|---|---:|---:|---:|---:|---|\n");
     for (int i = 0; i < report->experiment->expectation_count; i++) {
         const bl_expectation *expected = &report->experiment->expectations[i];
+        if (is_beside_labels(report, expected)) continue;
         context |= expected->context;
         for (int c = 0; c < report->experiment->cell_count; c++)
             if (!expected->cell || strcmp(expected->cell, report->experiment->cells[c].name) == 0)
@@ -338,9 +225,9 @@ static void add_cell_differences(bl_report *report, bl_text *out) {
                                  "95 %% interval | reads |\n|---|---|---|---:|---:|---:|---:|---|\n");
             begun = true;
             bl_text_add(out, "| ");
-            add_field(out, report->experiment->cells[c].name);
+            bl_report_field(out, report->experiment->cells[c].name);
             bl_text_add(out, " | ");
-            add_field(out, report->experiment->cells[0].name);
+            bl_report_field(out, report->experiment->cells[0].name);
             bl_text_add(out, " | %s | %d | %d | %+.1f | ", report->rows[i]->row, epochs[e], difference.n, difference.mean);
             if (bl_report_has_spread(difference)) bl_text_add(out, "%+.1f to %+.1f", difference.low, difference.high);
             else if (difference.n > 1) bl_text_add(out, "no spread");
@@ -367,8 +254,9 @@ void bl_report_markdown(bl_report *report, bl_text *out, const char *figures) {
     if (report->experiment->title) bl_text_add(out, "Study `%s`.\n\n", report->experiment->study);
     add_results(report, out);
     bl_text_add(out, "%s", figures);
-    add_label_efficiency(report, out);
-    if (report->experiment->expectation_count) add_beside_published(report, out);
+    bl_report_labels_markdown(report, out);
+    bl_report_segmentation_markdown(report, out);
+    add_beside_published(report, out);
     add_cell_differences(report, out);
     if (report->study.absent_count) bl_text_add(out, "\n## Not counted\n\n");
     for (int i = 0; i < report->study.absent_count; i++) bl_text_add(out, "- %s\n", report->study.absent[i]);

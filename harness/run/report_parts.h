@@ -1,4 +1,4 @@
-// report_parts.h - what the files of the report share: report.c runs, report_tables.c and report_markdown.c write.
+// report_parts.h - what the files of the report share: report.c runs, the others write.
 
 #ifndef BL_RUN_REPORT_PARTS_H
 #define BL_RUN_REPORT_PARTS_H
@@ -15,6 +15,8 @@ typedef struct bl_report {
     int curve_count;
     const bl_labels_needed *needed;
     int needed_count;
+    const bl_label_published *published;
+    int published_count;
     const char *folder;
     bl_text names;                    // of the files written, with commas
 } bl_report;
@@ -22,13 +24,31 @@ typedef struct bl_report {
 typedef struct bl_report_table {
     const char *name;
     void (*add)(bl_report *report, bl_text *text);
-    bool only_labels;                 // written where label-efficiency curves are
+    bool (*has)(const bl_report *report); // whether there is something to say; NULL: always
 } bl_report_table;
 extern const bl_report_table bl_report_tables[];
 extern const int bl_report_table_count;
 
+// Label efficiency: where there are curves.
+void bl_report_labels_markdown(bl_report *report, bl_text *out);
+
 // `figures`: Markdown's links to them.
 void bl_report_markdown(bl_report *report, bl_text *out, const char *figures);
+
+// Segmentation: where a row of it was measured.
+bool bl_report_has_segmentation(const bl_report *report);
+void bl_report_add_segmentation(bl_report *report, bl_text *csv);
+void bl_report_add_classes(bl_report *report, bl_text *csv);
+void bl_report_segmentation_markdown(bl_report *report, bl_text *out);
+
+// A text inside a Markdown table's field.
+void bl_report_field(bl_text *out, const char *text);
+// "34.2", "34.2 ± 0.4" (half the interval), "-".
+void bl_report_value(bl_text *out, bl_estimate estimate, int decimals);
+// "context: ImageNet, ResNet-50; theirs is best on test"
+void bl_report_context(bl_text *out, const bl_expectation *expected);
+// CSV: n, mean, sd, low, high; without an interval for one value, without a mean for none.
+void bl_report_estimate(bl_text *csv, bl_estimate estimate);
 
 // Whether pairs differ by more than rounding.
 bool bl_report_has_spread(bl_estimate difference);

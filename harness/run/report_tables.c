@@ -92,8 +92,7 @@ static void add_verdicts(bl_report *report, bl_text *csv) {
     }
 }
 
-// n, mean, sd, low, high; without an interval for one value, without a mean for none.
-static void add_estimate(bl_text *csv, bl_estimate estimate) {
+void bl_report_estimate(bl_text *csv, bl_estimate estimate) {
     const double spread[] = {estimate.sd, estimate.low, estimate.high};
     bl_csv_integer(csv, estimate.n);
     if (estimate.n) bl_csv_number(csv, estimate.mean, 0);
@@ -114,7 +113,7 @@ static void add_aggregate(bl_report *report, bl_text *csv) {
                 bl_csv_text(csv, report->experiment->cells[c].name);
                 bl_csv_text(csv, report->rows[i]->row);
                 bl_csv_integer(csv, epochs[e]);
-                add_estimate(csv, bl_study_value(&report->study, c, report->rows[i]->row, epochs[e]));
+                bl_report_estimate(csv, bl_study_value(&report->study, c, report->rows[i]->row, epochs[e]));
                 bl_csv_end(csv);
             }
         }
@@ -143,7 +142,7 @@ static void add_differences(bl_report *report, bl_text *csv) {
                     bl_csv_integer(csv, epochs[e]);
                     bl_csv_text(csv, report->experiment->cells[c].name);
                     bl_csv_text(csv, report->experiment->cells[minus].name);
-                    add_estimate(csv, difference);
+                    bl_report_estimate(csv, difference);
                     bl_csv_text(csv, bl_report_reads(difference));
                     bl_csv_end(csv);
                 }
@@ -186,7 +185,9 @@ static void add_images(bl_text *csv, const bl_cell *cell, double share) {
 }
 
 static const char *protocol_of(const bl_label_curve *curve) {
-    return curve->points[0]->kind == BL_PROTOCOL_FINETUNE ? "finetune" : "linear";
+    static const char *const names[] = {[BL_PROTOCOL_LINEAR] = "linear", [BL_PROTOCOL_FINETUNE] = "finetune",
+                                        [BL_PROTOCOL_SEGMENTATION] = "segmentation"};
+    return names[curve->points[0]->kind];
 }
 
 static void add_labels(bl_report *report, bl_text *csv) {
@@ -201,7 +202,31 @@ static void add_labels(bl_report *report, bl_text *csv) {
             bl_csv_text(csv, cell->name);
             bl_csv_number(csv, curve->points[i]->fit.share, 0);
             add_images(csv, cell, curve->points[i]->fit.share);
-            add_estimate(csv, bl_label_value(&report->study, curve, i));
+            bl_report_estimate(csv, bl_label_value(&report->study, curve, i));
+            bl_csv_end(csv);
+        }
+    }
+}
+
+// A number a source of a curve (`series`), by share: what the figure joins by a line.
+static void add_labels_published(bl_report *report, bl_text *csv) {
+    bl_text_add(csv, "series,curve,arm,cell,share,value,low,high,context,origin,source\n");
+    for (int p = 0; p < report->published_count; p++) {
+        const bl_label_published *published = &report->published[p];
+        for (int i = 0; i < published->point_count; i++) {
+            const bl_expectation *expected = published->points[i];
+            bl_csv_integer(csv, p);
+            bl_csv_text(csv, published->curve->name);
+            bl_csv_text(csv, published->curve->arm);
+            add_optional(csv, expected->cell);
+            bl_csv_number(csv, published->shares[i], 0);
+            const bool is_range = expected->low < expected->high;
+            bl_csv_number(csv, expected->value, 0);
+            bl_csv_number(csv, is_range ? expected->low : expected->value, 0);
+            bl_csv_number(csv, is_range ? expected->high : expected->value, 0);
+            bl_csv_integer(csv, expected->context);
+            add_optional(csv, expected->origin);
+            add_optional(csv, expected->source);
             bl_csv_end(csv);
         }
     }
@@ -239,11 +264,22 @@ static void add_manifest(bl_report *report, bl_text *yaml) {
     }
 }
 
+static bool has_labels(const bl_report *report) { return report->curve_count > 0; }
+static bool has_published_labels(const bl_report *report) { return report->published_count > 0; }
+
 const bl_report_table bl_report_tables[] = {
-    {"measurements.csv", add_measurements, false}, {"aggregate.csv", add_aggregate, false},
-    {"differences.csv", add_differences, false},   {"published.csv", add_published, false},
-    {"steps.csv", add_steps, false},               {"collapse.csv", add_collapse, false},
-    {"verdicts.csv", add_verdicts, false},         {"labels.csv", add_labels, true},
-    {"labels_needed.csv", add_labels_needed, true}, {"manifest.yaml", add_manifest, false},
+    {"measurements.csv", add_measurements, NULL},
+    {"aggregate.csv", add_aggregate, NULL},
+    {"differences.csv", add_differences, NULL},
+    {"published.csv", add_published, NULL},
+    {"steps.csv", add_steps, NULL},
+    {"collapse.csv", add_collapse, NULL},
+    {"verdicts.csv", add_verdicts, NULL},
+    {"labels.csv", add_labels, has_labels},
+    {"labels_needed.csv", add_labels_needed, has_labels},
+    {"labels_published.csv", add_labels_published, has_published_labels},
+    {"segmentation.csv", bl_report_add_segmentation, bl_report_has_segmentation},
+    {"classes.csv", bl_report_add_classes, bl_report_has_segmentation},
+    {"manifest.yaml", add_manifest, NULL},
 };
 const int bl_report_table_count = sizeof bl_report_tables / sizeof *bl_report_tables;

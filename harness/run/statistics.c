@@ -26,6 +26,7 @@ double bl_student_quantile(int degrees, double share) {
 
 bl_estimate bl_estimate_of(const double *values, int n) {
     double sum = 0, squares = 0;
+    if (!n) return (bl_estimate){0};
     for (int i = 0; i < n; i++) sum += values[i];
     bl_estimate estimate = {.n = n, .mean = sum / n, .sd = NAN, .low = NAN, .high = NAN};
     if (n < 2) return estimate;

@@ -10,7 +10,7 @@ typedef struct bl_estimate {
     double low, high; // 95 % Student interval of the mean; NaN for n < 2
 } bl_estimate;
 
-bl_estimate bl_estimate_of(const double *values, int n); // n >= 1
+bl_estimate bl_estimate_of(const double *values, int n); // all 0 of none
 
 // t with P(|T| <= t) = share for T of Student's distribution, 0 < share < 1.
 double bl_student_quantile(int degrees, double share);

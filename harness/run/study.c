@@ -236,6 +236,12 @@ const bl_evaluation *bl_cell_row(const bl_cell *cell, const char *row) {
     return NULL;
 }
 
+const char *bl_evaluation_arm(const bl_evaluation *row) { return row->fit.arm.name ? row->fit.arm.name : "pretrained"; }
+
+const char *bl_evaluation_split(const bl_evaluation *row) {
+    return row->kind == BL_PROTOCOL_SEGMENTATION ? bl_scene_split_name(BL_SCENE_VAL) : bl_split_name(row->split);
+}
+
 static bool counts_for(const bl_finished_run *run, int cell) { return run->cell == cell && !run->left_out; }
 
 int bl_study_runs(const bl_study *study, int cell, int *mixed) {
@@ -291,18 +297,31 @@ const bl_measurement *bl_study_find(const bl_study *study, int cell, uint64_t se
     return run && own ? bl_history_find(&run->history, row, own->id, epoch) : NULL;
 }
 
-enum { MOST_SEEDS = sizeof((bl_experiment *)0)->seeds / sizeof(uint64_t) };
+static int looks_at_val(const bl_history *history, const char *row, const char *id) {
+    int count = 0;
+    for (int64_t i = 0; i < history->look_count; i++) {
+        const bl_look *look = &history->looks[i];
+        count += !look->held_out && strcmp(look->row, row) == 0 && strcmp(look->id, id) == 0;
+    }
+    return count;
+}
 
-static bl_estimate estimate_of_any(const double *values, int n) { return n ? bl_estimate_of(values, n) : (bl_estimate){0}; }
+const bl_look *bl_study_look(const bl_study *study, int cell, uint64_t seed, const char *row, bool best) {
+    const bl_finished_run *run = find_run(study, cell, seed);
+    const bl_evaluation *own = bl_cell_row(&study->experiment->cells[cell], row);
+    if (!run || !own) return NULL;
+    if (!best) return bl_history_last_look(&run->history, row, own->id);
+    return looks_at_val(&run->history, row, own->id) > 1 ? bl_history_best_look(&run->history, row, own->id) : NULL;
+}
 
 bl_estimate bl_study_value(const bl_study *study, int cell, const char *row, int epoch) {
-    double values[MOST_SEEDS];
+    double values[BL_MOST_SEEDS];
     int n = 0;
     for (int s = 0; s < study->experiment->seed_count; s++) {
         const bl_measurement *measurement = bl_study_find(study, cell, study->experiment->seeds[s], row, epoch);
         if (measurement) values[n++] = measurement->value;
     }
-    return estimate_of_any(values, n);
+    return bl_estimate_of(values, n);
 }
 
 static bool measured_later(const bl_finished_run *run, const char *row, const char *id, int epoch) {
@@ -314,7 +333,7 @@ static bool measured_later(const bl_finished_run *run, const char *row, const ch
 }
 
 bl_estimate bl_study_end(const bl_study *study, int cell, const char *row, int epoch, const char **stopped) {
-    double values[MOST_SEEDS];
+    double values[BL_MOST_SEEDS];
     int n = 0;
     *stopped = NULL;
     for (int s = 0; s < study->experiment->seed_count; s++) {
@@ -324,22 +343,22 @@ bl_estimate bl_study_end(const bl_study *study, int cell, const char *row, int e
         values[n++] = measurement->value;
         if (run->stopped) *stopped = run->stopped;
     }
-    return estimate_of_any(values, n);
+    return bl_estimate_of(values, n);
 }
 
 bl_estimate bl_study_difference(const bl_study *study, int cell, int minus, const char *row, int epoch) {
-    double values[MOST_SEEDS];
+    double values[BL_MOST_SEEDS];
     int n = 0;
     for (int s = 0; s < study->experiment->seed_count; s++) {
         const bl_measurement *one = bl_study_find(study, cell, study->experiment->seeds[s], row, epoch);
         const bl_measurement *other = bl_study_find(study, minus, study->experiment->seeds[s], row, epoch);
         if (one && other) values[n++] = one->value - other->value;
     }
-    return estimate_of_any(values, n);
+    return bl_estimate_of(values, n);
 }
 
 bl_estimate bl_study_std_ratio(const bl_study *study, int cell) {
-    double values[MOST_SEEDS];
+    double values[BL_MOST_SEEDS];
     int n = 0;
     for (int s = 0; s < study->experiment->seed_count; s++) {
         const bl_finished_run *run = find_run(study, cell, study->experiment->seeds[s]);
@@ -348,7 +367,7 @@ bl_estimate bl_study_std_ratio(const bl_study *study, int cell) {
         if (last) values[n++] = last->std_ratio;
         else if (bl_run_has_std(run)) values[n++] = run->history.steps[run->history.step_count - 1].std_ratio;
     }
-    return estimate_of_any(values, n);
+    return bl_estimate_of(values, n);
 }
 
 // Its first step would have one of more than 0. Older files hold 0 where nothing was projected, younger ones NaN.

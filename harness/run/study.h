@@ -8,6 +8,8 @@
 #include "run/history.h"    // bl_history
 #include "run/statistics.h" // bl_estimate
 
+enum { BL_MOST_SEEDS = sizeof((bl_experiment *)0)->seeds / sizeof(uint64_t) };
+
 typedef struct bl_finished_run {
     int cell;              // index into the experiment's cells
     uint64_t seed;
@@ -41,6 +43,9 @@ const bl_evaluation **bl_study_rows(const bl_study *study, int *count);
 // The cell's own row of that name, or NULL: only measurements with its id count.
 const bl_evaluation *bl_cell_row(const bl_cell *cell, const char *row);
 
+const char *bl_evaluation_arm(const bl_evaluation *row);   // "pretrained" where it names none
+const char *bl_evaluation_split(const bl_evaluation *row); // that is asked about: "test"; of scenes "val"
+
 // What follows speaks of runs that count alone.
 
 // Runs of a cell, and how many of them are mixed (NULL: not asked).
@@ -52,6 +57,10 @@ int bl_study_last_epoch(const bl_study *study, int cell, const char *row); // -1
 
 // NULL where this seed's run does not count or has not measured that.
 const bl_measurement *bl_study_find(const bl_study *study, int cell, uint64_t seed, const char *row, int epoch);
+
+// The look at val that a segmentation of this seed ended with, or its best one, which is known where val was watched while it fitted:
+// NULL where there is none.
+const bl_look *bl_study_look(const bl_study *study, int cell, uint64_t seed, const char *row, bool best);
 
 // Over the seeds of a cell; n = 0 where nothing was measured.
 bl_estimate bl_study_value(const bl_study *study, int cell, const char *row, int epoch);
