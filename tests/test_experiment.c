@@ -267,6 +267,7 @@ static const struct {
     {"cifar10/supervised", 5, NULL},
     {"bench/pytorch_step", 1, "040505316e49"},
     {"bench/pytorch_step_224", 1, "4229b4d7f72f"},
+    {"bench/segmentation_step", 1, NULL},
     {"bench/epoch_cifar10", 1, NULL},
 };
 
