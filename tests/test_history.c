@@ -1,4 +1,4 @@
-// What a run remembers of its collapse and its choices, in files of today and of before.
+// What a run remembers of its collapse, its choices and its looks at scenes, in files of today and of before.
 
 #include <math.h>
 #include <stdio.h>
@@ -147,6 +147,130 @@ static void columns_that_do_not_match_are_refused(void **state) {
     }
 }
 
+// ---- segmentation ----
+
+static bl_look look_number(int i) {
+    bl_look look = {.id = "0123456789abcdef", .step = 100 * i, .held_out = i % 3 == 1, .learning_rate = .01 / (1 + i),
+                    .miou_present = 10 + i / 7.0, .miou_cityscapes = 9 + i / 7.0, .accuracy = 80 + i, .batch_accuracy = i ? 1.0 / i : NAN};
+    snprintf(look.row, sizeof look.row, "segmentation/random/%d%%/val", i / 4);
+    for (int c = 0; c < BL_SCENE_CLASSES; c++) look.iou[c] = c % 5 == i % 5 ? NAN : (c + i) / 3.0;
+    return look;
+}
+
+static bl_scene_picture picture_number(int i) {
+    bl_scene_picture picture = {.row = "segmentation/random/val", .id = "0123456789abcdef", .width = 3 + i, .height = 2};
+    const size_t area = 2 * (size_t)picture.width;
+    snprintf(picture.scene, sizeof picture.scene, "val/ulm/ulm_000000_00000%d", i);
+    picture.image = bl_alloc(3 * area);
+    picture.truth = bl_alloc(area);
+    picture.prediction = bl_alloc(area);
+    for (size_t k = 0; k < 3 * area; k++) picture.image[k] = (uint8_t)(255 - 7 * k);
+    for (size_t k = 0; k < area; k++) {
+        picture.truth[k] = k % 4 ? (uint8_t)k : BL_SCENE_IGNORED;
+        picture.prediction[k] = (uint8_t)(18 - k);
+    }
+    return picture;
+}
+
+static void looks_and_pictures_come_back(void **state) {
+    (void)state;
+    enum { LOOKS = 70, PICTURES = 3 };
+    bl_history history = {0}, back = {0};
+    for (int i = 0; i < LOOKS; i++) {
+        const bl_look look = look_number(i);
+        assert_ok(bl_history_add_look(&history, &look));
+    }
+    for (int i = 0; i < PICTURES; i++) {
+        const bl_scene_picture picture = picture_number(i);
+        assert_ok(bl_history_add_picture(&history, &picture));
+    }
+    bl_run_reader *reader = saved(writer_of(&history));
+    assert_ok(bl_history_get(&back, reader));
+    assert_int_equal(back.look_count, LOOKS);
+    assert_memory_equal(back.looks, history.looks, LOOKS * sizeof *back.looks);
+    assert_int_equal(back.picture_count, PICTURES);
+    for (int i = 0; i < PICTURES; i++) {
+        const bl_scene_picture *a = &back.pictures[i], *b = &history.pictures[i];
+        const size_t area = (size_t)(b->width * b->height);
+        assert_memory_equal(a->row, b->row, sizeof a->row);
+        assert_memory_equal(a->id, b->id, sizeof a->id);
+        assert_string_equal(a->scene, b->scene);
+        assert_true(a->width == b->width && a->height == b->height);
+        assert_memory_equal(a->image, b->image, 3 * area);
+        assert_memory_equal(a->truth, b->truth, area);
+        assert_memory_equal(a->prediction, b->prediction, area);
+    }
+    bl_run_reader_close(reader);
+    bl_history_free(&history);
+    bl_history_free(&back);
+    assert_true(!back.looks && !back.pictures);
+}
+
+static void a_file_without_segmentation_has_none(void **state) {
+    (void)state;
+    bl_history back = {0};
+    bl_run_reader *reader = saved(writer_of(&(bl_history){0}));
+    assert_false(bl_run_has(reader, "/segmentation"));
+    assert_ok(bl_history_get(&back, reader));
+    assert_true(!back.look_count && !back.picture_count);
+    bl_run_reader_close(reader);
+    bl_history_free(&back);
+}
+
+static void the_last_and_the_best_look_are_at_val(void **state) {
+    (void)state;
+    const struct {
+        double miou;
+        bool held_out;
+    } looks[] = {{20, false}, {60, true}, {40, false}, {40, false}, {30, false}, {50, true}};
+    bl_history history = {0};
+    for (int i = 0; i < 6; i++) {
+        bl_look look = {.row = "segmentation/random/val", .id = "0123456789abcdef", .step = i, .held_out = looks[i].held_out,
+                        .miou_present = looks[i].miou};
+        assert_ok(bl_history_add_look(&history, &look));
+    }
+    assert_int_equal(bl_history_last_look(&history, "segmentation/random/val", "0123456789abcdef")->step, 4);
+    assert_int_equal(bl_history_best_look(&history, "segmentation/random/val", "0123456789abcdef")->step, 2); // the first of equals
+    assert_null(bl_history_last_look(&history, "segmentation/random/val", "fedcba9876543210"));
+    assert_null(bl_history_best_look(&history, "segmentation/pretrained/val", "0123456789abcdef"));
+    bl_history_free(&history);
+}
+
+static void looks_and_pictures_that_do_not_match_are_refused(void **state) {
+    (void)state;
+    const int64_t one = 1, two[3] = {2, 1, 3}, classes = BL_SCENE_CLASSES;
+    const double iou[BL_SCENE_CLASSES] = {0};
+    const uint8_t bytes[6] = {0};
+    for (int i = 0; i < 3; i++) {
+        bl_history back = {0};
+        bl_run_writer *writer = older_writer();
+        if (i < 2) {
+            assert_ok(bl_run_put_text(writer, "/segmentation/look/row", i ? "a row\n" : ""));
+            assert_ok(bl_run_put_text(writer, "/segmentation/look/id", "0123456789abcdef\n"));
+            assert_ok(bl_run_put_i64(writer, "/segmentation/look/step", two, &one, 1));
+            assert_ok(bl_run_put_i64(writer, "/segmentation/look/held_out", two, i ? two : &one, 1));
+            assert_ok(bl_run_put_f64(writer, "/segmentation/look/iou", iou, &classes, 1));
+        } else {
+            static const char *const texts[] = {"row", "id", "scene"};
+            for (int k = 0; k < 3; k++) {
+                char at[64];
+                snprintf(at, sizeof at, "/segmentation/picture/0/%s", texts[k]);
+                assert_ok(bl_run_put_text(writer, at, "text"));
+            }
+            assert_ok(bl_run_put_u8(writer, "/segmentation/picture/0/image", bytes, two, 3));
+            assert_ok(bl_run_put_u8(writer, "/segmentation/picture/0/truth", bytes, &one, 1));
+        }
+        static const char *const says[] = {"/segmentation/look: the names of its rows do not match its values",
+                                           "/segmentation/look: the lengths of its columns do not match",
+                                           "/segmentation/picture/0/truth holds 1 values, its image 2 pixels"};
+        bl_run_reader *reader = saved(writer);
+        assert_int_not_equal(bl_history_get(&back, reader), BL_OK);
+        assert_string_equal(bl_error(), says[i]);
+        bl_run_reader_close(reader);
+        bl_history_free(&back);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(diagnoses_come_back, set_up, tear_down),
@@ -154,6 +278,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(choices_come_back_beside_what_had_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_older_file_has_no_diagnosis_and_no_choice, set_up, tear_down),
         cmocka_unit_test_setup_teardown(columns_that_do_not_match_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(looks_and_pictures_come_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_without_segmentation_has_none, set_up, tear_down),
+        cmocka_unit_test(the_last_and_the_best_look_are_at_val),
+        cmocka_unit_test_setup_teardown(looks_and_pictures_that_do_not_match_are_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,6 +154,69 @@ static void what_cannot_be_labelled_is_refused_with_what_to_write(void **state) 
     }
 }
 
+// ---- scenes ----
+
+static bl_labelled choose_scenes(int64_t count, double share, bool listed, double held_out, uint64_t seed) {
+    bl_labelled chosen;
+    assert_ok(bl_labels_choose_scenes(&chosen, count, share, listed, held_out, seed));
+    return chosen;
+}
+
+static void a_share_of_scenes_is_the_first_of_one_order_and_at_least_one(void **state) {
+    (void)state;
+    enum { SCENES = 40 };
+    const struct {
+        double share, held_out;
+        int64_t labelled, held;
+    } cases[] = {{100, 0, 40, 0}, {10, .25, 4, 1}, {6, 0, 2, 0}, {1, 0, 1, 0}, {50, .01, 20, 1}, {100, .2, 40, 8}};
+    uint32_t order[SCENES];
+    bl_random random = bl_random_stream(9, "scenes", 0, 0, 0);
+    bl_random_permutation(&random, order, SCENES);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bl_labelled chosen = choose_scenes(SCENES, cases[i].share, false, cases[i].held_out, 9);
+        assert_int_equal(chosen.count, cases[i].labelled);
+        assert_int_equal(chosen.held_out_count, cases[i].held);
+        assert_int_equal(chosen.fitted_count, cases[i].labelled - cases[i].held);
+        assert_ascending(chosen.all, chosen.count);
+        for (int k = 0; k < SCENES; k++) {
+            assert_int_equal(holds(chosen.all, chosen.count, order[k]), k < cases[i].labelled);
+            assert_int_equal(holds(chosen.fitted, chosen.fitted_count, order[k]), k < cases[i].labelled - cases[i].held);
+            assert_int_equal(holds(chosen.held_out, chosen.held_out_count, order[k]),
+                             k >= cases[i].labelled - cases[i].held && k < cases[i].labelled);
+        }
+        bl_labelled_free(&chosen);
+    }
+}
+
+static void a_smaller_share_of_scenes_lies_inside_a_larger_one(void **state) {
+    (void)state;
+    const double shares[] = {1, 5, 10, 25, 50, 100};
+    for (int listed = 0; listed < 2; listed++)
+        for (int i = 0; i < 5; i++) {
+            bl_labelled small = choose_scenes(200, shares[i], listed, 0, 3), large = choose_scenes(200, shares[i + 1], listed, .2, 3);
+            assert_true(small.count < large.count);
+            for (int64_t k = 0; k < small.count; k++) assert_true(holds(large.all, large.count, small.all[k]));
+            bl_labelled_free(&small);
+            bl_labelled_free(&large);
+        }
+}
+
+// n = int(2975 * percent) // 100 of Cityscapes' train, as the hands-on review's code has it.
+static void listed_scenes_are_the_reviews_prefix(void **state) {
+    (void)state;
+    const struct {
+        double share;
+        int64_t count;
+    } cases[] = {{1, 29}, {2, 59}, {10, 297}, {28, 833}, {37, 1100}, {95, 2826}, {100, 2975}, {.5, 14}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bl_labelled chosen = choose_scenes(2975, cases[i].share, true, .2, 3);
+        assert_int_equal(chosen.count, cases[i].count);
+        for (int64_t k = 0; k < chosen.count; k++) assert_int_equal(chosen.all[k], k);
+        assert_true(chosen.held_out[0] < chosen.count / 2); // not the last city alone
+        bl_labelled_free(&chosen);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_share_takes_its_rounded_part_of_every_class),
@@ -163,6 +226,9 @@ int main(void) {
         cmocka_unit_test(each_class_has_the_order_of_its_stream_and_holds_out_the_end_of_its_prefix),
         cmocka_unit_test(another_seed_labels_other_images),
         cmocka_unit_test(what_cannot_be_labelled_is_refused_with_what_to_write),
+        cmocka_unit_test(a_share_of_scenes_is_the_first_of_one_order_and_at_least_one),
+        cmocka_unit_test(a_smaller_share_of_scenes_lies_inside_a_larger_one),
+        cmocka_unit_test(listed_scenes_are_the_reviews_prefix),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "backends/backend.h"
+#include "encoder_file.h"
 #include "models.h"
 #include "run/evaluate.h"
 #include "run/labels.h"
@@ -415,43 +416,6 @@ static void arms_that_start_alike_measure_alike(void **state) {
     assert_same(&pretrained, &random, "pretrained and random");
 }
 
-// The encoder's initial weights of the run's seed as a safetensors file: torchvision's OIHW from the block's OHWI.
-static void write_encoder(const bl_cell *cell, const char *path, bl_preprocessing preprocessing) {
-    const bl_classifier_options options = {.encoder = cell->model.encoder, .optimizer = sgd, .image_size = SIDE, .classes = CLASSES,
-                                           .head_lr_scale = 1};
-    bl_layout *layout;
-    bl_step_graph step;
-    assert_ok(bl_layout_create(&layout));
-    assert_ok(bl_classifier_build(&step, layout, &options, BATCH));
-    const bl_network *online = &layout->networks[bl_layout_find_network(layout, "online")];
-    bl_weights weights = {.arena = bl_arena_create(), .path = path, .preprocessing = preprocessing};
-    weights.items = bl_arena_take(weights.arena, (size_t)(online->parameters.count + online->buffers.count) * sizeof *weights.items);
-    for (int kind = 0; kind < 2; kind++) {
-        const bl_segments *segments = kind ? &online->buffers : &online->parameters;
-        for (int i = 0; i < segments->count; i++) {
-            const bl_segment *segment = &segments->items[i];
-            const int64_t count = bl_shape_count(&segment->shape), *dims = segment->shape.dims;
-            const bool is_kernel = segment->shape.rank == 4;
-            bl_weight *weight = &weights.items[weights.count++];
-            double *initial = malloc((size_t)count * sizeof *initial);
-            float *values = bl_arena_take(weights.arena, (size_t)count * sizeof *values);
-            bl_segment_initial(segment, SEED, initial);
-            *weight = (bl_weight){segment->name, segment->shape, values};
-            if (is_kernel) weight->shape = (bl_shape){4, {dims[0], dims[3], dims[1], dims[2]}};
-            const int64_t spots = is_kernel ? dims[1] * dims[2] : 1, channels = is_kernel ? dims[3] : 1;
-            for (int64_t k = 0; k < count; k++) {
-                const int64_t out = k / (spots * channels), spot = k / channels % spots, channel = k % channels;
-                values[(out * channels + channel) * spots + spot] = (float)initial[k];
-            }
-            free(initial);
-        }
-    }
-    assert_ok(bl_weights_write_safetensors(&weights, path));
-    bl_arena_free(weights.arena);
-    bl_graph_free(step.graph);
-    bl_layout_free(layout);
-}
-
 static void an_arm_from_a_file_starts_from_its_encoder_and_wants_its_preprocessing(void **state) {
     (void)state;
     char *folder = bl_test_folder(), path[256];
@@ -462,11 +426,11 @@ static void an_arm_from_a_file_starts_from_its_encoder_and_wants_its_preprocessi
     const bl_measurement random = measure(row, 77, 2);
     row.fit.arm = (bl_arm){.source = BL_ARM_WEIGHTS, .path = path};
     bl_preprocessing preprocessing = bl_preprocessing_of(&evaluation_view, SIDE);
-    write_encoder(&cell, path, preprocessing);
+    write_encoder(&cell.model.encoder, SEED, path, preprocessing);
     bl_measurement file = measure(row, 77, 2);
     assert_same(&random, &file, "random weights and the same in a file");
     preprocessing.mean[1] = .4;
-    write_encoder(&cell, path, preprocessing);
+    write_encoder(&cell.model.encoder, SEED, path, preprocessing);
     refuse(row, path);
     row.fit.arm.keep_preprocessing = true;
     file = measure(row, 77, 2);
