@@ -67,10 +67,45 @@ static void sheet_shows_each_image_beside_its_views(void **state) {
     bl_test_folder_remove(folder);
 }
 
+// Whole scenes are wider than a tile: every second pixel of them is shown. Both views are the middle of the scene, as it is.
+static void sheet_of_scenes_shows_them_smaller_beside_their_views(void **state) {
+    (void)state;
+    enum { GAP = 4, MARGIN = 24, TILE = 96, WIDTH = 2 * TILE, HEIGHT = 120 };
+    bl_cell cell = {.data = {.name = "streets", .train = 3, .test = 1, .width = WIDTH, .height = HEIGHT, .scene_splits = 1u << BL_SCENE_TRAIN}};
+    for (int v = 0; v < BL_VIEWS; v++) {
+        cell.views[v].count = 1;
+        cell.views[v].items[0] = (bl_transform){.kind = BL_CENTER_CROP, .p = 1, .size = TILE};
+    }
+    char *folder = bl_test_folder(), path[512];
+    snprintf(path, sizeof path, "%s/sheet.png", folder);
+    assert_ok(bl_preview_write(&cell, 0, path));
+    int width, height;
+    uint8_t *rgb = read_png(path, &width, &height);
+    bl_scene scene = {0};
+    assert_ok(bl_streets_draw(0, BL_SCENE_TRAIN, 1, WIDTH, HEIGHT, &scene));
+    const int top = MARGIN + TILE + GAP; // the second row
+    for (int y = 0; y < HEIGHT / 2; y++)
+        for (int x = 0; x < TILE; x++)
+            assert_memory_equal(rgb + 3 * ((top + y) * width + MARGIN + x), scene.pixels + 3 * (2 * y * WIDTH + 2 * x), 3);
+    assert_int_equal(rgb[3 * ((top + HEIGHT / 2) * width + MARGIN)], 255); // paper below it
+    for (int picture = 1; picture < 3; picture++)
+        for (int y = 0; y < TILE; y++)
+            assert_memory_equal(rgb + 3 * ((top + y) * width + MARGIN + picture * (TILE + GAP)),
+                                scene.pixels + 3 * ((y + (HEIGHT - TILE) / 2) * WIDTH + (WIDTH - TILE) / 2), 3 * TILE);
+    bl_scene_free(&scene);
+    free(rgb);
+
+    cell.views[1].items[0] = (bl_transform){.kind = BL_FLIP, .p = .5};
+    assert_int_not_equal(bl_preview_write(&cell, 0, path), BL_OK);
+    assert_non_null(strstr(bl_error(), "view 1 is made from whole scenes and nothing makes them square"));
+    bl_test_folder_remove(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(png_holds_the_bytes_it_was_given),
         cmocka_unit_test(sheet_shows_each_image_beside_its_views),
+        cmocka_unit_test(sheet_of_scenes_shows_them_smaller_beside_their_views),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

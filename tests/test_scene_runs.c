@@ -1,0 +1,180 @@
+// Runs that pretrain on street scenes: what they are fed, that they continue bit for bit, and that a folder which is not as it was when
+// the run began stops them with the file's name.
+
+#include "datasets/loader.h"
+#include "run/loop.h"
+#include "run_rig.h"
+
+enum { WIDTH = 48, HEIGHT = 32, SQUARE = 32, OUT = 16, FLOATS = 3 * OUT * OUT };
+
+static char *root; // three scenes of train, one of train_extra, one of val
+
+static void save(bl_scene_split split, const char *city, int number) {
+    bl_scene scene = {0};
+    assert_ok(bl_streets_draw(1, split, (uint32_t)number, WIDTH, HEIGHT, &scene));
+    assert_ok(bl_scene_save(&scene, root, split, city, number));
+    bl_scene_free(&scene);
+}
+
+static const char recipe[] =
+        "data: {dataset: cityscapes, root: %s, splits: [train, train_extra], crop: 32}\n"
+        "views:\n"
+        "  - {random_resized_crop: {size: 16, scale: [0.3, 1]}, flip: 0.5, color_jitter: {p: 0.8, brightness: 0.4}, normalize: imagenet}\n"
+        "network: {encoder: resnet18, stem: cifar, width: 4, projector: {hidden: 8, out: 4}}\n"
+        "method: {predictor: {kind: mlp, hidden: 8}, target: {source: ema, tau: 0.9}}\n"
+        "train: {epochs: 3, batch: 2, optimizer: {kind: sgd, lr: 0.05, momentum: 0.9}, precision: f32, log_every: 1, checkpoint_every: 1,\n"
+        "        collapse_every: 0}\n";
+
+static int set_up(void **state) {
+    (void)state;
+    char *text;
+    root = bl_test_folder();
+    for (int i = 0; i < 3; i++) save(BL_SCENE_TRAIN, i < 2 ? "aachen" : "zurich", i);
+    save(BL_SCENE_TRAIN_EXTRA, "bonn", 3);
+    save(BL_SCENE_VAL, "ulm", 4);
+    assert_true(asprintf(&text, recipe, root) > 0);
+    open_folder(text);
+    free(text);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    bl_test_folder_remove(root);
+    return close_folder(state);
+}
+
+// ---- what a run is fed ----
+
+static const bl_recipe views[BL_VIEWS] = {
+    {.items = {{.kind = BL_RANDOM_RESIZED_CROP, .p = 1, .size = OUT, .scale = {0.3, 1}, .ratio = {0.75, 4.0 / 3}, .antialias = true}},
+     .count = 1},
+    {.items = {{.kind = BL_CENTER_CROP, .p = 1, .resize = OUT, .size = OUT}}, .count = 1},
+};
+
+static void feed_gives_both_views_of_each_scene_from_one_square(void **state) {
+    (void)state;
+    enum { COUNT = 3 };
+    const bl_dataset_options sets[2] = {
+        {.name = "cityscapes", .root = root, .scene_splits = 1u << BL_SCENE_TRAIN, .crop = SQUARE},
+        {.name = "streets", .train = 3, .test = 1, .width = WIDTH, .height = HEIGHT, .scene_splits = 1u << BL_SCENE_TRAIN, .crop = SQUARE},
+    };
+    static const uint32_t samples[COUNT] = {2, 0, 1};
+    for (int s = 0; s < 2; s++) {
+        float images[2 * COUNT * FLOATS], view[FLOATS];
+        bl_dataset *dataset;
+        bl_view_feed *owned;
+        bl_feed feed;
+        bl_picture picture = {0};
+        bl_view_scratch scratch = {0};
+        assert_ok(bl_dataset_open(&dataset, &sets[s]));
+        assert_ok(bl_view_feed_create(&owned, dataset, BL_TRAIN, views, BL_VIEWS, 7, 2, &feed));
+        assert_ok(feed.submit(feed.context, 1, samples, COUNT, 5, images, NULL));
+        assert_ok(feed.wait(feed.context, 1));
+        for (int i = 0; i < COUNT; i++) {
+            assert_ok(bl_dataset_picture(dataset, BL_TRAIN, samples[i], 7, 5, &picture));
+            for (int v = 0; v < BL_VIEWS; v++) {
+                assert_ok(bl_view_make(&views[v], 7, samples[i], 5, (uint32_t)v, picture.pixels, bl_square(SQUARE), view, &scratch));
+                assert_memory_equal(images + (v * COUNT + i) * FLOATS, view, sizeof view);
+            }
+        }
+        bl_view_feed_free(owned);
+        bl_picture_free(&picture);
+        bl_view_scratch_free(&scratch);
+        bl_dataset_close(dataset);
+    }
+}
+
+// ---- a folder that changes ----
+
+#define NAME "train/aachen/aachen_000000_000001_leftImg8bit.png"
+
+static void change(const char *path) {
+    static const uint8_t black[3 * WIDTH * HEIGHT];
+    assert_ok(bl_png_save(path, black, WIDTH, HEIGHT, 3));
+}
+static void take_away(const char *path) { assert_int_equal(unlink(path), 0); }
+static void cut(const char *path) { assert_int_equal(truncate(path, 100), 0); }
+
+static const struct {
+    void (*spoil)(const char *path);
+    const char *says;
+} wrongs[] = {{change, NAME ": changed since the run began"}, {take_away, NAME ": gone since the run began"}, {cut, NAME ": truncated"}};
+
+static void continue_refused(plan_of_run plan, const char *image) {
+    void *bytes;
+    size_t size;
+    char says[512];
+    assert_ok(bl_read_file(image, &bytes, &size));
+    for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
+        wrongs[i].spoil(image);
+        assert_int_equal(run_child(plan, says), 1);
+        bl_test_holds(says, wrongs[i].says);
+        assert_ok(bl_atomic_write(image, bytes, size));
+    }
+    bl_free(bytes);
+}
+
+static void killed_run_names_the_file_that_is_not_as_it_was_and_continues_bit_for_bit_once_it_is(void **state) {
+    (void)state;
+    char *whole = joined(folder, "whole"), *broken = joined(folder, "broken"), *image = joined(root, "/leftImg8bit/" NAME), says[512];
+    plan_of_run plan = {.backend = bl_test_backend(), .results = whole};
+    if (run_child(plan, says)) fail_msg("%s", says);
+    plan.results = broken;
+    plan.kill_at = 3; // of 6, in the second epoch
+    assert_int_equal(run_child(plan, says), SIGKILL);
+    plan.kill_at = 0;
+    continue_refused(plan, image);
+    if (run_child(plan, says)) fail_msg("%s", says);
+    char *a = run_file(whole, plan.backend), *b = run_file(broken, plan.backend);
+    assert_same_run(a, b);
+    free(a), free(b), free(whole), free(broken), free(image);
+}
+
+#define ROWS "[{segmentation: {arms: [random], shares: [100], steps: 1, batch: 1, crop: 32, pictures: 0}}]"
+
+// The labels were not there when it was trained: what was is compared.
+static void finished_run_is_given_rows_with_labels_where_its_own_scenes_are_as_they_were(void **state) {
+    (void)state;
+    char *results = joined(folder, "later"), *image = joined(root, "/leftImg8bit/" NAME), says[512];
+    plan_of_run plan = {.backend = bl_test_backend(), .results = results};
+    if (run_child(plan, says)) fail_msg("%s", says);
+    plan.more[0] = (bl_override){"evaluate", ROWS};
+    char *path = run_file(results, plan.backend), *files[2];
+    bl_run_reader *reader;
+    assert_ok(bl_run_reader_open(&reader, path));
+    assert_ok(bl_run_get_text(reader, "/data/files", &files[0]));
+    bl_run_reader_close(reader);
+
+    void *bytes;
+    size_t size;
+    assert_ok(bl_read_file(image, &bytes, &size));
+    change(image);
+    assert_int_equal(run_child(plan, says), 1);
+    bl_test_holds(says, wrongs[0].says);
+    assert_ok(bl_atomic_write(image, bytes, size));
+    if (run_child(plan, says)) fail_msg("%s", says);
+
+    bl_history history = {0};
+    assert_ok(bl_run_reader_open(&reader, path));
+    assert_ok(bl_run_get_text(reader, "/data/files", &files[1]));
+    assert_ok(bl_history_get(&history, reader));
+    assert_int_equal(history.measurement_count, 1);
+    assert_int_equal(history.step_count, 6);
+    assert_null(strstr(files[0], "ulm"));
+    assert_int_equal(strncmp(files[1], files[0], strlen(files[0])), 0);
+    bl_test_holds(files[1], "# scored\nval/ulm/ulm_000000_000004_leftImg8bit.png ");
+    bl_run_reader_close(reader);
+    bl_history_free(&history);
+    for (int i = 0; i < 2; i++) bl_free(files[i]);
+    bl_free(bytes);
+    free(path), free(image), free(results);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(feed_gives_both_views_of_each_scene_from_one_square),
+        cmocka_unit_test(killed_run_names_the_file_that_is_not_as_it_was_and_continues_bit_for_bit_once_it_is),
+        cmocka_unit_test(finished_run_is_given_rows_with_labels_where_its_own_scenes_are_as_they_were),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
