@@ -1,11 +1,12 @@
-// report.c - see report.h: what is written, in which order. study.c reads the runs, report_tables.c and report_markdown.c write
-// the tables, plot_*.c draw.
+// report.c - see report.h: what is written, in which order. study.c reads the runs, report_tables.c, report_markdown.c
+// and what else begins so write the tables, plot_*.c and picture_sheet.c draw.
 
 #include "run/report.h"
 
 #include <unistd.h>
 
 #include "base/file.h"
+#include "run/picture_sheet.h"
 #include "run/plot.h"
 #include "run/report_parts.h"
 
@@ -42,10 +43,16 @@ static const struct {
     void (*plot)(const bl_study *study, const bl_label_curve *labels, int label_count, bl_text *script);
 } figures[] = {
     {"curves.gp", "curves.svg", "accuracy and spread by epoch", bl_plot_curves},
-    {"bars.gp", "bars.svg", "accuracy of each cell at its last epoch", bl_plot_bars},
-    {"labels.gp", "labels.svg", "accuracy by the share of the labels", bl_plot_labels},
+    {"bars.gp", "bars.svg", "each cell at its last epoch", bl_plot_bars},
+    {"labels.gp", "labels.svg", "by the share of the labels", bl_plot_labels},
 };
 enum { FIGURES = sizeof figures / sizeof *figures };
+
+// "mIoU by the share of the labels"
+static const char *caption_of(const bl_report *report, int index) {
+    if (figures[index].plot != bl_plot_labels) return figures[index].caption;
+    return bl_arena_format(report->study.arena, "%s %s", bl_label_measure(&report->curves[0]), figures[index].caption);
+}
 
 // *shown: the script was written; *drawn: and the picture is there.
 static int write_figure(bl_report *report, int index, bool *shown, bool *drawn) {
@@ -64,17 +71,31 @@ static int write_figure(bl_report *report, int index, bool *shown, bool *drawn) 
     return status;
 }
 
+// `links`: and what it shows.
+static int write_pictures(bl_report *report, bl_text *links, bool *drawn) {
+    static const char name[] = "pictures.png";
+    bl_text caption = {0};
+    const int status = bl_picture_sheet_write(&report->study, bl_arena_format(report->study.arena, "%s/%s", report->folder, name), &caption, drawn);
+    if (*drawn) bl_text_add(links, "\n![scenes and predictions](%s)\n\n%s", name, caption.chars);
+    else remove_stale(report, name);
+    bl_text_free(&caption);
+    return status;
+}
+
 static int write_all(bl_report *report, bl_text *summary) {
     bl_text markdown = {0}, links = {0}, drawn = {0}, missing = {0};
     int status = BL_FAILED;
+    bool has_pictures;
     if (write_tables(report)) goto done;
     for (int i = 0; i < FIGURES; i++) {
         bool is_shown, is_drawn;
         if (write_figure(report, i, &is_shown, &is_drawn)) goto done;
-        if (is_shown) bl_text_add(&links, "\n![%s](%s)\n", figures[i].caption, figures[i].svg);
+        if (is_shown) bl_text_add(&links, "\n![%s](%s)\n", caption_of(report, i), figures[i].svg);
         if (is_drawn) bl_text_add(&drawn, "%s/%s ", report->folder, figures[i].svg);
         else if (is_shown) bl_text_add(&missing, "`gnuplot %s` ", figures[i].script);
     }
+    if (write_pictures(report, &links, &has_pictures)) goto done;
+    if (has_pictures) bl_text_add(&drawn, "%s/pictures.png ", report->folder);
     bl_report_markdown(report, &markdown, links.chars ? links.chars : "");
     if (write_text(report, "report.md", &markdown)) goto done;
     bl_text_add(summary, "%s\n", markdown.chars);

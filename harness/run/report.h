@@ -4,7 +4,8 @@
 // std), collapse.csv (a row a diagnosis), verdicts.csv (each run's last one), aggregate.csv (n, mean, sd, 95 % Student interval over
 // seeds), differences.csv (between cells, paired by seed), published.csv, manifest.yaml (every run's), report.md ("published | ours |
 // difference"), curves.gp and curves.svg (gnuplot, from those CSV files). More than three cells: bars.gp, bars.svg. Several shares
-// of the labels: labels.csv, labels_needed.csv, labels.gp, labels.svg.
+// of the labels: labels.csv, labels_needed.csv, labels_published.csv, labels.gp, labels.svg. Segmentation: segmentation.csv (each row's
+// scores at its last look and, where val was watched, its best), classes.csv (IoU by class and seed), pictures.png (picture_sheet.h).
 
 #ifndef BL_RUN_REPORT_H
 #define BL_RUN_REPORT_H
