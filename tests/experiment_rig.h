@@ -18,6 +18,7 @@ static int set_up(void **state) {
     (void)state;
     folder = bl_test_folder();
     setenv("BYOLAB_DATA", "/data", 1);
+    setenv("BYOLAB_WEIGHTS", "/weights", 1);
     unsetenv("BYOLAB_UNSET");
     return 0;
 }

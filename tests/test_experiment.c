@@ -269,6 +269,11 @@ static const struct {
     {"bench/pytorch_step_224", 1, "4229b4d7f72f"},
     {"bench/segmentation_step", 1, NULL},
     {"bench/epoch_cifar10", 1, NULL},
+    {"streets/classifier", 1, NULL},
+    {"streets/label_efficiency", 1, NULL},
+    {"camvid/label_efficiency", 1, NULL},
+    {"cityscapes/hands_on_review", 2, NULL},
+    {"cityscapes/byol_224", 1, NULL},
 };
 
 static void shipped_studies_keep_their_recipes_and_read_back_to_the_same(void **state) {
@@ -475,7 +480,7 @@ static void the_schema_lists_every_key_with_its_meaning(void **state) {
     bl_text text = {0};
     bl_schema_print(&text);
     assert_non_null(strstr(text.chars, "method.target.tau: a number from 0 to 1; default 0.99; class train; only where method.target.source=ema\n"));
-    assert_non_null(strstr(text.chars, "data.dataset: cifar10 | cifar100 | shapes; required; class train\n"));
+    assert_non_null(strstr(text.chars, "data.dataset: cifar10 | cifar100 | shapes | cityscapes | streets; required; class train\n"));
     assert_non_null(strstr(text.chars, "machine.threads: "));
     bl_text_free(&text);
 }

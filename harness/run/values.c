@@ -501,7 +501,7 @@ void bl_value_print(const bl_key *key, const bl_value *value, const void *object
     case BL_TYPE_UINT64: bl_text_add(text, "%llu", (unsigned long long)*(const uint64_t *)field); return;
     case BL_TYPE_NUMBER: print_number(*(const double *)field, text); return;
     case BL_TYPE_BOOL: bl_text_add(text, *(const bool *)field ? "true" : "false"); return;
-    case BL_TYPE_TEXT: print_text(value ? value->text : "", text); return;
+    case BL_TYPE_TEXT: print_text(value ? value->text : *(const char *const *)field ? *(const char *const *)field : "", text); return;
     case BL_TYPE_NAME: {
         const char *name = *(const char *const *)field;
         bl_text_add(text, "%s", *name ? name : "\"\"");
