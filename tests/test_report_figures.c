@@ -55,6 +55,25 @@ static void many_cells_have_bars_and_shares_have_a_figure_of_their_own(void **st
     assert_false(is_there(here, "bars.svg") || is_there(here, "bars.gp") || is_there(here, "curves.svg"));
 }
 
+static void shares_that_lie_close_have_bands_for_intervals(void **state) {
+    fixture *here = *state;
+    label_fixture labels;
+    static const double close[] = {1, 95, 100};
+    make_label_study(here, &labels);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < LABEL_ROWS && pass == 1; i++) {
+            labels.rows[i].fit.share = close[i % SHARES];
+            snprintf(labels.names[i], sizeof labels.names[i], "finetune/%s/%g%%/test", labels.rows[i].fit.arm.name, close[i % SHARES]);
+        }
+        leave_label_run(here, 0, (const double[]){20, 40, 60, 10, 20, 30});
+        leave_label_run(here, 1, (const double[]){22, 40, 61, 11, 24, 35});
+        free(report_of(here));
+        assert_written(here, "labels.gp", pass ? ":($10 < 0 ? 0 : $10):($11 > 100 ? 100 : $11) with filledcurves" : "with vectors heads");
+        assert_written(here, "labels.gp", pass ? "set xtics (\"1 %%\\n5\" 1, \"\" 95, \"100 %%\\n500\" 100)"
+                                               : "set xtics (\"1 %%\\n5\" 1, \"10 %%\\n50\" 10, \"100 %%\\n500\" 100)");
+    }
+}
+
 static int count_of(fixture *here, const char *name, const char *part) {
     int count = 0;
     char *text = written_text(here, name);
@@ -96,6 +115,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(many_cells_have_bars_and_shares_have_a_figure_of_their_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(figure_shows_each_cell_with_the_published_points_and_raw_pixels, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(shares_that_lie_close_have_bands_for_intervals, set_up, tear_down),
         cmocka_unit_test_setup_teardown(published_figures_that_name_no_cell_are_drawn_once_each, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flat_curve_has_ticks_that_leave_room_for_the_title, set_up, tear_down),
     };

@@ -80,7 +80,7 @@ static void draw_glyph(const bl_canvas *canvas, double left, double top, double 
     for (int y = (int)floor(top - unit); y <= bottom; y++)
         for (int x = (int)floor(left - unit); x <= right; x++) {
             if (x < 0 || y < 0 || x >= canvas->width || y >= canvas->height) continue;
-            const double outside = distance_to(glyph, (x + .5 - left) / unit, (y + .5 - top) / unit) - radius;
+            const double outside = distance_to(glyph, (x + .5 - left) / unit - radius, (y + .5 - top) / unit) - radius;
             const double cover = fmin(fmax(.5 - outside * unit, 0), 1); // part of the pixel, nearly
             uint8_t *pixel = canvas->rgb + 3 * ((int64_t)y * canvas->width + x);
             for (int k = 0; k < 3; k++) pixel[k] = (uint8_t)(pixel[k] + cover * (ink - pixel[k]) + .5);

@@ -82,7 +82,11 @@ static void add_label_sources(bl_report *report, bl_text *out, const char *quest
         bl_report_field(out, published->source);
         if (expected->origin) bl_text_add(out, ", %s", expected->origin);
         if (expected->n) bl_text_add(out, ", n = %d", expected->n);
-        if (expected->context) {
+        if (published->curve->best) { // context by its selection, which is that of this table
+            const char *about = expected->about ? expected->about : "";
+            bl_text_add(out, "; chosen on val, as ours are here%s", *about ? "; context: " : "");
+            bl_report_field(out, about);
+        } else if (expected->context) {
             bl_text_add(out, "; ");
             bl_report_context(out, expected);
         }
