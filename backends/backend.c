@@ -203,6 +203,7 @@ int bl_plan_compile(bl_store *store, const bl_graph *graph, const bl_compile_opt
             return bl_fail("'%s' is no scalar: it cannot be watched", options->watch[i]->name);
     if (table->compile(store->backend, store, graph, options, plan)) return BL_FAILED;
     (*plan)->watch_count = options->watch_count;
+    (*plan)->only_reports = options->only_report;
     for (int i = 0; i < options->watch_count; i++) (*plan)->watch[i] = options->watch[i];
     return BL_OK;
 }
@@ -211,18 +212,19 @@ void bl_plan_free(bl_plan *plan) {
     if (plan) plan->backend->table->plan_free(plan);
 }
 
-static int check_slot(int slot) {
+static int check_slot(const bl_plan *plan, int slot) {
+    if (plan->only_reports) return bl_fail("a plan that only reports has no memory to run in");
     return slot >= 0 && slot < BL_STAGING_SLOTS ? BL_OK : bl_fail("a plan has staging slots 0 to %d, not %d", BL_STAGING_SLOTS - 1, slot);
 }
 
 int bl_plan_slot(bl_plan *plan, int slot, const bl_tensor *input, float **host) {
-    if (check_slot(slot)) return BL_FAILED;
+    if (check_slot(plan, slot)) return BL_FAILED;
     if (input->role != BL_ROLE_INPUT) return bl_fail("'%s' is no input of its graph", input->name);
     return plan->backend->table->slot(plan, slot, input, host);
 }
 
 int bl_plan_step(bl_plan *plan, int slot, unsigned phases) {
-    return check_slot(slot) ? BL_FAILED : plan->backend->table->step(plan, slot, phases);
+    return check_slot(plan, slot) ? BL_FAILED : plan->backend->table->step(plan, slot, phases);
 }
 
 int bl_plan_write(bl_plan *plan, const bl_tensor *tensor, const double *src) {

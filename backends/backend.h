@@ -33,6 +33,7 @@ typedef struct bl_compile_options {
     int watch_count;
     bool tf32;                    // a GPU may round f32 operands of products to TF32
     int batch;                    // images of a micro step, for advice where memory does not suffice; 0: no advice
+    bool only_report;             // everything is chosen and placed, but no memory taken: the plan cannot run, bl_plan_report tells its needs
 } bl_compile_options;
 
 typedef struct bl_node_report {   // a row of `bench` and of the run file
@@ -46,6 +47,7 @@ typedef struct bl_plan_report {
     const bl_node_report *rows;   // one a node, in execution order; owned by the plan
     int count;
     size_t arena_bytes, packed_bytes, staging_bytes;
+    size_t free_bytes;            // that the plan could have taken when it was compiled; 0: not known
 } bl_plan_report;
 
 #define BL_STAGING_SLOTS 3
@@ -71,6 +73,7 @@ typedef struct bl_backend_table {
     int (*store_write)(bl_store *store, bl_place place, const double *src);
     int (*store_read)(bl_store *store, bl_place place, double *dst);
 
+    // A plan that needs more memory than is free is refused before any of it is taken, with a batch that would fit.
     int (*compile)(bl_backend *backend, bl_store *store, const bl_graph *graph, const bl_compile_options *options, bl_plan **plan);
     void (*plan_free)(bl_plan *plan);
 
@@ -113,6 +116,7 @@ struct bl_plan {
     bl_store *store;         // borrowed
     bl_tensor *watch[BL_WATCHED]; // filled by bl_plan_compile
     int watch_count;
+    bool only_reports;
 };
 
 // Opens by name. A module (anything but `reference`) is a shared library beside the program, opened at the first use with the

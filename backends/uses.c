@@ -48,6 +48,23 @@ bool bl_uses_makes_in_place(const bl_uses *uses, const bl_node *accumulate) {
            uses->readers[made->id] == 1;
 }
 
+// By itself, at its place in the graph, and not by being given another name.
+static bool is_read_in_order(const bl_uses *uses, const bl_node *reader) {
+    const bl_fusion *fusion = &uses->fusion[reader->id];
+    return !fusion->into && !fusion->norm && reader->op != BL_OP_STOP_GRADIENT && reader->op != BL_OP_BATCH_NORM &&
+           reader->op != BL_OP_BATCH_NORM_RUNNING && reader->op != BL_OP_BATCH_NORM_BACKWARD;
+}
+
+bool bl_uses_ends_at(const bl_uses *uses, const bl_graph *graph, const bl_tensor *value, const bl_node *node) {
+    if (value->role != BL_ROLE_VALUE || uses->observed[value->id] || value->producer->op == BL_OP_STOP_GRADIENT) return false;
+    for (int n = value->producer->id + 1; n < graph->node_count; n++) {
+        const bl_node *reader = graph->nodes[n];
+        for (int k = 0; k < reader->input_count; k++)
+            if (reader->inputs[k] == value && (n > node->id || !is_read_in_order(uses, reader))) return false;
+    }
+    return true;
+}
+
 int bl_uses_input(const bl_uses *uses, const bl_tensor *input) {
     int index = 0;
     while (uses->inputs[index] != input) index++;

@@ -23,6 +23,9 @@ bool bl_uses_keep(const bl_uses *uses, const bl_tensor *tensor);
 // Whether the gradient that this accumulate takes can be made where the optimiser reads it: it is the segment's first, and nothing else
 // wants it.
 bool bl_uses_makes_in_place(const bl_uses *uses, const bl_node *accumulate);
+// Whether `node` may write where it reads this value: it is the last to read it, and no other value lies in the same place. Fused nodes and
+// batch norms, which may run later than they stand, count as later.
+bool bl_uses_ends_at(const bl_uses *uses, const bl_graph *graph, const bl_tensor *value, const bl_node *node);
 int bl_uses_input(const bl_uses *uses, const bl_tensor *input); // its index
 
 #endif

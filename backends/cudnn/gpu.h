@@ -110,7 +110,7 @@ struct bl_gpu_plan {
     void *arena;
     bl_arena *names;
     bl_node_report *rows;
-    size_t arena_bytes, packed_bytes, staging_bytes;
+    size_t arena_bytes, packed_bytes, staging_bytes, free_bytes; // bl_plan_report
     bl_gpu_replay *replay;
     bool is_timed;
 };
@@ -141,7 +141,7 @@ int bl_gpu_write(bl_plan *plan, const bl_tensor *tensor, const double *src);
 void bl_gpu_report(const bl_plan *plan, bl_plan_report *report);
 
 // memory.c: addresses, or the refusal that says what would fit
-BL_CHECK int bl_gpu_bind(bl_gpu_plan *plan, int batch);
+BL_CHECK int bl_gpu_bind(bl_gpu_plan *plan, const bl_compile_options *options);
 void bl_gpu_unbind(bl_gpu_plan *plan);
 
 // replay.c: what runs

@@ -127,6 +127,10 @@ int bl_gpu_cross_entropy_backward_node(bl_gpu_plan *plan, const bl_node *node) {
     const classes of = classes_of(node);
     bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0]};
     int buffers[4];
+    // The gradient takes the place of logits that nobody reads after it.
+    if (bl_gpu_value(plan, tensors[0], &buffers[0])) return BL_FAILED;
+    if (bl_uses_ends_at(&plan->uses, plan->base.graph, tensors[0], node) && !bl_uses_keep(&plan->uses, tensors[2]))
+        plan->buffer_of[tensors[2]->id] = buffers[0];
     if (bl_gpu_values(plan, tensors, 3, buffers) || add_workspace(plan, node, 3 * of.rows, &buffers[3])) return BL_FAILED;
     return bl_gpu_step_add(plan, node, cross_entropy_backward_run, buffers, 4, &of, sizeof of);
 }

@@ -5,9 +5,8 @@
 
 #include "backends/cudnn/gpu.h"
 #include "backends/planner.h"
+#include "backends/room.h"
 #include "base/memory.h" // bl_alloc
-
-#define GIB ((double)(1ull << 30))
 
 // Offsets of the arena's buffers, as bl_item.offset in `items`.
 static int plan_arena(bl_gpu_plan *plan, bl_item *items) {
@@ -36,46 +35,20 @@ static void count_the_rest(bl_gpu_plan *plan) {
 }
 
 // What a plan may take.
-static int free_memory(const bl_gpu_plan *plan, size_t *bytes) {
+static int find_room(const bl_gpu_plan *plan, bl_room *room) {
     size_t total;
     const size_t reserve = plan->backend->memory / 100; // for kernels, which CUDA loads when they first run
-    *bytes = plan->backend->memory - plan->store->bytes;
-    if (!plan->backend->is_described && bl_gpu_cuda(cudaMemGetInfo(bytes, &total), "asking for the free memory")) return BL_FAILED;
-    *bytes = *bytes > reserve ? *bytes - reserve : 0;
+    *room = (bl_room){plan->backend->name, plan->backend->memory - plan->store->bytes, plan->backend->memory};
+    if (!plan->backend->is_described && bl_gpu_cuda(cudaMemGetInfo(&room->free, &total), "asking for the free memory")) return BL_FAILED;
+    room->free = room->free > reserve ? room->free - reserve : 0;
     return BL_OK;
 }
 
-// "; train.batch 384 would fit, ..": activations and staging grow with the batch, the rest does not.
-static void advise(const bl_gpu_plan *plan, size_t available, int batch, bl_text *text) {
-    const double growing = (double)plan->arena_bytes + (double)plan->staging_bytes;
-    const double room = (double)available - (double)plan->packed_bytes;
-    int fits = room > 0 ? (int)(0.97 * room / growing * batch) : 0;
-    if (fits >= 16) fits -= fits % 8;
-    if (fits < 1) {
-        bl_text_add(text, "; not one image of this size fits beside the weights: a narrower network or smaller views are needed");
-        return;
-    }
-    bl_text_add(text, "; train.batch %d would fit", fits);
-    int parts = 2;
-    while (batch % parts || batch / parts > fits) parts++;
-    bl_text_add(text, ", or train.batch %d with train.accumulate %d for as many images an update (batch norm's statistics are then of %d "
-                      "images a view)", batch / parts, parts * plan->accumulate, batch / parts);
-}
-
-static int check_room(const bl_gpu_plan *plan, int batch) {
-    const size_t needed = plan->arena_bytes + plan->staging_bytes + plan->packed_bytes;
-    size_t available;
-    if (free_memory(plan, &available)) return BL_FAILED;
-    if (needed <= available) return BL_OK;
-    bl_text text = {0};
-    bl_text_add(&text, "out of memory on %s: this plan needs %.2f GiB (activations and workspace %.2f, batches %.2f, packed weights %.2f), "
-                       "%.2f GiB of %.2f are free",
-                plan->backend->name, (double)needed / GIB, (double)plan->arena_bytes / GIB, (double)plan->staging_bytes / GIB,
-                (double)plan->packed_bytes / GIB, (double)available / GIB, (double)plan->backend->memory / GIB);
-    if (batch > 0) advise(plan, available, batch, &text);
-    const int status = bl_fail("%s", text.chars);
-    bl_text_free(&text);
-    return status;
+static int check_room(bl_gpu_plan *plan, const bl_compile_options *options) {
+    bl_room room;
+    if (find_room(plan, &room)) return BL_FAILED;
+    plan->free_bytes = room.free;
+    return bl_room_check(&room, &(bl_need){plan->arena_bytes, plan->staging_bytes, plan->packed_bytes, options->batch, plan->accumulate});
 }
 
 static int take(void **data, size_t bytes) {
@@ -107,14 +80,14 @@ static int take_tables(bl_gpu_plan *plan) {
     return bl_gpu_cuda(cudaStreamSynchronize(NULL), "uploading tables"); // such a copy may outlast its call
 }
 
-int bl_gpu_bind(bl_gpu_plan *plan, int batch) {
+int bl_gpu_bind(bl_gpu_plan *plan, const bl_compile_options *options) {
     bl_item *items = bl_alloc((size_t)plan->buffer_count * sizeof *items);
     int status = BL_FAILED;
     if (!items || plan_arena(plan, items)) goto done;
     count_the_rest(plan);
-    if (check_room(plan, batch)) goto done;
+    if (check_room(plan, options)) goto done;
     status = BL_OK;
-    if (plan->backend->is_described) goto done;
+    if (plan->backend->is_described || options->only_report) goto done;
     status = BL_FAILED;
     // On the steps' stream: theirs does not wait for the default one, on which cudaMemset returns before it is done.
     if (take(&plan->arena, plan->arena_bytes) ||

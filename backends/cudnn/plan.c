@@ -126,7 +126,8 @@ int bl_gpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, 
     if (place_gradients(made)) goto failed;
     for (int n = 0; n < graph->node_count; n++)
         if (lower_node(made, graph->nodes[n])) goto failed;
-    if (bl_gpu_bind(made, options->batch) || bl_gpu_replay_create(made, options->watch, options->watch_count)) goto failed;
+    if (bl_gpu_bind(made, options)) goto failed;
+    if (!options->only_report && bl_gpu_replay_create(made, options->watch, options->watch_count)) goto failed;
     *plan = &made->base;
     return BL_OK;
 failed:
@@ -159,5 +160,6 @@ void bl_gpu_report(const bl_plan *plan, bl_plan_report *report) {
                                .count = plan->graph->node_count,
                                .arena_bytes = self->arena_bytes,
                                .packed_bytes = self->packed_bytes,
-                               .staging_bytes = self->staging_bytes};
+                               .staging_bytes = self->staging_bytes,
+                               .free_bytes = self->free_bytes};
 }

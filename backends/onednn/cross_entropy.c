@@ -212,11 +212,16 @@ int bl_cpu_cross_entropy(bl_cpu_plan *plan, const bl_node *node) {
     return bl_cpu_step_add(plan, node, loss_run, buffers, 6, &of, sizeof of);
 }
 
+// The gradient takes the place of logits that nobody reads after it: of a segmentation both are as large as the images, times the classes.
 int bl_cpu_cross_entropy_backward(bl_cpu_plan *plan, const bl_node *node) {
     const classes of = classes_of(node);
+    const bl_tensor *logits = node->inputs[0], *dlogits = node->outputs[0];
     int buffers[4];
-    if (bl_cpu_value(plan, node->inputs[0], &buffers[0]) || bl_cpu_value(plan, node->inputs[1], &buffers[1]) ||
-        bl_cpu_value(plan, node->outputs[0], &buffers[2]) || add_workspace(plan, &of, &buffers[3]))
+    if (bl_cpu_value(plan, logits, &buffers[0])) return BL_FAILED;
+    if (bl_uses_ends_at(&plan->uses, plan->base.graph, logits, node) && !bl_uses_keep(&plan->uses, dlogits))
+        plan->buffer_of[dlogits->id] = buffers[0];
+    if (bl_cpu_value(plan, node->inputs[1], &buffers[1]) || bl_cpu_value(plan, dlogits, &buffers[2]) ||
+        add_workspace(plan, &of, &buffers[3]))
         return BL_FAILED;
     return bl_cpu_step_add(plan, node, gradient_run, buffers, 4, &of, sizeof of);
 }

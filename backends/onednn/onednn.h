@@ -27,6 +27,7 @@ typedef struct bl_cpu_store {
     bl_store base;
     float *blocks[BL_MAX_NETWORKS][BL_BLOCK_KINDS];
     float scalars[BL_SCALARS];
+    size_t bytes;     // of the blocks
     uint64_t versions[BL_MAX_NETWORKS]; // of the parameters: raised by every write, so that plans know what to pack again
 } bl_cpu_store;
 
@@ -85,7 +86,7 @@ struct bl_cpu_plan {
     void *arena;
     bl_arena *names;
     bl_node_report *rows;
-    size_t arena_bytes, packed_bytes, staging_bytes;
+    size_t arena_bytes, packed_bytes, staging_bytes, free_bytes; // bl_plan_report
     bool is_timed;
 };
 
@@ -133,6 +134,7 @@ BL_CHECK int bl_cpu_reorder_step(bl_cpu_plan *plan, const bl_node *node, bl_cpu_
 // The buffer of parameters `tensor` (plain layout `plain`) in layout `wanted`.
 BL_CHECK int bl_cpu_pack(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, const_dnnl_memory_desc_t plain,
                          const_dnnl_memory_desc_t wanted, int *buffer);
+BL_CHECK int bl_cpu_pack_bind(bl_cpu_plan *plan);  // takes the memory of all that are packed
 BL_CHECK int bl_cpu_pack_stale(bl_cpu_plan *plan); // before the micro phase, after what moves in the begin phase
 // The same by an own kernel: `bytes` that `pack` makes for nodes of this operator.
 BL_CHECK int bl_cpu_pack_by(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, bl_cpu_pack_function pack, size_t bytes,

@@ -252,7 +252,7 @@ static int update_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 static int add_update(bl_cpu_plan *plan, const bl_node *node) {
     const int network = node->inputs[0]->place.network;
     const bl_segments *segments = bl_network_segments(&plan->store->base.layout->networks[network], BL_PARAMETERS);
-    const update of = {node, segments, !plan->uses.writes_gradients[network], 1.0f / (float)(plan->accumulate > 1 ? plan->accumulate : 1)};
+    const update of = {node, segments, !plan->uses.writes_gradients[network], 1.0f / (float)plan->accumulate};
     int buffers[BL_MAX_INPUTS + 1], count = 0;
     for (; count < node->input_count; count++)
         if (bl_cpu_value(plan, node->inputs[count], &buffers[count])) return BL_FAILED;

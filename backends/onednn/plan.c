@@ -8,6 +8,7 @@
 
 #include "backends/onednn/onednn.h"
 #include "backends/planner.h"
+#include "backends/room.h"
 #include "base/file.h" // bl_seconds
 
 // ---- lowering ----
@@ -85,34 +86,42 @@ static int take_tables(bl_cpu_plan *plan, const bl_compile_options *options) {
     if (!plan->buffer_of || !plan->coefficients || !plan->rows) return BL_FAILED;
     for (int t = 0; t < graph->tensor_count; t++) plan->buffer_of[t] = -1;
     for (int n = 0; n < graph->node_count; n++) plan->rows[n] = (bl_node_report){.node = graph->nodes[n], .implementation = "byolab"};
-    plan->accumulate = options->accumulate;
+    plan->accumulate = options->accumulate > 1 ? options->accumulate : 1;
     return bl_uses_find(&plan->uses, graph, options);
+}
+
+// ---- memory ----
+
+static size_t input_bytes(const bl_cpu_plan *plan, int input) {
+    return (size_t)bl_shape_count(&plan->uses.inputs[input]->shape) * sizeof(float);
+}
+
+static int check_room(bl_cpu_plan *plan, const bl_compile_options *options) {
+    bl_room room;
+    for (int i = 0; i < plan->uses.input_count; i++) plan->staging_bytes += BL_STAGING_SLOTS * input_bytes(plan, i);
+    bl_room_of_machine("", &room);
+    const size_t reserve = plan->store->bytes + room.total / 100; // a checkpoint is made in memory
+    plan->free_bytes = room.free = room.free > reserve ? room.free - reserve : 0;
+    return bl_room_check(&room, &(bl_need){plan->arena_bytes, plan->staging_bytes, plan->packed_bytes, options->batch, plan->accumulate});
 }
 
 static int take_staging(bl_cpu_plan *plan) {
     const int count = BL_STAGING_SLOTS * plan->uses.input_count;
     plan->staging = bl_alloc((size_t)count * sizeof *plan->staging);
     if (!plan->staging) return BL_FAILED;
-    for (int i = 0; i < count; i++) {
-        const size_t bytes = (size_t)bl_shape_count(&plan->uses.inputs[i % plan->uses.input_count]->shape) * sizeof(float);
-        plan->staging[i] = bl_alloc(bytes);
-        if (!plan->staging[i]) return BL_FAILED;
-        plan->staging_bytes += bytes;
-    }
+    for (int i = 0; i < count; i++)
+        if (!(plan->staging[i] = bl_alloc(input_bytes(plan, i % plan->uses.input_count)))) return BL_FAILED;
     return BL_OK;
 }
-
-// ---- memory ----
 
 // Huge pages where the system gives them on request: a step walks over gigabytes.
 #define HUGE_PAGE ((size_t)2 << 20)
 
-static int take_arena(bl_cpu_plan *plan, size_t bytes) {
-    plan->arena_bytes = bytes;
-    if (!bytes) return BL_OK;
-    const size_t rounded = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+static int take_arena(bl_cpu_plan *plan) {
+    if (!plan->arena_bytes) return BL_OK;
+    const size_t rounded = (plan->arena_bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     plan->arena = aligned_alloc(HUGE_PAGE, rounded);
-    if (!plan->arena) return bl_fail("out of memory: %.1f MB asked for", (double)bytes / 1e6);
+    if (!plan->arena) return bl_fail("out of memory: %.1f MB asked for", (double)plan->arena_bytes / 1e6);
     madvise(plan->arena, rounded, MADV_HUGEPAGE);
     memset(plan->arena, 0, rounded);
     return BL_OK;
@@ -124,9 +133,8 @@ static size_t skew(const bl_cpu_plan *plan, int buffer) {
     return plan->buffers[buffer].bytes < ((size_t)1 << 20) ? 0 : (size_t)(7 * buffer % 16) * 576;
 }
 
-static int bind(bl_cpu_plan *plan) {
+static int bind(bl_cpu_plan *plan, const bl_compile_options *options) {
     int status = BL_FAILED;
-    size_t bytes;
     bl_item *items = bl_alloc((size_t)plan->buffer_count * sizeof *items);
     if (!items) return BL_FAILED;
     for (int i = 0; i < plan->buffer_count; i++) items[i] = (bl_item){.first = INT_MAX, .last = -1};
@@ -140,9 +148,11 @@ static int bind(bl_cpu_plan *plan) {
         }
     for (int i = 0; i < plan->buffer_count; i++)
         if (items[i].last < 0) items[i].first = items[i].last = 0; // no step touches it: no bytes
-    if (bl_plan_memory(items, plan->buffer_count, &bytes) || take_arena(plan, bytes)) goto done;
+    if (bl_plan_memory(items, plan->buffer_count, &plan->arena_bytes) || check_room(plan, options)) goto done;
+    if (!options->only_report && (take_arena(plan) || take_staging(plan) || bl_cpu_pack_bind(plan))) goto done;
     for (int i = 0; i < plan->buffer_count; i++)
-        if (plan->buffers[i].in_arena) plan->buffers[i].data = (unsigned char *)plan->arena + items[i].offset + skew(plan, i);
+        if (plan->buffers[i].in_arena && plan->arena)
+            plan->buffers[i].data = (unsigned char *)plan->arena + items[i].offset + skew(plan, i);
     status = BL_OK;
 done:
     bl_free(items);
@@ -158,11 +168,10 @@ int bl_cpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, 
     made->backend = (bl_cpu_backend *)backend;
     made->store = (bl_cpu_store *)store;
     omp_set_num_threads(made->backend->threads); // oneDNN chooses implementations by it
-    if (take_tables(made, options) || take_staging(made)) goto failed;
-    if (place_gradients(made)) goto failed;
+    if (take_tables(made, options) || place_gradients(made)) goto failed;
     for (int n = 0; n < graph->node_count; n++)
         if (lower_node(made, graph->nodes[n])) goto failed;
-    if (bind(made)) goto failed;
+    if (bind(made, options)) goto failed;
     *plan = &made->base;
     return BL_OK;
 failed:
@@ -272,5 +281,6 @@ void bl_cpu_report(const bl_plan *plan, bl_plan_report *report) {
                                .count = plan->graph->node_count,
                                .arena_bytes = self->arena_bytes,
                                .packed_bytes = self->packed_bytes,
-                               .staging_bytes = self->staging_bytes};
+                               .staging_bytes = self->staging_bytes,
+                               .free_bytes = self->free_bytes};
 }

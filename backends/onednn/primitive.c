@@ -121,10 +121,8 @@ static int packed_add(bl_cpu_plan *plan, const bl_node *node, bl_place place, co
     bl_cpu_packed *self = *packed = &plan->packed[plan->packed_count++];
     *known = false;
     *self = (bl_cpu_packed){.place = place, .node = node, .pack = pack, .bytes = bytes};
-    self->data = bl_alloc(bytes);
-    if (!self->data || bl_cpu_buffer_add(plan, bytes, &self->buffer)) return BL_FAILED;
+    if (bl_cpu_buffer_add(plan, bytes, &self->buffer)) return BL_FAILED;
     plan->buffers[self->buffer].in_arena = false;
-    plan->buffers[self->buffer].data = self->data;
     plan->packed_bytes += bytes;
     return BL_OK;
 }
@@ -144,7 +142,7 @@ static int make_reorder(bl_cpu_plan *plan, bl_cpu_packed *self, const_dnnl_memor
     dnnl_primitive_desc_destroy(desc);
     if (bl_cpu_dnnl(made, self->node, "packing weights")) return BL_FAILED;
     if (bl_cpu_dnnl(dnnl_memory_create(&self->master, plain, engine, master), self->node, "packing weights")) return BL_FAILED;
-    return bl_cpu_dnnl(dnnl_memory_create(&self->packed, self->desc, engine, self->data), self->node, "packing weights");
+    return bl_cpu_dnnl(dnnl_memory_create(&self->packed, self->desc, engine, DNNL_MEMORY_NONE), self->node, "packing weights");
 }
 
 int bl_cpu_pack(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tensor, const_dnnl_memory_desc_t plain,
@@ -170,6 +168,17 @@ int bl_cpu_pack_by(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *tens
     if (packed_add(plan, node, tensor->place, NULL, pack, bytes, &packed, &known)) return BL_FAILED;
     packed->source = plan->buffers[master].data;
     *buffer = packed->buffer;
+    return BL_OK;
+}
+
+int bl_cpu_pack_bind(bl_cpu_plan *plan) {
+    for (int i = 0; i < plan->packed_count; i++) {
+        bl_cpu_packed *self = &plan->packed[i];
+        self->data = plan->buffers[self->buffer].data = bl_alloc(self->bytes);
+        if (!self->data) return BL_FAILED;
+        if (self->packed && bl_cpu_dnnl(dnnl_memory_set_data_handle(self->packed, self->data), self->node, "packing weights"))
+            return BL_FAILED;
+    }
     return BL_OK;
 }
 

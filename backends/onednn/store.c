@@ -1,5 +1,7 @@
 // The store: flat f32 blocks, 64-byte aligned, one set a network.
 
+#include <string.h>
+
 #include "backends/onednn/onednn.h"
 
 int bl_cpu_store_create(bl_backend *backend, const bl_layout *layout, bl_store **store) {
@@ -12,11 +14,15 @@ int bl_cpu_store_create(bl_backend *backend, const bl_layout *layout, bl_store *
         made->versions[n] = 1;
         for (int kind = 0; kind < BL_BLOCK_KINDS; kind++) {
             if (!network->trainable && kind != BL_PARAMETERS && kind != BL_BUFFERS) continue;
-            made->blocks[n][kind] = bl_alloc(bl_network_segments(network, (bl_block_kind)kind)->floats * sizeof(float));
+            const size_t floats = bl_network_segments(network, (bl_block_kind)kind)->floats;
+            made->blocks[n][kind] = bl_alloc(floats * sizeof(float));
             if (!made->blocks[n][kind]) {
                 bl_cpu_store_free(&made->base);
                 return BL_FAILED;
             }
+            // Touched now, so that what the machine then has free is what plans may take.
+            memset(made->blocks[n][kind], 0, floats * sizeof(float));
+            made->bytes += floats * sizeof(float);
         }
     }
     *store = &made->base;

@@ -35,7 +35,7 @@ int bl_reference_compile(bl_backend *backend, bl_store *store, const bl_graph *g
     made->rows = bl_alloc((size_t)graph->node_count * sizeof *made->rows);
     if (!made->values || !made->sources || !made->operands || !made->rows) goto failed;
 
-    for (int i = 0; i < graph->tensor_count; i++) {
+    for (int i = 0; i < graph->tensor_count && !options->only_report; i++) {
         const bl_tensor *tensor = graph->tensors[i];
         made->values[i] = tensor->role == BL_ROLE_STORED ? bl_reference_store_values(store, tensor->place)
                                                          : bl_alloc(count_of(tensor) * sizeof(double));
