@@ -51,6 +51,21 @@ static void every_score_stands_in_the_table(void **state) {
     free(summary);
 }
 
+static void a_single_share_stands_among_the_results_as_miou(void **state) {
+    fixture *here = *state;
+    scene_fixture scenes;
+    make_scene_study(here, &scenes);
+    leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
+    scenes.cell.evaluation_count = 1;
+    char *summary = report_of(here);
+    assert_holds(summary, "| main | segmentation/pretrained/10%/val | 1 | - | 2 | 20.0 |");
+    assert_holds(summary, "\nAccuracies, and mIoU of segmentations, in percent, ");
+    assert_holds(summary, "| main | pretrained | 10 % | last | 300 | 1 | 20.0 | 18.0 | 40.0 | 41.0 |\n");
+    assert_null(strstr(summary, "## Label efficiency"));
+    assert_false(is_there(here, "labels.csv"));
+    free(summary);
+}
+
 static void where_val_was_watched_the_best_look_is_said_to_be_too_high(void **state) {
     fixture *here = *state;
     scene_fixture scenes;
@@ -234,6 +249,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(labelled_scenes_have_curves_of_miou, set_up, tear_down),
         cmocka_unit_test_setup_teardown(shares_of_a_folder_of_scenes_are_not_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_score_stands_in_the_table, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_single_share_stands_among_the_results_as_miou, set_up, tear_down),
         cmocka_unit_test_setup_teardown(where_val_was_watched_the_best_look_is_said_to_be_too_high, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_class_without_truth_or_prediction_has_an_empty_field, set_up, tear_down),
         cmocka_unit_test_setup_teardown(published_figures_stand_beside_the_looks_they_are_of, set_up, tear_down),
