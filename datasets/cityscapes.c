@@ -173,21 +173,24 @@ static void class_table(bool train_ids, uint8_t table[256]) {
     table[255] = BL_SCENE_IGNORED;
 }
 
-int bl_cityscapes_read(const bl_scene_entry *entry, bl_scene *scene) {
-    if (bl_scene_reserve(scene, entry->width, entry->height, entry->labels != NULL)) return BL_FAILED;
-    if (bl_png_read(entry->image, &entry->image_file, scene->pixels)) return BL_FAILED;
-    if (!entry->labels) return BL_OK;
-    if (bl_png_read(entry->labels, &entry->labels_file, scene->labels)) return BL_FAILED;
+int bl_cityscapes_read_labels(const bl_scene_entry *entry, uint8_t *labels) {
+    if (bl_png_read(entry->labels, &entry->labels_file, labels)) return BL_FAILED;
     uint8_t table[256];
     class_table(entry->train_ids, table);
     for (size_t i = 0, area = (size_t)entry->width * entry->height; i < area; ++i) {
-        uint8_t id = scene->labels[i];
+        uint8_t id = labels[i];
         if (table[id] == UNKNOWN)
             return bl_fail("%s: the pixel in column %zu, row %zu holds %d, which is no %s", entry->labels, i % (size_t)entry->width,
                            i / (size_t)entry->width, id, entry->train_ids ? "class (0 .. 18, or 255)" : "label id (0 .. 33, or 255)");
-        scene->labels[i] = table[id];
+        labels[i] = table[id];
     }
     return BL_OK;
+}
+
+int bl_cityscapes_read(const bl_scene_entry *entry, bl_scene *scene) {
+    if (bl_scene_reserve(scene, entry->width, entry->height, entry->labels != NULL)) return BL_FAILED;
+    if (bl_png_read(entry->image, &entry->image_file, scene->pixels)) return BL_FAILED;
+    return entry->labels ? bl_cityscapes_read_labels(entry, scene->labels) : BL_OK;
 }
 
 // ---- writing ----

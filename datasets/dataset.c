@@ -189,6 +189,13 @@ void bl_picture_free(bl_picture *picture) {
 const bl_scenes *bl_dataset_labelled(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->of[BL_LABELLED] : NULL; }
 const bl_scenes *bl_dataset_scored(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->of[BL_SCORED] : NULL; }
 
+int bl_dataset_check_labels(const bl_dataset *dataset, bl_pool *pool) {
+    const bl_scenes *sets[] = {bl_dataset_labelled(dataset), bl_dataset_scored(dataset)};
+    for (int i = 0; i < 2; ++i)
+        if (sets[i] && bl_scenes_check_labels(sets[i], pool)) return BL_FAILED;
+    return BL_OK;
+}
+
 const char *bl_dataset_files(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->files.chars : ""; }
 
 int bl_dataset_compare(const bl_dataset *dataset, const char *list) {

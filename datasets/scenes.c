@@ -133,6 +133,19 @@ int bl_scenes_read(const bl_scenes *scenes, int64_t index, bl_scene *scene) {
     return BL_OK;
 }
 
+static int check_labels(void *context, int index) {
+    const bl_scene_entry *entry = &((const bl_scenes *)context)->index.entries[index];
+    uint8_t *labels = bl_alloc((size_t)entry->width * entry->height);
+    const int status = labels ? bl_cityscapes_read_labels(entry, labels) : BL_FAILED;
+    bl_free(labels);
+    return status;
+}
+
+int bl_scenes_check_labels(const bl_scenes *scenes, bl_pool *pool) {
+    if (scenes->drawn || !scenes->options.labelled) return BL_OK;
+    return bl_pool_run(pool, (int)scenes->index.count, check_labels, (void *)scenes);
+}
+
 // ---- identity ----
 
 // Of drawn scenes the first of each split stands for how they are drawn.

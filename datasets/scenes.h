@@ -1,8 +1,8 @@
 // scenes.h - street scenes with label maps: large images of any size, decoded when they are wanted.
 //
 // Opening a set lists its scenes and looks at the ends of every file: a missing partner, another size, a truncated file or one of
-// another kind is named before anything is trained. Pixels and ids are checked as they are decoded. A set is read-only after
-// opening and may be read from any thread.
+// another kind is named before anything is trained. Pixels and ids are checked as they are decoded, and those of every label map at
+// once by bl_scenes_check_labels. A set is read-only after opening and may be read from any thread.
 //
 // Files are decoded each time, and each time compared with what they were. Streets are drawn once where the whole set fits in
 // BL_STREETS_KEPT bytes.
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/memory.h"  // bl_arena, bl_text
+#include "base/threads.h" // bl_pool
 #include "datasets/png.h"
 
 #define BL_STREETS_KEPT ((int64_t)1 << 29)
@@ -59,6 +60,9 @@ typedef struct bl_scene {
 BL_CHECK int bl_scenes_read(const bl_scenes *scenes, int64_t index, bl_scene *scene);
 void bl_scene_free(bl_scene *scene);
 
+// Decodes every label map: the first one that is damaged or holds an unknown id is named.
+BL_CHECK int bl_scenes_check_labels(const bl_scenes *scenes, bl_pool *pool);
+
 // What the set is: a line a file with its name, length and fingerprint, the same wherever the folder lies; and the SHA-256 of these
 // lines. A run keeps both: bl_scenes_compare names the first file that is not as it was.
 BL_CHECK int bl_scenes_list(const bl_scenes *scenes, bl_text *list);
@@ -91,6 +95,7 @@ BL_CHECK int bl_scene_reserve(bl_scene *scene, int width, int height, bool label
 
 BL_CHECK int bl_cityscapes_index(const bl_scenes_options *options, bl_scene_index *index);
 BL_CHECK int bl_cityscapes_read(const bl_scene_entry *entry, bl_scene *scene);
+BL_CHECK int bl_cityscapes_read_labels(const bl_scene_entry *entry, uint8_t *labels); // height x width
 
 // "streets": scene `number` of a split; pixels and labels are a function of the arguments alone.
 BL_CHECK int bl_streets_draw(uint64_t seed, bl_scene_split split, uint32_t number, int width, int height, bl_scene *scene);

@@ -170,11 +170,33 @@ static void finished_run_is_given_rows_with_labels_where_its_own_scenes_are_as_t
     free(path), free(image), free(results);
 }
 
+// Of val, which is read last: training takes hours, and must not end there.
+static void unknown_id_is_named_before_the_first_step(void **state) {
+    (void)state;
+    char *results = joined(folder, "ids"), *labels = joined(root, "/gtFine/val/ulm/ulm_000000_000004_gtFine_labelIds.png"), says[512];
+    plan_of_run plan = {.backend = bl_test_backend(), .results = results, .more = {{"evaluate", ROWS}}};
+    char *path = run_file(results, plan.backend), *checkpoint;
+    uint8_t ids[WIDTH * HEIGHT] = {7, 34};
+    void *bytes;
+    size_t size;
+    assert_true(asprintf(&checkpoint, "%.*s.ckpt", (int)(strlen(path) - strlen(".h5")), path) > 0);
+    assert_ok(bl_read_file(labels, &bytes, &size));
+    assert_ok(bl_png_save(labels, ids, WIDTH, HEIGHT, 1));
+    assert_int_equal(run_child(plan, says), 1);
+    bl_test_holds(says, "ulm_000000_000004_gtFine_labelIds.png: the pixel in column 1, row 0 holds 34, which is no label id");
+    assert_ok(bl_atomic_write(labels, bytes, size));
+    assert_false(bl_file_exists(path));
+    assert_false(bl_file_exists(checkpoint));
+    bl_free(bytes);
+    free(path), free(checkpoint), free(labels), free(results);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(feed_gives_both_views_of_each_scene_from_one_square),
         cmocka_unit_test(killed_run_names_the_file_that_is_not_as_it_was_and_continues_bit_for_bit_once_it_is),
         cmocka_unit_test(finished_run_is_given_rows_with_labels_where_its_own_scenes_are_as_they_were),
+        cmocka_unit_test(unknown_id_is_named_before_the_first_step),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -385,7 +385,9 @@ static int run_locked(trainer *t, bl_arena *arena) {
     if (!is_finished && bl_file_exists(t->checkpoint_path) &&
         (bl_run_reader_open(&reader, t->checkpoint_path) || bl_identity_check(t->request, reader, t->checkpoint_path)))
         goto done;
-    if (open_run(t, arena, reader) || bl_arms_fit(&t->evaluator, &t->history) || bl_shares_fit(&t->evaluator)) goto done;
+    if (open_run(t, arena, reader) || bl_arms_fit(&t->evaluator, &t->history) || bl_shares_fit(&t->evaluator) ||
+        bl_dataset_check_labels(t->dataset, t->pool))
+        goto done;
     status = is_finished ? evaluate_finished(t, arena, reader) : train_and_save(t, &reader);
 done:
     bl_run_reader_close(reader);
