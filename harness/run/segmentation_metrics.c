@@ -2,16 +2,6 @@
 
 #include <math.h>
 
-void bl_segmentation_predict(const float *logits, int64_t pixels, int classes, uint8_t *predicted) {
-    for (int64_t i = 0; i < pixels; ++i) {
-        const float *of_pixel = logits + i * classes;
-        int best = 0;
-        for (int c = 1; c < classes; ++c)
-            if (of_pixel[c] > of_pixel[best]) best = c;
-        predicted[i] = (uint8_t)best;
-    }
-}
-
 int bl_confusion_add(bl_confusion *confusion, const uint8_t *predicted, const float *truth, int images, int64_t pixels) {
     int classes = confusion->classes;
     int64_t count = images * pixels, counted = 0, correct = 0;

@@ -21,9 +21,6 @@ typedef struct bl_confusion {
     int64_t images;          // in these batches
 } bl_confusion;
 
-// The largest of `classes` logits at each pixel ([pixels, classes]); the first one where several are.
-void bl_segmentation_predict(const float *logits, int64_t pixels, int classes, uint8_t *predicted);
-
 // One batch: `images` of `pixels` each. Truth is as a scene loader gives it: classes or BL_SEGMENTATION_IGNORED as floats. Nothing is
 // counted where anything else stands in either.
 BL_CHECK int bl_confusion_add(bl_confusion *confusion, const uint8_t *predicted, const float *truth, int images, int64_t pixels);
