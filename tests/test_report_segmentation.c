@@ -210,6 +210,28 @@ static void pictures_show_scenes_below_each_other_and_arms_side_by_side(void **s
     free(summary);
 }
 
+// As cells draw them whose streets have other seeds.
+static void other_scenes_of_one_name_are_lines_of_their_own(void **state) {
+    fixture *here = *state;
+    scene_fixture scenes;
+    static const uint8_t absent[] = {0xee, 0xee, 0xee};
+    make_scene_study(here, &scenes);
+    const bl_evaluation *rows = here->experiment.cells[0].evaluations;
+    bl_history history = {0};
+    add_scene_rows(&history, rows, (const double[]){20, 30, 40, 10, 20, 30}, false);
+    add_picture(&history, &rows[2], "val/a/a_000000_000000", 10);
+    add_picture(&history, &rows[5], "val/a/a_000000_000000", 11);
+    history.pictures[1].truth[1] = 13;
+    write_run(here, 0, 0, &(run_case){0}, &history);
+    bl_history_free(&history);
+    free(report_of(here));
+    sheet made = written_sheet(here);
+    const uint8_t *const tiles[2][2] = {{bl_scene_classes[10].colour, absent}, {absent, bl_scene_classes[11].colour}};
+    for (int line = 0; line < 2; line++)
+        for (int k = 0; k < 2; k++) assert_colour(&made, MARGIN + (2 + k) * COLUMN + SCALE, TOP + line * LINE, tiles[line][k]);
+    bl_free(made.rgb);
+}
+
 static void pictures_that_no_run_has_do_not_stay_behind(void **state) {
     fixture *here = *state;
     scene_fixture scenes;
@@ -254,6 +276,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_class_without_truth_or_prediction_has_an_empty_field, set_up, tear_down),
         cmocka_unit_test_setup_teardown(published_figures_stand_beside_the_looks_they_are_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pictures_show_scenes_below_each_other_and_arms_side_by_side, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(other_scenes_of_one_name_are_lines_of_their_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pictures_that_no_run_has_do_not_stay_behind, set_up, tear_down),
         cmocka_unit_test(every_letter_leaves_ink_of_its_own_and_stays_on_the_canvas),
     };

@@ -39,11 +39,18 @@ typedef struct picture_sheet {
 
 // ---- what there is ----
 
-static const bl_scene_picture *picture_of(const picture_column *column, const char *scene) {
+// Cells may draw other scenes by the same names: from another seed, or of another size.
+static bool is_same_scene(const bl_scene_picture *a, const bl_scene_picture *b) {
+    return !strcmp(a->scene, b->scene) && a->width == b->width && a->height == b->height &&
+           !memcmp(a->truth, b->truth, (size_t)a->width * (size_t)a->height);
+}
+
+// Of the scene of `like`; NULL: any.
+static const bl_scene_picture *picture_of(const picture_column *column, const bl_scene_picture *like) {
     const bl_history *history = &column->run->history;
     for (int64_t i = 0; i < history->picture_count; i++) {
         const bl_scene_picture *picture = &history->pictures[i];
-        if (!strcmp(picture->row, column->row->row) && !strcmp(picture->id, column->row->id) && (!scene || !strcmp(picture->scene, scene)))
+        if (!strcmp(picture->row, column->row->row) && !strcmp(picture->id, column->row->id) && (!like || is_same_scene(picture, like)))
             return picture;
     }
     return NULL;
@@ -82,9 +89,9 @@ static void find_scenes(picture_sheet *sheet) {
         const bl_history *history = &sheet->columns[k].run->history;
         for (int64_t i = 0; i < history->picture_count; i++) {
             const bl_scene_picture *picture = &history->pictures[i];
-            if (picture_of(&sheet->columns[k], picture->scene) != picture) continue; // of another row
+            if (picture_of(&sheet->columns[k], picture) != picture) continue; // of another row
             int known = 0;
-            while (known < sheet->scene_count && strcmp(sheet->scenes[known]->scene, picture->scene) != 0) known++;
+            while (known < sheet->scene_count && !is_same_scene(sheet->scenes[known], picture)) known++;
             if (known == sheet->scene_count && known < MOST_SCENES) sheet->scenes[sheet->scene_count++] = picture;
             if (picture->width > widest) widest = picture->width;
         }
@@ -96,7 +103,7 @@ static void find_scenes(picture_sheet *sheet) {
 static int row_height(const picture_sheet *sheet, int scene) {
     int highest = 0;
     for (int k = 0; k < sheet->column_count; k++) {
-        const bl_scene_picture *picture = picture_of(&sheet->columns[k], sheet->scenes[scene]->scene);
+        const bl_scene_picture *picture = picture_of(&sheet->columns[k], sheet->scenes[scene]);
         if (picture && picture->height > highest) highest = picture->height;
     }
     return highest * sheet->scale;
@@ -147,7 +154,7 @@ static void put_scenes(picture_sheet *sheet) {
         put(sheet, IMAGE, top, sheet->scenes[s], NULL);
         put(sheet, TRUTH, top, sheet->scenes[s], sheet->scenes[s]->truth);
         for (int k = 0; k < sheet->column_count; k++) {
-            const bl_scene_picture *picture = picture_of(&sheet->columns[k], sheet->scenes[s]->scene);
+            const bl_scene_picture *picture = picture_of(&sheet->columns[k], sheet->scenes[s]);
             if (picture) put(sheet, PREDICTIONS + k, top, picture, picture->prediction);
             else fill(&sheet->canvas, left_of(sheet, PREDICTIONS + k), top, sheet->cell_width, row_height(sheet, s), absent);
         }
