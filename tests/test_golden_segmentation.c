@@ -94,11 +94,11 @@ static bl_encoder_options encoder_of(const golden_case *c) {
                                 .dilated_stages = c->dilated_stages, .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}};
 }
 
-static void build_step(const golden_case *c, bl_layout *layout, bl_step_graph *step, bl_step_graph *inference) {
+static void build_step(const golden_case *c, bl_dtype precision, bl_layout *layout, bl_step_graph *step, bl_step_graph *inference) {
     const bl_optimizer_options optimizer = {.kind = BL_OPTIMIZER_SGD};
     const bl_classifier_options classifier = {
-        .encoder = encoder_of(c), .optimizer = optimizer, .image_size = SQUARE, .precision = BL_F32, .classes = BATCH, .head_lr_scale = 1};
-    const bl_segmentation_options segmentation = {.encoder = encoder_of(c), .optimizer = optimizer, .precision = BL_F32, .classes = CLASSES,
+        .encoder = encoder_of(c), .optimizer = optimizer, .image_size = SQUARE, .precision = precision, .classes = BATCH, .head_lr_scale = 1};
+    const bl_segmentation_options segmentation = {.encoder = encoder_of(c), .optimizer = optimizer, .precision = precision, .classes = CLASSES,
                                                   .head_lr_scale = 1, .frozen = c->frozen};
     *inference = (bl_step_graph){0};
     if (!c->is_segmentation) {
@@ -109,11 +109,11 @@ static void build_step(const golden_case *c, bl_layout *layout, bl_step_graph *s
     assert_ok(bl_segmentation_inference_build(inference, layout, &segmentation, BATCH, ODD_HEIGHT, ODD_WIDTH));
 }
 
-static bool can_run(const golden_case *c, const char *backend) {
+static bool can_run(const golden_case *c, bl_dtype precision, const char *backend) {
     bl_layout *layout;
     bl_step_graph step, inference;
     assert_ok(bl_layout_create(&layout));
-    build_step(c, layout, &step, &inference);
+    build_step(c, precision, layout, &step, &inference);
     const bool can = bl_test_can_run(backend, step.graph);
     if (inference.graph) bl_graph_free(inference.graph);
     bl_graph_free(step.graph);
@@ -176,9 +176,9 @@ static void run_step(const golden_case *c, const char *name, double allowed, dou
     bl_store *store;
     bl_plan *plan, *seeing;
     char group[GOLDEN_NAME];
-    if (!can_run(c, name)) return;
+    if (!can_run(c, BL_F32, name)) return;
     assert_ok(bl_layout_create(&layout));
-    build_step(c, layout, &step, &inference);
+    build_step(c, BL_F32, layout, &step, &inference);
     assert_ok(bl_backend_open(&backend, name, &(bl_backend_options){.threads = 2, .isa = ""}));
     assert_ok(bl_store_create(backend, layout, &store));
     bl_tensor *learned[] = {step.loss, step.logits, step.correct};
@@ -215,7 +215,7 @@ static void reference_equals_pytorch(void **state) {
     run_step(*state, "reference", 1e-11, 1e-9);
 }
 
-// ---- other backends: as a whole, and node by node ----
+// ---- other backends: as a whole, and node by node, in bf16 too ----
 
 static int judge(void *context, const bl_difference *d) {
     int *failures = context;
@@ -226,14 +226,14 @@ static int judge(void *context, const bl_difference *d) {
 }
 
 // What the step computes from the golden start, each node from the reference's operands.
-static void expect_nodes(const golden_case *c, const char *name) {
+static void expect_nodes(const golden_case *c, bl_dtype precision, const char *name) {
     bl_layout *layout;
     bl_step_graph step, inference;
     bl_backend *right, *judged;
     bl_store *store;
     int failures = 0;
     assert_ok(bl_layout_create(&layout));
-    build_step(c, layout, &step, &inference);
+    build_step(c, precision, layout, &step, &inference);
     assert_ok(bl_backend_open(&right, "reference", &(bl_backend_options){.threads = 1, .isa = ""}));
     assert_ok(bl_backend_open(&judged, name, &(bl_backend_options){.threads = 2, .isa = ""}));
     assert_ok(bl_store_create(right, layout, &store));
@@ -270,7 +270,8 @@ static void other_backends_follow_in_f32(void **state) {
 
 static void every_node_of_theirs_is_the_references(void **state) {
     for (const char *const *name = bl_test_backends(); *name; name++)
-        if (!is_reference(*name) && can_run(*state, *name)) expect_nodes(*state, *name);
+        for (bl_dtype precision = BL_F32; precision <= BL_BF16; precision++)
+            if (!is_reference(*name) && can_run(*state, precision, *name)) expect_nodes(*state, precision, *name);
 }
 
 static void the_file_holds_what_this_test_assumes(void **state) {
