@@ -22,7 +22,8 @@ static void advise(const bl_room *room, const bl_need *need, bl_text *text) {
         bl_text_add(text, "; not one image of this size fits beside the weights: a narrower network or smaller views are needed");
         return;
     }
-    bl_text_add(text, "; train.batch %d would fit", fits);
+    bl_text_add(text, "; %s %d would fit", need->batch_key ? need->batch_key : "train.batch", fits);
+    if (need->batch_key) return;
     int parts = 2;
     while (need->batch % parts || need->batch / parts > fits) parts++;
     bl_text_add(text, ", or train.batch %d with train.accumulate %d for as many images an update (batch norm's statistics are then of %d "

@@ -137,6 +137,28 @@ static void a_backend_that_cannot_be_used_is_told_with_those_that_can(void **sta
     }
 }
 
+static void a_step_says_what_memory_it_needs_before_anything_runs(void **state) {
+    (void)state;
+    char says[TEXT];
+    if (!bl_backend_present("onednn")) skip();
+    assert_int_equal(ask_of_tiny("check", "--memory --backend onednn", says, sizeof says), 0);
+    bl_test_holds(says, "    a step needs 0.");
+    bl_test_holds(says, " GiB: activations and workspace 0.");
+    bl_test_holds(says, " are free beside the last\n");
+    assert_int_equal(ask_of_tiny("check", "--memory --backend onednn --set train.accumulate=2", says, sizeof says), 0);
+    bl_test_holds(says, "    a micro step needs 0.");
+
+    const char *much = "--backend onednn --set network.encoder=resnet50 --set network.width=64 --set data.train=65536 --set train.batch=65536 "
+                       "--set train.accumulate=1";
+    char options[512];
+    for (int runs = 0; runs < 2; runs++) { // the run says the same
+        snprintf(options, sizeof options, runs ? "%s --results '%s/results'" : "%s --memory", much, folder);
+        assert_int_equal(ask_of_tiny(runs ? "run" : "check", options, says, sizeof says), 1);
+        bl_test_holds(says, "out of memory on this machine: this plan needs ");
+        bl_test_holds(says, " would fit, or train.batch ");
+    }
+}
+
 static int count_of(const char *text, char sign) {
     int count = 0;
     for (; *text; text++) count += *text == sign;
@@ -196,6 +218,7 @@ int main(void) {
         cmocka_unit_test(an_arm_whose_file_is_wrong_is_refused_before_anything_is_trained),
         cmocka_unit_test(every_backend_has_a_block_and_one_that_is_not_there_says_why),
         cmocka_unit_test(a_backend_that_cannot_be_used_is_told_with_those_that_can),
+        cmocka_unit_test(a_step_says_what_memory_it_needs_before_anything_runs),
         cmocka_unit_test(a_bench_for_scripts_is_a_header_and_one_row),
         cmocka_unit_test(a_bench_of_the_plan_has_a_row_a_node),
         cmocka_unit_test(a_bench_in_turns_times_the_steps_once_a_line),

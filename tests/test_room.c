@@ -96,17 +96,18 @@ static void refusal_names_what_is_needed_what_is_free_and_what_would_fit(void **
         bl_need need;
         const char *says; // NULL: it fits
     } cases[] = {
-        {{"here", 4 * GIB, 8 * GIB}, {3 * GIB, GIB, 0, 32, 1}, NULL},
-        {{"here", 0, 0}, {900 * GIB, 0, 0, 32, 1}, NULL}, // not known
-        {{"here", 4 * GIB, 8 * GIB}, {3 * GIB, GIB, 1, 0, 1},
+        {{"here", 4 * GIB, 8 * GIB}, {3 * GIB, GIB, 0, 1, 32, NULL}, NULL},
+        {{"here", 0, 0}, {900 * GIB, 0, 0, 1, 32, NULL}, NULL}, // not known
+        {{"here", 4 * GIB, 8 * GIB}, {3 * GIB, GIB, 1, 1, 0, NULL},
          "out of memory on here: this plan needs 4.00 GiB (activations and workspace 3.00, batches 1.00, packed weights 0.00), 4.00 GiB of 8.00 are free"},
-        {{"here", 4 * GIB, 8 * GIB}, {7 * GIB, GIB, 0, 32, 1},
+        {{"here", 4 * GIB, 8 * GIB}, {7 * GIB, GIB, 0, 1, 32, NULL},
          "; train.batch 15 would fit, or train.batch 8 with train.accumulate 4 for as many images an update (batch norm's statistics are then "
          "of 8 images a view)"},
-        {{"here", 4 * GIB, 8 * GIB}, {7 * GIB, GIB, 0, 32, 2}, "or train.batch 8 with train.accumulate 8"},
-        {{"here", 4 * GIB, 8 * GIB}, {79 * GIB, GIB, 0, 512, 1}, "; train.batch 24 would fit, or train.batch 16 with train.accumulate 32"},
-        {{"here", 4 * GIB, 8 * GIB}, {50 * GIB, 0, GIB, 10, 1}, "; not one image of this size fits beside the weights"},
-        {{"here", 4 * GIB, 8 * GIB}, {GIB, 0, 5 * GIB, 10, 1}, "; not one image of this size fits beside the weights"},
+        {{"here", 4 * GIB, 8 * GIB}, {7 * GIB, GIB, 0, 2, 32, NULL}, "or train.batch 8 with train.accumulate 8"},
+        {{"here", 4 * GIB, 8 * GIB}, {7 * GIB, GIB, 0, 1, 32, "segmentation.batch"}, "; segmentation.batch 15 would fit"},
+        {{"here", 4 * GIB, 8 * GIB}, {79 * GIB, GIB, 0, 1, 512, NULL}, "; train.batch 24 would fit, or train.batch 16 with train.accumulate 32"},
+        {{"here", 4 * GIB, 8 * GIB}, {50 * GIB, 0, GIB, 1, 10, NULL}, "; not one image of this size fits beside the weights"},
+        {{"here", 4 * GIB, 8 * GIB}, {GIB, 0, 5 * GIB, 1, 10, NULL}, "; not one image of this size fits beside the weights"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const int status = bl_room_check(&cases[i].room, &cases[i].need);

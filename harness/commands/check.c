@@ -5,6 +5,7 @@
 #include "commands/command.h"
 #include "run/cell.h"     // bl_cell_steps, bl_cell_warn
 #include "run/evaluate.h" // bl_arms_are_there
+#include "run/needs.h"    // bl_needs_of_training
 
 static void print_machine(void) {
     for (const char *const *name = bl_backend_known(); *name; name++) {
@@ -41,6 +42,43 @@ static void print_cell(const bl_cell *cell) {
     bl_text_free(&warnings);
 }
 
+static void print_needs(const char *what, const bl_needs *needs) {
+    const double gib = 1ull << 30;
+    printf("    %s needs %.2f GiB: activations and workspace %.2f, batches %.2f, packed weights %.2f, weights and optimiser %.2f", what,
+           (double)(needs->arena + needs->staging + needs->packed + needs->store) / gib, (double)needs->arena / gib,
+           (double)needs->staging / gib, (double)needs->packed / gib, (double)needs->store / gib);
+    if (needs->free) printf("; %.2f are free beside the last", (double)needs->free / gib);
+    puts("");
+}
+
+// Arms and shares of a row have one step.
+static bool is_first_of_its_step(const bl_cell *cell, int row) {
+    const bl_fit_options *fit = &cell->evaluations[row].fit;
+    for (int i = 0; i < row; i++) {
+        const bl_fit_options *other = &cell->evaluations[i].fit;
+        if (cell->evaluations[i].kind == BL_PROTOCOL_SEGMENTATION && other->batch == fit->batch && other->crop == fit->crop &&
+            other->frozen == fit->frozen)
+            return false;
+    }
+    return cell->evaluations[row].kind == BL_PROTOCOL_SEGMENTATION;
+}
+
+static int print_memory(const bl_cell *cell, bl_backend *backend) {
+    bl_needs needs;
+    char what[256];
+    if (cell->train.steps || cell->train.epochs) {
+        if (bl_needs_of_training(backend, cell, &needs)) return BL_FAILED;
+        print_needs(cell->train.accumulate > 1 ? "a micro step" : "a step", &needs);
+    }
+    for (int i = 0; i < cell->evaluation_count; i++) {
+        if (!is_first_of_its_step(cell, i)) continue;
+        if (bl_needs_of_segmentation(backend, cell, &cell->evaluations[i].fit, &needs)) return BL_FAILED;
+        snprintf(what, sizeof what, "a step of %s", cell->evaluations[i].row);
+        print_needs(what, &needs);
+    }
+    return BL_OK;
+}
+
 static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
@@ -61,7 +99,15 @@ static int run(int argc, char **argv) {
     } else if (!status) {
         printf("%s: study %s, %d cell%s x %d seed%s, backend %s\n", experiment->path, experiment->study, experiment->cell_count,
                bl_plural(experiment->cell_count), experiment->seed_count, bl_plural(experiment->seed_count), experiment->machine.backend);
-        for (int i = 0; i < experiment->cell_count; i++) print_cell(&experiment->cells[i]);
+        const bl_machine *machine = &experiment->machine;
+        const bl_backend_options options = {.threads = machine->threads, .isa = machine->isa};
+        bl_backend *backend = NULL;
+        if (bl_arguments_option(&arguments, "memory", NULL)) status = bl_backend_open(&backend, machine->backend, &options);
+        for (int i = 0; !status && i < experiment->cell_count; i++) {
+            print_cell(&experiment->cells[i]);
+            if (backend) status = print_memory(&experiment->cells[i], backend);
+        }
+        bl_backend_close(backend);
         for (int i = 0; i < experiment->skipped_count; i++) printf("  left out: %s\n", experiment->skipped[i]);
         for (int i = 0; !status && i < experiment->cell_count; i++) status = bl_arms_are_there(&experiment->cells[i]);
     }
@@ -72,7 +118,8 @@ static int run(int argc, char **argv) {
 const bl_command bl_command_check = {
         "check", "read an experiment file and say what it asks for, or what is wrong with it",
         "byolab check FILE [options]     cells, seeds and recipes of the study; nothing runs\n"
+        "byolab check FILE --memory      what a step of each cell needs, planned by its backend, and what is free\n"
         "byolab check FILE --resolved    one cell with every key, defaults included\n"
         "byolab check --schema           every key: type, default, range, meaning\n"
         "byolab check --machine          the backends, and what this machine can use of them\n\n",
-        BL_COMMON_OPTIONS " schema! machine! resolved!", run};
+        BL_COMMON_OPTIONS " schema! machine! memory! resolved!", run};

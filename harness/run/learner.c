@@ -34,7 +34,10 @@ static int compile(bl_learner *learner) {
                                          .watch = watch,
                                          .watch_count = bl_loop_watch(&learner->step, watch),
                                          .tf32 = learner->tf32,
-                                         .batch = learner->fit->batch};
+                                         .batch = learner->fit->batch,
+                                         .batch_key = learner->of_scenes         ? "segmentation.batch"
+                                                      : learner->inference.graph ? "finetune.batch"
+                                                                                 : "linear.batch"};
     const bl_compile_options inferring = {.accumulate = 1, .observe = &learner->inference.correct, .observe_count = 1};
     // A target network does not exist here, so nothing is copied. The head starts as (seed, name) says, whatever the encoder is.
     if (bl_store_create(backend, learner->layout, &learner->store) ||

@@ -23,8 +23,7 @@ int bl_model_build_step(bl_step_graph *step, bl_layout *layout, const bl_cell *c
     return bl_classifier_build(step, layout, &classifier, cell->train.batch);
 }
 
-static int compile_training(bl_model *model, const bl_cell *cell) {
-    const bl_step_graph *step = &model->step;
+int bl_model_compile(bl_plan **plan, bl_store *store, const bl_step_graph *step, const bl_cell *cell, bool only_report) {
     bl_tensor *const observe[] = {step->projection, step->prediction};
     bl_tensor *watch[BL_WATCHED];
     const bl_compile_options options = {.accumulate = cell->train.accumulate,
@@ -32,9 +31,10 @@ static int compile_training(bl_model *model, const bl_cell *cell) {
                                         .observe_count = cell->train.collapse_every && step->projection ? 2 : 0,
                                         .watch = watch,
                                         .watch_count = bl_loop_watch(step, watch),
-                                        .tf32 = model->tf32,
-                                        .batch = cell->train.batch};
-    return bl_plan_compile(model->store, step->graph, &options, &model->training);
+                                        .tf32 = cell->train.precision == BL_PRECISION_TF32,
+                                        .batch = cell->train.batch,
+                                        .only_report = only_report};
+    return bl_plan_compile(store, step->graph, &options, plan);
 }
 
 int bl_model_create(bl_model *model, bl_backend *backend, const bl_cell *cell, uint64_t seed) {
@@ -43,7 +43,8 @@ int bl_model_create(bl_model *model, bl_backend *backend, const bl_cell *cell, u
     if (bl_layout_create(&model->layout) || bl_model_build_step(&model->step, model->layout, cell) ||
         bl_features_build(&model->features, model->layout, &cell->model.encoder, cell->model.image_size, BL_FEATURE_ROWS) ||
         bl_store_create(backend, model->layout, &model->store) ||
-        bl_store_initialize(model->store, seed, cell->model.method.target_init == BL_TARGET_COPY) || compile_training(model, cell))
+        bl_store_initialize(model->store, seed, cell->model.method.target_init == BL_TARGET_COPY) ||
+        bl_model_compile(&model->training, model->store, &model->step, cell, false))
         goto failed;
     const bool extracts = (cell->evaluation_count && !bl_dataset_has_scenes(cell->data.name)) || cell->save_features;
     if (extracts && bl_plan_compile(model->store, model->features.graph, &extraction, &model->extraction)) goto failed;

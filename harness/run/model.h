@@ -20,6 +20,8 @@ typedef struct bl_model { // start from {0}; owns everything it points to but th
 
 // The cell's training step: BYOL's, or a classifier's where the cell is supervised.
 BL_CHECK int bl_model_build_step(bl_step_graph *step, bl_layout *layout, const bl_cell *cell);
+// Compiles it as training wants it; `only_report`: to know what it needs (bl_compile_options).
+BL_CHECK int bl_model_compile(bl_plan **plan, bl_store *store, const bl_step_graph *step, const bl_cell *cell, bool only_report);
 // The classifier that a supervised cell trains.
 bl_classifier_options bl_model_classifier(const bl_cell *cell);
 
