@@ -48,4 +48,7 @@ int bl_test_byolab(const char *words, char *says, size_t size);
 // Fails the test with the text where `part` is not in it.
 void bl_test_holds(const char *text, const char *part);
 
+// Writes to *function, a pointer to one, the library's own function of a name that the test has put its own in front of.
+void bl_test_next(const char *name, void *function);
+
 #endif

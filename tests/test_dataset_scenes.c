@@ -1,7 +1,6 @@
 // Street scenes as a data set: what is opened, the square that views share, what a loader makes of it, and which file is named where one
 // is not as it was. bl_scenes_read stands here in front of the library's own, so that decoded scenes are counted.
 
-#include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,8 +17,7 @@ static atomic_int decoded;
 
 int bl_scenes_read(const bl_scenes *scenes, int64_t index, bl_scene *scene) {
     int (*next)(const bl_scenes *, int64_t, bl_scene *);
-    void *symbol = dlsym(RTLD_NEXT, "bl_scenes_read");
-    memcpy(&next, &symbol, sizeof next);
+    bl_test_next("bl_scenes_read", &next);
     atomic_fetch_add(&decoded, 1);
     return next(scenes, index, scene);
 }

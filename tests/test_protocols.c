@@ -4,23 +4,19 @@
 // bl_dataset_image and bl_dataset_label stand here in front of the library's own, so that every access to a split is seen and the
 // test split can be poisoned.
 
-#include <dlfcn.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/backend.h"
 #include "encoder_file.h"
-#include "models.h"
-#include "run/evaluate.h"
+#include "evaluate_rig.h"
 #include "run/labels.h"
 #include "run/learner.h"
 #include "run/weights.h"
-#include "support.h"
 
-enum { TRAIN = 60, VALIDATION = 20, TEST = 32, CLASSES = 10, SIDE = 16, SEED = 5, STEPS = 4, BATCH = 8 };
+enum { TRAIN = 60, VALIDATION = 20, TEST = 32, CLASSES = 10, SIDE = 16, STEPS = 4, BATCH = 8 };
 
 // ---- every access to the data set ----
 
@@ -28,7 +24,7 @@ static atomic_llong train_images, test_images, test_labels, train_after_test;
 static int poisoned_label = -1;  // what every test label reads as; -1: itself
 static bool poisoned_images;     // every test image reads as gray
 
-static void forget_accesses(void) {
+static void forget(void) {
     train_images = test_images = test_labels = train_after_test = 0;
 }
 
@@ -41,23 +37,17 @@ static void see(bl_split split, bool is_image) {
     }
 }
 
-// A function's address out of dlsym is an object pointer; POSIX promises that the bytes mean the same.
-static void find_next(const char *name, void *function) {
-    void *symbol = dlsym(RTLD_NEXT, name);
-    memcpy(function, &symbol, sizeof symbol);
-}
-
 const uint8_t *bl_dataset_image(const bl_dataset *dataset, bl_split split, int64_t index) {
     static uint8_t gray[32 * 32 * 3];
     const uint8_t *(*next)(const bl_dataset *, bl_split, int64_t);
-    find_next("bl_dataset_image", &next);
+    bl_test_next("bl_dataset_image", &next);
     see(split, true);
     return split == BL_TEST && poisoned_images ? gray : next(dataset, split, index);
 }
 
 int bl_dataset_label(const bl_dataset *dataset, bl_split split, int64_t index) {
     int (*next)(const bl_dataset *, bl_split, int64_t);
-    find_next("bl_dataset_label", &next);
+    bl_test_next("bl_dataset_label", &next);
     see(split, false);
     return split == BL_TEST && poisoned_label >= 0 ? poisoned_label : next(dataset, split, index);
 }
@@ -65,9 +55,7 @@ int bl_dataset_label(const bl_dataset *dataset, bl_split split, int64_t index) {
 // ---- a cell, small ----
 
 static const bl_optimizer_options sgd = {.kind = BL_OPTIMIZER_SGD, .momentum = .9, .nesterov = true};
-static const bl_recipe evaluation_view = {
-    .count = 2, .items = {{.kind = BL_CENTER_CROP, .p = 1, .resize = SIDE, .size = SIDE},
-                          {.kind = BL_NORMALIZE, .p = 1, .mean = {.5, .5, .5}, .std = {.25, .25, .25}}}};
+static const bl_recipe evaluation_view = CENTER_VIEW(SIDE);
 
 static bl_cell small_cell(bl_evaluation *rows, int count) {
     for (int i = 0; i < count; i++) {
@@ -79,10 +67,8 @@ static bl_cell small_cell(bl_evaluation *rows, int count) {
         .name = "main",
         .data = {.name = "shapes", .seed = 2, .train = TRAIN + VALIDATION, .test = TEST, .validation = VALIDATION},
         .evaluation_view = evaluation_view,
-        .model = {.encoder = RESNET18(4), .projector = MLP(8, 4, BL_NORM_HIDDEN),
-                  .method = {.predictor = BL_PREDICTOR_MLP, .predictor_head = MLP(8, 4, BL_NORM_NONE), .predictor_lr_scale = 1,
-                             .target = BL_TARGET_EMA, .stop_gradient = true, .pairing = BL_CROSSED},
-                  .optimizer = sgd, .image_size = SIDE, .probe_classes = CLASSES, .probe_lr_scale = 1},
+        .model = {.encoder = RESNET18(4), .projector = SMALL_PROJECTOR, .method = SMALL_METHOD, .optimizer = sgd, .image_size = SIDE,
+                  .probe_classes = CLASSES, .probe_lr_scale = 1},
         .head_lr_scale = 1,
         .label_share = 100,
         .train = {.epochs = 1, .batch = BATCH, .accumulate = 1},
@@ -108,36 +94,7 @@ static bl_evaluation variant(int kind) {
     return row;
 }
 
-static bl_backend *backend;
-
-typedef struct rig {
-    bl_dataset *dataset;
-    bl_pool *pool;
-    bl_model model;
-    bl_evaluator evaluator;
-} rig;
-
-// `weights_seed` stands for pretraining: another seed's initial weights.
-static void rig_open(rig *r, const bl_cell *cell, uint64_t weights_seed, int threads) {
-    *r = (rig){0};
-    assert_ok(bl_dataset_open(&r->dataset, &cell->data));
-    assert_ok(bl_pool_create(&r->pool, threads));
-    assert_ok(bl_model_create(&r->model, backend, cell, weights_seed));
-    r->evaluator = (bl_evaluator){.model = &r->model, .cell = cell, .dataset = r->dataset, .pool = r->pool, .loader_threads = threads,
-                                  .seed = SEED};
-    forget_accesses();
-}
-
-static void rig_close(rig *r) {
-    bl_model_free(&r->model);
-    bl_pool_free(r->pool);
-    bl_dataset_close(r->dataset);
-}
-
-static bl_measurement measure_in(rig *r) {
-    bl_history history = {0};
-    assert_ok(bl_evaluate(&r->evaluator, 1, true, &history));
-    assert_int_equal(history.measurement_count, r->evaluator.cell->evaluation_count);
+static bl_measurement first_of(bl_history history) {
     const bl_measurement measurement = history.measurements[0];
     bl_history_free(&history);
     return measurement;
@@ -145,22 +102,12 @@ static bl_measurement measure_in(rig *r) {
 
 static bl_measurement measure(bl_evaluation row, uint64_t weights_seed, int threads) {
     const bl_cell cell = small_cell(&row, 1);
-    rig r;
-    rig_open(&r, &cell, weights_seed, threads);
-    const bl_measurement measurement = measure_in(&r);
-    rig_close(&r);
-    return measurement;
+    return first_of(measure_all(&cell, weights_seed, threads));
 }
 
 static void refuse(bl_evaluation row, const char *says) {
     const bl_cell cell = small_cell(&row, 1);
-    bl_history history = {0};
-    rig r;
-    rig_open(&r, &cell, 1, 1);
-    assert_int_not_equal(bl_evaluate(&r.evaluator, 1, true, &history), BL_OK);
-    if (!strstr(bl_error(), says)) fail_msg("\"%s\" is not in \"%s\"", says, bl_error());
-    bl_history_free(&history);
-    rig_close(&r);
+    refuse_all(&cell, says);
 }
 
 static bool same_number(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
@@ -195,9 +142,9 @@ static void poisoned_test_labels_move_the_final_value_alone(void **state) {
         double sum = 0;
         rig r;
         rig_open(&r, &cell, 1, 2);
-        const bl_measurement clean = measure_in(&r);
+        const bl_measurement clean = first_of(measure_in(&r));
         for (poisoned_label = 0; poisoned_label < CLASSES; poisoned_label++) {
-            const bl_measurement poisoned = measure_in(&r);
+            const bl_measurement poisoned = first_of(measure_in(&r));
             assert_true(poisoned.chosen == clean.chosen && poisoned.validation == clean.validation);
             sum += poisoned.value;
         }
@@ -229,7 +176,7 @@ static void l2_is_the_best_on_the_held_out_images_and_refitted_on_all_labelled_o
     const bl_cell cell = small_cell(&row, 1);
     rig r;
     rig_open(&r, &cell, 1, 1);
-    const bl_measurement measurement = measure_in(&r);
+    const bl_measurement measurement = first_of(measure_in(&r));
     uint8_t labels[2][TRAIN];
     float *values[2];
     bl_features sets[2];
@@ -309,12 +256,7 @@ static void without_a_held_out_part_the_validation_split_decides(void **state) {
     row.fit.validation = 0;
     bl_cell cell = small_cell(&row, 1);
     cell.data.validation = 0;
-    bl_history history = {0};
-    rig r;
-    rig_open(&r, &cell, 1, 1);
-    assert_int_not_equal(bl_evaluate(&r.evaluator, 1, true, &history), BL_OK);
-    assert_non_null(strstr(bl_error(), "there is nothing to choose on: write `validation: 0.1`"));
-    rig_close(&r);
+    refuse_all(&cell, "there is nothing to choose on: write `validation: 0.1`");
 }
 
 // ---- shares ----
@@ -361,15 +303,6 @@ static void every_measurement_is_the_same_twice_whatever_the_threads(void **stat
         const bl_measurement first = measure(variant(v), 1, 1), second = measure(variant(v), 1, 3);
         assert_same(&first, &second, variant_names[v]);
     }
-}
-
-static void read_network(const bl_store *store, const char *network, double **values, size_t *count) {
-    const int index = bl_layout_find_network(store->layout, network);
-    const bl_place place = {index, BL_PARAMETERS, BL_WHOLE_BLOCK};
-    assert_true(index >= 0);
-    *count = bl_place_count(store->layout, place);
-    *values = malloc(*count * sizeof **values);
-    assert_ok(bl_store_read(store, place, *values));
 }
 
 static void arms_start_from_one_head_and_from_their_own_encoder(void **state) {
@@ -448,7 +381,7 @@ static void measuring_leaves_the_model_as_it_was(void **state) {
         rig r;
         rig_open(&r, &cell, 1, 2);
         read_network(r.model.store, "online", &before, &count);
-        measure_in(&r);
+        first_of(measure_in(&r));
         read_network(r.model.store, "online", &after, &count);
         assert_memory_equal(before, after, count * sizeof *before);
         free(before);
@@ -490,24 +423,12 @@ static void probe_and_accuracy_ask_the_heads_of_the_run(void **state) {
         rig_open(&r, &cell, 1, 2);
         for (int class = 0; class < CLASSES; class += 9) {
             answer_always(r.model.store, cases[i].network, cases[i].bias, class);
-            const bl_measurement measurement = measure_in(&r);
+            const bl_measurement measurement = first_of(measure_in(&r));
             assert_true(measurement.value == (class ? 9.375 : 12.5)); // 3 and 4 of 32
             assert_true(isnan(measurement.chosen) && isnan(measurement.validation));
         }
         rig_close(&r);
     }
-}
-
-static int set_up(void **state) {
-    (void)state;
-    const char *name = bl_test_backend();
-    return bl_backend_open(&backend, name, &(bl_backend_options){.threads = 1, .isa = ""});
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    bl_backend_close(backend);
-    return 0;
 }
 
 int main(void) {
@@ -529,5 +450,5 @@ int main(void) {
         cmocka_unit_test(measuring_leaves_the_model_as_it_was),
         cmocka_unit_test(probe_and_accuracy_ask_the_heads_of_the_run),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_backend, close_backend);
 }

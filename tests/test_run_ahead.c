@@ -2,7 +2,6 @@
 // so where someone looks, and a step that is not finite is still the one that is named. Whole runs too; and what a backend chose for
 // its plans is chosen again when a run continues.
 
-#include <dlfcn.h>
 #include <math.h>
 #include <sys/mman.h>
 
@@ -260,8 +259,7 @@ static int take_choices(bl_backend *backend, const char *choices) {
 // Stands before the library's own: a run opens its backend by name. There may be no GPU: `cudnn` is another one here.
 int bl_backend_open(bl_backend **backend, const char *name, const bl_backend_options *options) {
     int (*open)(bl_backend **, const char *, const bl_backend_options *);
-    void *symbol = dlsym(RTLD_NEXT, "bl_backend_open");
-    memcpy(&open, &symbol, sizeof open);
+    bl_test_next("bl_backend_open", &open);
     if (open(backend, strcmp(name, "cudnn") ? name : bl_test_backend(), options)) return BL_FAILED;
     if (!shared || !shared->is_asynchronous) return BL_OK;
     shared->is_eager = options->eager;

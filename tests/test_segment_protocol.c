@@ -4,25 +4,21 @@
 // bl_scenes_read, bl_scene_view_make and bl_store_scalar stand here in front of the library's own, so that every scene that is read, every
 // crop that is made and every learning rate is seen.
 
-#include <dlfcn.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/backend.h"
 #include "datasets/scene_loader.h"
 #include "encoder_file.h"
-#include "models.h"
-#include "run/evaluate.h"
+#include "evaluate_rig.h"
 #include "run/labels.h"
 #include "run/learner.h"
 #include "run/scene_picture.h"
 #include "run/segmenter.h"
-#include "support.h"
 
-enum { TRAIN = 12, VAL = 5, WIDTH = 64, HEIGHT = 32, CROP = 32, SEED = 5, STEPS = 5, BATCH = 2, MOST_RATES = 256 };
+enum { TRAIN = 12, VAL = 5, WIDTH = 64, HEIGHT = 32, CROP = 32, STEPS = 5, BATCH = 2, MOST_RATES = 256 };
 
 // ---- what is seen ----
 
@@ -35,15 +31,9 @@ static void forget(void) {
     for (int i = 0; i < TRAIN; i++) crops[i] = 0;
 }
 
-// A function's address out of dlsym is an object pointer; POSIX promises that the bytes mean the same.
-static void find_next(const char *name, void *function) {
-    void *symbol = dlsym(RTLD_NEXT, name);
-    memcpy(function, &symbol, sizeof symbol);
-}
-
 int bl_scenes_read(const bl_scenes *scenes, int64_t index, bl_scene *scene) {
     int (*next)(const bl_scenes *, int64_t, bl_scene *);
-    find_next("bl_scenes_read", &next);
+    bl_test_next("bl_scenes_read", &next);
     if (!strncmp(bl_scenes_name(scenes, index), "val/", 4)) val_reads++;
     else if (val_reads) train_reads_after_val++;
     return next(scenes, index, scene);
@@ -52,14 +42,14 @@ int bl_scenes_read(const bl_scenes *scenes, int64_t index, bl_scene *scene) {
 int bl_scene_view_make(const bl_scene_recipe *recipe, uint64_t seed, uint32_t sample, uint32_t epoch, const bl_scene *scene, float *image,
                        float *labels, bl_scene_scratch *scratch) {
     int (*next)(const bl_scene_recipe *, uint64_t, uint32_t, uint32_t, const bl_scene *, float *, float *, bl_scene_scratch *);
-    find_next("bl_scene_view_make", &next);
+    bl_test_next("bl_scene_view_make", &next);
     if (recipe->width == CROP && recipe->height == CROP) crops[sample]++;
     return next(recipe, seed, sample, epoch, scene, image, labels, scratch);
 }
 
 int bl_store_scalar(bl_store *store, bl_scalar scalar, double value) {
     int (*next)(bl_store *, bl_scalar, double);
-    find_next("bl_store_scalar", &next);
+    bl_test_next("bl_store_scalar", &next);
     if (scalar == BL_SCALAR_LEARNING_RATE && rate_count < MOST_RATES) rates[rate_count++] = value;
     return next(store, scalar, value);
 }
@@ -67,9 +57,7 @@ int bl_store_scalar(bl_store *store, bl_scalar scalar, double value) {
 // ---- a cell, small ----
 
 static const bl_optimizer_options sgd = {.kind = BL_OPTIMIZER_SGD, .momentum = .9};
-static const bl_recipe evaluation_view = {
-    .count = 2, .items = {{.kind = BL_CENTER_CROP, .p = 1, .resize = CROP, .size = CROP},
-                          {.kind = BL_NORMALIZE, .p = 1, .mean = {.5, .5, .5}, .std = {.25, .25, .25}}}};
+static const bl_recipe evaluation_view = CENTER_VIEW(CROP);
 
 static bl_cell small_cell(bl_evaluation *rows, int count) {
     bl_cell cell = {
@@ -77,10 +65,7 @@ static bl_cell small_cell(bl_evaluation *rows, int count) {
         .data = {.name = "streets", .seed = 2, .train = TRAIN, .test = VAL, .width = WIDTH, .height = HEIGHT, .labelled = true,
                  .scene_splits = 1u << BL_SCENE_TRAIN, .crop = CROP},
         .evaluation_view = evaluation_view,
-        .model = {.encoder = RESNET18(8), .projector = MLP(8, 4, BL_NORM_HIDDEN),
-                  .method = {.predictor = BL_PREDICTOR_MLP, .predictor_head = MLP(8, 4, BL_NORM_NONE), .predictor_lr_scale = 1,
-                             .target = BL_TARGET_EMA, .stop_gradient = true, .pairing = BL_CROSSED},
-                  .optimizer = sgd, .image_size = CROP},
+        .model = {.encoder = RESNET18(8), .projector = SMALL_PROJECTOR, .method = SMALL_METHOD, .optimizer = sgd, .image_size = CROP},
         .train = {.epochs = 1, .batch = BATCH, .accumulate = 1},
         .evaluations = rows,
         .evaluation_count = count,
@@ -101,43 +86,6 @@ static bl_evaluation pretrained_row(void) {
     return small_row("segmentation/pretrained/50%/val", "pretrained", BL_ARM_PRETRAINED, 50);
 }
 
-static bl_backend *backend;
-
-typedef struct rig {
-    bl_dataset *dataset;
-    bl_pool *pool;
-    bl_model model;
-    bl_evaluator evaluator;
-} rig;
-
-// `weights_seed` stands for pretraining: another seed's initial weights.
-static void rig_open(rig *r, const bl_cell *cell, uint64_t weights_seed, int threads) {
-    *r = (rig){0};
-    assert_ok(bl_dataset_open(&r->dataset, &cell->data));
-    assert_ok(bl_pool_create(&r->pool, threads));
-    assert_ok(bl_model_create(&r->model, backend, cell, weights_seed));
-    r->evaluator = (bl_evaluator){.model = &r->model, .cell = cell, .dataset = r->dataset, .pool = r->pool, .loader_threads = threads,
-                                  .seed = SEED};
-    forget();
-}
-
-static void rig_close(rig *r) {
-    bl_model_free(&r->model);
-    bl_pool_free(r->pool);
-    bl_dataset_close(r->dataset);
-}
-
-// Every row of the cell; freed by the caller.
-static bl_history measure_all(const bl_cell *cell, uint64_t weights_seed, int threads) {
-    bl_history history = {0};
-    rig r;
-    rig_open(&r, cell, weights_seed, threads);
-    assert_ok(bl_evaluate(&r.evaluator, 1, true, &history));
-    assert_int_equal(history.measurement_count, cell->evaluation_count);
-    rig_close(&r);
-    return history;
-}
-
 static bl_history measure(bl_evaluation row, uint64_t weights_seed, int threads) {
     const bl_cell cell = small_cell(&row, 1);
     return measure_all(&cell, weights_seed, threads);
@@ -145,13 +93,7 @@ static bl_history measure(bl_evaluation row, uint64_t weights_seed, int threads)
 
 static void refuse(bl_evaluation row, const char *says) {
     const bl_cell cell = small_cell(&row, 1);
-    bl_history history = {0};
-    rig r;
-    rig_open(&r, &cell, 1, 1);
-    assert_int_not_equal(bl_evaluate(&r.evaluator, 1, true, &history), BL_OK);
-    bl_test_holds(bl_error(), says);
-    bl_history_free(&history);
-    rig_close(&r);
+    refuse_all(&cell, says);
 }
 
 static bool same_looks(const bl_history *a, const bl_history *b) {
@@ -355,14 +297,6 @@ static void what_no_share_can_give_is_refused_before_training(void **state) {
 }
 
 // ---- arms ----
-
-static void read_network(bl_store *store, const char *network, double **values, size_t *count) {
-    const bl_place place = {bl_layout_find_network(store->layout, network), BL_PARAMETERS, BL_WHOLE_BLOCK};
-    assert_true(place.network >= 0);
-    *count = bl_place_count(store->layout, place);
-    *values = malloc(*count * sizeof **values);
-    assert_ok(bl_store_read(store, place, *values));
-}
 
 static void arms_start_from_one_head_and_from_their_own_encoder(void **state) {
     (void)state;
@@ -653,17 +587,6 @@ static void a_picture_is_small_averages_colours_and_keeps_classes(void **state) 
     bl_scenes_close(scenes);
 }
 
-static int set_up(void **state) {
-    (void)state;
-    return bl_backend_open(&backend, bl_test_backend(), &(bl_backend_options){.threads = 1, .isa = ""});
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    bl_backend_close(backend);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_ends_with_one_look_at_val_that_is_its_value),
@@ -685,5 +608,5 @@ int main(void) {
         cmocka_unit_test(scenes_of_several_sizes_are_scored_like_each_by_itself),
         cmocka_unit_test(a_picture_is_small_averages_colours_and_keeps_classes),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, open_backend, close_backend);
 }
