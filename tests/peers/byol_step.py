@@ -14,14 +14,14 @@ of a turn with one wait at their end, so that Python runs ahead as it does in tr
 bring their batch from the host). bf16 is autocast, f32 is f32 (tf32: TF32, as byolab's), memory is channels_last, cuDNN
 picks PyTorch's convolutions by timing. The last line of a kind is the median of the ratios, one a turn.
 """
-import argparse
 import os
-import statistics
-import subprocess
 import sys
 import time
 
+import turns
+
 EXPERIMENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../experiments/bench")
+KINDS = ["eager", "compiled"]
 BACKENDS = {"cpu": "onednn", "cuda": "cudnn"}
 
 
@@ -84,14 +84,6 @@ def serve_pytorch(a):
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = a.precision[0] != "f32"
     step = pytorch_step(a, torch)
 
-    def median_of_steps():
-        seconds = []
-        for _ in range(a.steps):
-            start = time.perf_counter()
-            step()
-            seconds.append(time.perf_counter() - start)
-        return statistics.median(seconds)
-
     def mean_of_all():
         torch.cuda.synchronize()
         start = time.perf_counter()
@@ -100,101 +92,35 @@ def serve_pytorch(a):
         torch.cuda.synchronize()
         return (time.perf_counter() - start) / a.steps
 
-    for _ in range(10 if on_gpu else 3):
-        step()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        step()  # the other side had the caches
-        print(a.batch / (mean_of_all() if on_gpu else median_of_steps()), flush=True)
+    turns.serve(step, a.batch, 10 if on_gpu else 3, mean_of_all if on_gpu else lambda: turns.median_of_steps(step, a.steps))
 
 
 # ---- both sides ----
 
-class Side:
-    """A process that says `ready`, then answers a line of images per second to each line it gets."""
-
-    def __init__(self, words):
-        self.name = os.path.basename(words[0])
-        self.process = subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.name} ended early; its message stands above")
-        return line
-
-    def images_per_second(self):
-        print(file=self.process.stdin, flush=True)
-        return float(self.answer())
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-
-
 def pytorch(a, kind, precision):
-    return Side([sys.executable, os.path.abspath(__file__), "--serve", kind, "--precision", precision, "--device", a.device, "--encoder", a.encoder,
-                 "--size", a.size, "--batch", a.batch, "--steps", a.steps, "--threads", a.threads])
+    return turns.Side(kind, [sys.executable, os.path.abspath(__file__), "--serve", kind, "--precision", precision, "--device", a.device,
+                             "--encoder", a.encoder, "--size", a.size, "--batch", a.batch, "--steps", a.steps, "--threads", a.threads])
 
-
-def byolab(a, precision):
-    words = [a.byolab, "bench", os.path.join(EXPERIMENTS, "pytorch_step.yaml" if a.size == 32 else "pytorch_step_224.yaml"), "--turns",
-             "--brief", "--backend", BACKENDS[a.device], "--steps", a.steps]
-    for key, value in ("train.precision", precision), ("train.batch", a.batch), ("network.encoder", a.encoder), ("machine.threads", a.threads):
-        words += ["--set", f"{key}={value}"]
-    return Side(words)
-
-
-# ---- taking turns ----
 
 def measure(a, precision):
-    begun = time.monotonic()
-    peers = {kind: pytorch(a, kind, precision) for kind in a.kinds}
-    ours = byolab(a, precision)
-    ratios = {kind: [] for kind in a.kinds}
-    try:
-        for side in [ours, *peers.values()]:
-            side.answer()
-        for pair in range(a.pairs):
-            since = time.monotonic()
-            theirs = {kind: peer.images_per_second() for kind, peer in peers.items()}
-            figure = ours.images_per_second()
-            for kind, peer in theirs.items():
-                ratios[kind].append(figure / peer)
-                print(f"{precision} {kind} pair {pair + 1}: pytorch {peer:.1f} images/s, byolab {figure:.1f}, ratio {ratios[kind][-1]:.3f}", flush=True)
-            now = time.monotonic()
-            if a.seconds and now + (now - since) > begun + a.seconds:
-                break
-    finally:
-        for side in [ours, *peers.values()]:
-            side.end()
-    for kind, values in ratios.items():
-        print(f"{precision} {kind}: median ratio {statistics.median(values):.3f}, lowest {min(values):.3f}, highest {max(values):.3f}, "
-              f"of {len(values)}", flush=True)
+    experiment = os.path.join(EXPERIMENTS, "pytorch_step.yaml" if a.size == 32 else "pytorch_step_224.yaml")
+    peers = [pytorch(a, kind, precision) for kind in a.kinds]
+    ours = turns.byolab(a, precision, experiment, ["--backend", BACKENDS[a.device]], {"train.batch": a.batch})
+    turns.compare(precision, ours, peers, a.pairs, seconds=a.seconds)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("byolab", nargs="?", help="the program")
+    parser = turns.parser_of(__doc__, KINDS)
     parser.add_argument("--device", default="cpu", choices=BACKENDS)
     parser.add_argument("--precision", nargs="+", default=["f32", "bf16"], choices=["f32", "tf32", "bf16"])
-    parser.add_argument("--kinds", nargs="+", default=["eager"], choices=["eager", "compiled"])
+    parser.add_argument("--kinds", nargs="+", default=["eager"], choices=KINDS)
     parser.add_argument("--encoder", default="resnet18")
     parser.add_argument("--size", type=int, default=32, choices=[32, 224])
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6, help="timed in a turn")
     parser.add_argument("--seconds", type=float, default=0, help="no further pair that would end after this many (0: all pairs)")
     parser.add_argument("--threads", type=int, default=0, help="of both on the CPU (0: their own choice)")
-    parser.add_argument("--serve", dest="kind", choices=["eager", "compiled"], help=argparse.SUPPRESS)  # PyTorch's process
-    arguments = parser.parse_args()
-    if arguments.kind:
-        serve_pytorch(arguments)
-        return
-    if not arguments.byolab:
-        parser.error("say where the program is, for example build/byolab")
-    for precision in arguments.precision:
-        measure(arguments, precision)
+    turns.run(parser, serve_pytorch, measure)
 
 
 if __name__ == "__main__":

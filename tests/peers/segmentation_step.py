@@ -12,12 +12,10 @@ each, started at once, which measures, warm, when it is its turn; a turn's figur
 The last lines are the median of the ratios to each kind, one a turn, and each process's peak memory (VmHWM) with what it held before
 its network was made.
 """
-import argparse
 import os
-import statistics
-import subprocess
 import sys
-import time
+
+import turns
 
 EXPERIMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../experiments/bench/segmentation_step.yaml")
 KINDS = ["channels_last", "contiguous"]
@@ -87,20 +85,7 @@ def serve_pytorch(a):
     print(peak_bytes("self"), torchvision.__version__, flush=True)
     step = pytorch_step(a, torch)
 
-    def median_of_steps():
-        seconds = []
-        for _ in range(a.steps):
-            start = time.perf_counter()
-            step()
-            seconds.append(time.perf_counter() - start)
-        return statistics.median(seconds)
-
-    for _ in range(3):
-        step()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        step()  # the other side had the caches
-        print(BATCH / median_of_steps(), flush=True)
+    turns.serve(step, BATCH, 3, lambda: turns.median_of_steps(step, a.steps))
 
 
 # ---- both sides ----
@@ -110,90 +95,32 @@ def peak_bytes(process):
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 
-class Side:
-    """A process that says `ready`, then answers a line of images per second to each line it gets."""
-
-    def __init__(self, name, words):
-        self.name, self.before = name, 0
-        self.process = subprocess.Popen([str(word) for word in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.name} ended early; its message stands above")
-        return line
-
-    def images_per_second(self):
-        print(file=self.process.stdin, flush=True)
-        return float(self.answer())
-
-    def say_memory(self, precision):
-        peak = peak_bytes(self.process.pid)
-        print(f"{precision} {self.name}: peak memory {peak / 2**20:.0f} MiB, {(peak - self.before) / 2**20:.0f} MiB of it above what was "
-              f"held before the network", flush=True)
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-
-
 def pytorch(a, kind, precision):
-    side = Side(f"PyTorch {kind}", [sys.executable, os.path.abspath(__file__), "--serve", kind, "--precision", precision, "--encoder", a.encoder,
-                                    "--steps", a.steps, "--threads", a.threads])
-    side.before = int(side.answer().split()[0])
-    return side
+    return turns.Side(f"PyTorch {kind}", [sys.executable, os.path.abspath(__file__), "--serve", kind, "--precision", precision,
+                                          "--encoder", a.encoder, "--steps", a.steps, "--threads", a.threads])
 
-
-def byolab(a, precision):
-    words = [a.byolab, "bench", EXPERIMENT, "--segmentation", "--turns", "--brief", "--steps", a.steps]
-    for key, value in (("train.precision", precision), ("network.encoder", a.encoder), ("machine.threads", a.threads)):
-        words += ["--set", f"{key}={value}"]
-    return Side("byolab", words)
-
-
-# ---- taking turns ----
 
 def measure(a, precision):
-    ours, *peers = sides = [byolab(a, precision), *(pytorch(a, kind, precision) for kind in a.kinds)]
-    ratios = {peer: [] for peer in peers}
-    try:
-        for side in sides:
-            side.answer()
-        for pair in range(a.pairs):
-            theirs = [peer.images_per_second() for peer in peers]
-            figure = ours.images_per_second()
-            for peer, theirs_one in zip(peers, theirs):
-                ratios[peer].append(figure / theirs_one)
-                print(f"{precision} pair {pair + 1}: {peer.name} {theirs_one:.2f} images/s, byolab {figure:.2f}, ratio {ratios[peer][-1]:.3f}",
-                      flush=True)
-        for peer, values in ratios.items():
-            print(f"{precision} {peer.name}: median ratio {statistics.median(values):.3f}, lowest {min(values):.3f}, highest {max(values):.3f}, "
-                  f"of {len(values)}", flush=True)
-        for side in sides:
-            side.say_memory(precision)
-    finally:
-        for side in sides:
-            side.end()
+    ours = turns.byolab(a, precision, EXPERIMENT, ["--segmentation"], {})
+    peers = [pytorch(a, kind, precision) for kind in a.kinds]
+    before = {ours: 0, **{peer: int(peer.answer().split()[0]) for peer in peers}}
+
+    def say_memory(side):
+        peak = peak_bytes(side.process.pid)
+        print(f"{precision} {side.name}: peak memory {peak / 2**20:.0f} MiB, {(peak - before[side]) / 2**20:.0f} MiB of it above what was "
+              f"held before the network", flush=True)
+
+    turns.compare(precision, ours, peers, a.pairs, at_end=say_memory)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("byolab", nargs="?", help="the program")
+    parser = turns.parser_of(__doc__, KINDS)
     parser.add_argument("--precision", nargs="+", default=["f32", "bf16"], choices=["f32", "bf16"])
     parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--encoder", default="resnet18", choices=["resnet18", "resnet50"])
-    parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5, help="timed in a turn")
     parser.add_argument("--threads", type=int, default=2, help="of both")
-    parser.add_argument("--serve", dest="kind", choices=KINDS, help=argparse.SUPPRESS)  # PyTorch's process
-    arguments = parser.parse_args()
-    if arguments.kind:
-        serve_pytorch(arguments)
-        return
-    if not arguments.byolab:
-        parser.error("say where the program is, for example build/byolab")
-    for precision in arguments.precision:
-        measure(arguments, precision)
+    turns.run(parser, serve_pytorch, measure)
 
 
 if __name__ == "__main__":
