@@ -142,6 +142,44 @@ static inline void assert_same_run_but(const char *a, const char *b, const char 
 
 static inline void assert_same_run(const char *a, const char *b) { assert_same_run_but(a, b, NULL); }
 
+// ---- a run beside itself, killed ----
+
+enum { MOST_KILLS = 3 };
+
+typedef struct pair_of_runs {
+    char *whole, *broken; // run files
+} pair_of_runs;
+
+// `whole` in one go, and `broken` with a kill at each of these finished steps and then of these measurements; 0 ends them. Both have
+// results of their own under `name`; `what` is said where one goes wrong.
+static inline pair_of_runs run_whole_and_broken(plan_of_run whole, plan_of_run broken, const char *name, const char *what,
+                                                const int64_t kills[MOST_KILLS], const int row_kills[MOST_KILLS]) {
+    char *results = joined(folder, name), *others = joined(results, "broken"), says[512];
+    whole.results = results;
+    broken.results = others;
+    if (run_child(whole, says)) fail_msg("%s: %s", what, says);
+    for (int k = 0; k < MOST_KILLS && kills[k]; k++) {
+        broken.kill_at = kills[k];
+        if (run_child(broken, says) != SIGKILL) fail_msg("%s: not killed at step %d: %s", what, (int)kills[k], says);
+    }
+    broken.kill_at = 0;
+    for (int k = 0; k < MOST_KILLS && row_kills[k]; k++) {
+        broken.kill_at_row = row_kills[k];
+        if (run_child(broken, says) != SIGKILL) fail_msg("%s: not killed at row %d: %s", what, row_kills[k], says);
+    }
+    broken.kill_at_row = 0;
+    if (run_child(broken, says)) fail_msg("%s: %s", what, says);
+    const pair_of_runs files = {run_file(results, whole.backend), run_file(others, broken.backend)};
+    free(results);
+    free(others);
+    return files;
+}
+
+static inline void free_pair(pair_of_runs files) {
+    free(files.whole);
+    free(files.broken);
+}
+
 static inline void open_folder(const char *recipe) {
     folder = bl_test_folder();
     char *path = joined(folder, "recipe.yaml");

@@ -23,8 +23,8 @@ static const char recipe[] =
 static const struct {
     const char *what;
     bl_override set[6];
-    int64_t kills[3]; // finished steps; 0 ends
-    int row_kills[3]; // measurements
+    int64_t kills[MOST_KILLS]; // finished steps; 0 ends
+    int row_kills[MOST_KILLS]; // measurements
 } cases[] = {
         {"sgd", {{"train.optimizer", "{kind: sgd, lr: 0.05, momentum: 0.9, nesterov: true, weight_decay: 1.0e-4}"}}, {5, 17}, {0}},
         {"lars", {{"train.optimizer", "{kind: lars, lr: 0.5, weight_decay: 1.0e-4, eta: 0.02, clip: true}"}, {"train.schedule", "cosine"}, {"train.warmup", "1"}}, {6}, {0}},
@@ -41,36 +41,17 @@ static const struct {
 
 static void every_kind_of_run_continues_bit_for_bit(void **state) {
     (void)state;
-    char says[512];
     // Where a backend is named, its own part is in question: its store, an EMA in a phase of its own, plans made between steps.
     const size_t stride = getenv("BYOLAB_TEST_BACKEND") ? 5 : 1;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i += stride) {
         plan_of_run plan = {.backend = bl_test_backend()};
         char name[32];
         memcpy(plan.more, cases[i].set, sizeof plan.more);
-        snprintf(name, sizeof name, "whole_%zu", i);
-        char *whole = joined(folder, name), *broken = joined(folder, name + 1);
-        plan.results = whole;
-        if (run_child(plan, says)) fail_msg("%s: %s", cases[i].what, says);
-        plan.results = broken;
-        for (int k = 0; k < 3 && cases[i].kills[k]; k++) {
-            plan.kill_at = cases[i].kills[k];
-            if (run_child(plan, says) != SIGKILL) fail_msg("%s: not killed at step %d", cases[i].what, (int)plan.kill_at);
-        }
-        plan.kill_at = 0;
-        for (int k = 0; k < 3 && cases[i].row_kills[k]; k++) {
-            plan.kill_at_row = cases[i].row_kills[k];
-            if (run_child(plan, says) != SIGKILL) fail_msg("%s: not killed at row %d", cases[i].what, plan.kill_at_row);
-        }
-        plan.kill_at_row = 0;
-        if (run_child(plan, says)) fail_msg("%s: %s", cases[i].what, says);
-        char *a = run_file(whole, plan.backend), *b = run_file(broken, plan.backend);
+        snprintf(name, sizeof name, "case_%zu", i);
+        const pair_of_runs files = run_whole_and_broken(plan, plan, name, cases[i].what, cases[i].kills, cases[i].row_kills);
         print_message("%s\n", cases[i].what);
-        assert_same_run(a, b);
-        free(a);
-        free(b);
-        free(whole);
-        free(broken);
+        assert_same_run(files.whole, files.broken);
+        free_pair(files);
     }
 }
 
@@ -113,20 +94,10 @@ static void a_stopped_run_stays_stopped(void **state) {
                                  {"train.stop_on", "collapsed"}, {"train.epochs", "60"}, {"train.optimizer.lr", "1.0e-2"},
                                  {"train.collapse_every", "5"},
                                  {"evaluate", "[{linear: {split: test, points: 2, l2: [1.0e-4, 1.0e-2], shares: [50, 100]}}]"}}};
-    char *whole = joined(folder, "stopped"), *broken = joined(folder, "stopped_twice"), says[512];
-    plan.results = whole;
-    if (run_child(plan, says)) fail_msg("%s", says);
-    plan.results = broken;
-    plan.kill_at_row = 2; // the first one is in the checkpoint
-    if (run_child(plan, says) != SIGKILL) fail_msg("not killed: %s", says);
-    plan.kill_at_row = 0;
-    if (run_child(plan, says)) fail_msg("%s", says);
-    char *a = run_file(whole, plan.backend), *b = run_file(broken, plan.backend);
-    assert_same_run(a, b);
-    free(a);
-    free(b);
-    free(whole);
-    free(broken);
+    const pair_of_runs files = run_whole_and_broken(plan, plan, "stopped", "stopped as collapsed", (const int64_t[MOST_KILLS]){0},
+                                                    (const int[MOST_KILLS]){2}); // the first row is in the checkpoint
+    assert_same_run(files.whole, files.broken);
+    free_pair(files);
 }
 
 static int set_up(void **state) {

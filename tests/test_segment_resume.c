@@ -17,38 +17,23 @@ static const char recipe[] =
 
 static void a_row_that_was_killed_is_measured_again_as_it_was(void **state) {
     (void)state;
-    const int kills[] = {1, 2, 1}; // measurements: the one handed out is lost, those before it are kept
-    char says[512];
-    plan_of_run plan = {.backend = bl_test_backend()};
-    char *whole = joined(folder, "whole"), *broken = joined(folder, "broken");
-    plan.results = whole;
-    if (run_child(plan, says)) fail_msg("%s", says);
-    plan.results = broken;
-    plan.more[0] = (bl_override){"machine.loader_threads", "3"};
-    plan.kill_at = 1;
-    assert_int_equal(run_child(plan, says), SIGKILL);
-    plan.kill_at = 0;
-    for (int k = 0; k < 3; k++) {
-        plan.kill_at_row = kills[k];
-        assert_int_equal(run_child(plan, says), SIGKILL);
-    }
-    plan.kill_at_row = 0;
-    if (run_child(plan, says)) fail_msg("%s", says);
-    char *a = run_file(whole, plan.backend), *b = run_file(broken, plan.backend);
-    assert_same_run_but(a, b, "manifest/resolved"); // which has the threads
+    const plan_of_run plan = {.backend = bl_test_backend()};
+    plan_of_run broken = plan;
+    broken.more[0] = (bl_override){"machine.loader_threads", "3"};
+    // Of the measurements the one handed out is lost, those before it are kept.
+    const pair_of_runs files = run_whole_and_broken(plan, broken, "rows", "segmentation", (const int64_t[MOST_KILLS]){1},
+                                                    (const int[MOST_KILLS]){1, 2, 1});
+    assert_same_run_but(files.whole, files.broken, "manifest/resolved"); // which has the threads
     bl_history history = {0};
     bl_run_reader *reader;
-    assert_ok(bl_run_reader_open(&reader, b));
+    assert_ok(bl_run_reader_open(&reader, files.broken));
     assert_ok(bl_history_get(&history, reader));
     assert_int_equal(history.measurement_count, 4);
     assert_int_equal(history.look_count, 4 * 4); // after 2, 4 and 5 updates, and at val
     assert_int_equal(history.picture_count, 2 * 2);
     bl_run_reader_close(reader);
     bl_history_free(&history);
-    free(a);
-    free(b);
-    free(whole);
-    free(broken);
+    free_pair(files);
 }
 
 static int set_up(void **state) {
