@@ -174,34 +174,42 @@ typedef struct label_fixture {
     bl_cell cell;
 } label_fixture;
 
-// Fine-tuning from two arms on 1, 10 and 100 % of 48 labels.
-static inline void make_label_study(fixture *here, label_fixture *labels) {
-    static const double shares[] = {1, 10, 100};
+// A protocol from two arms on shares of a data set's labels, the largest of them all; `split` as rows name it.
+static inline void make_share_study(fixture *here, label_fixture *labels, bl_protocol_kind kind, const char *protocol, const char *split,
+                                    const double shares[SHARES], bl_dataset_options data) {
     static const char *const arms[] = {"pretrained", "random"};
     for (int i = 0; i < LABEL_ROWS; i++) {
         const double share = shares[i % SHARES];
         const char *arm = arms[i / SHARES];
-        if (share < 100) snprintf(labels->names[i], sizeof labels->names[i], "finetune/%s/%g%%/test", arm, share);
-        else snprintf(labels->names[i], sizeof labels->names[i], "finetune/%s/test", arm);
+        if (share < 100) snprintf(labels->names[i], sizeof labels->names[i], "%s/%s/%g%%/%s", protocol, arm, share, split);
+        else snprintf(labels->names[i], sizeof labels->names[i], "%s/%s/%s", protocol, arm, split);
         snprintf(labels->ids[i], sizeof labels->ids[i], "%016d", i);
-        labels->rows[i] = (bl_evaluation){.row = labels->names[i], .id = labels->ids[i], .kind = BL_PROTOCOL_FINETUNE, .split = BL_TEST,
+        labels->rows[i] = (bl_evaluation){.row = labels->names[i], .id = labels->ids[i], .kind = kind, .split = BL_TEST,
                                           .fit = {.share = share, .arm = {.name = arm}}};
     }
     labels->cell = (bl_cell){.name = "main", .evaluations = labels->rows, .evaluation_count = LABEL_ROWS, .train_id = "of this recipe",
-                             .train = {.epochs = LAST}, .data = {.name = "shapes", .train = 500}};
+                             .train = {.epochs = LAST}, .data = data};
     here->experiment.cells = &labels->cell;
     here->experiment.cell_count = 1;
 }
 
-static inline void leave_label_run(fixture *here, uint64_t seed, const double values[LABEL_ROWS]) {
+// Fine-tuning from two arms on 1, 10 and 100 % of 500 labels.
+static inline void make_label_study(fixture *here, label_fixture *labels) {
+    make_share_study(here, labels, BL_PROTOCOL_FINETUNE, "finetune", "test", (const double[]){1, 10, 100},
+                     (bl_dataset_options){.name = "shapes", .train = 500});
+}
+
+static inline void add_measured(bl_history *history, const bl_evaluation *row, double value, double chosen) {
+    bl_measurement measured = {.epoch = LAST, .value = value, .chosen = chosen, .validation = NAN};
+    strcpy(measured.row, row->row);
+    strcpy(measured.id, row->id);
+    assert_ok(bl_history_add_measurement(history, &measured));
+}
+
+static inline void leave_label_run(fixture *here, int cell, uint64_t seed, const double values[LABEL_ROWS]) {
     bl_history history = {0};
-    for (int i = 0; i < LABEL_ROWS; i++) {
-        bl_measurement row = {.epoch = LAST, .value = values[i], .chosen = NAN, .validation = NAN};
-        strcpy(row.row, here->experiment.cells[0].evaluations[i].row);
-        strcpy(row.id, here->experiment.cells[0].evaluations[i].id);
-        assert_ok(bl_history_add_measurement(&history, &row));
-    }
-    write_run(here, 0, seed, &(run_case){0}, &history);
+    for (int i = 0; i < LABEL_ROWS; i++) add_measured(&history, &here->experiment.cells[cell].evaluations[i], values[i], NAN);
+    write_run(here, cell, seed, &(run_case){0}, &history);
     bl_history_free(&history);
 }
 

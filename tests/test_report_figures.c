@@ -47,8 +47,8 @@ static void many_cells_have_bars_and_shares_have_a_figure_of_their_own(void **st
     // The study shrinks: what is not drawn now does not stay behind.
     here->experiment.expectation_count = 0;
     make_label_study(here, &labels);
-    leave_label_run(here, 0, (const double[]){20, 40, 60, 10, 20, 30});
-    leave_label_run(here, 1, (const double[]){22, 40, 61, 11, 24, 35});
+    leave_label_run(here, 0, 0, (const double[]){20, 40, 60, 10, 20, 30});
+    leave_label_run(here, 0, 1, (const double[]){22, 40, 61, 11, 24, 35});
     free(report_of(here));
     const char *label_parts[] = {">pretrained</text>", ">random</text>", ">10 %</text>", ">50</text>", ">fine-tuning, test</text>"};
     for (size_t i = 0; i < sizeof label_parts / sizeof *label_parts; i++) assert_written(here, "labels.svg", label_parts[i]);
@@ -65,8 +65,8 @@ static void shares_that_lie_close_have_bands_for_intervals(void **state) {
             labels.rows[i].fit.share = close[i % SHARES];
             snprintf(labels.names[i], sizeof labels.names[i], "finetune/%s/%g%%/test", labels.rows[i].fit.arm.name, close[i % SHARES]);
         }
-        leave_label_run(here, 0, (const double[]){20, 40, 60, 10, 20, 30});
-        leave_label_run(here, 1, (const double[]){22, 40, 61, 11, 24, 35});
+        leave_label_run(here, 0, 0, (const double[]){20, 40, 60, 10, 20, 30});
+        leave_label_run(here, 0, 1, (const double[]){22, 40, 61, 11, 24, 35});
         free(report_of(here));
         assert_written(here, "labels.gp", pass ? ":($10 < 0 ? 0 : $10):($11 > 100 ? 100 : $11) with filledcurves" : "with vectors heads");
         assert_written(here, "labels.gp", pass ? "set xtics (\"1 %%\\n5\" 1, \"\" 95, \"100 %%\\n500\" 100)"

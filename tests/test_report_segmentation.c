@@ -6,7 +6,7 @@
 
 static void labelled_scenes_have_curves_of_miou(void **state) {
     fixture *here = *state;
-    scene_fixture scenes;
+    label_fixture scenes;
     make_scene_study(here, &scenes);
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
     leave_scene_run(here, 1, (const double[]){22, 30, 40, 12, 21, 30}, false);
@@ -24,7 +24,7 @@ static void labelled_scenes_have_curves_of_miou(void **state) {
 
 static void shares_of_a_folder_of_scenes_are_not_counted(void **state) {
     fixture *here = *state;
-    scene_fixture scenes;
+    label_fixture scenes;
     make_scene_study(here, &scenes);
     scenes.cell.data = (bl_dataset_options){.name = "cityscapes"};
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
@@ -38,7 +38,7 @@ static void shares_of_a_folder_of_scenes_are_not_counted(void **state) {
 
 static void every_score_stands_in_the_table(void **state) {
     fixture *here = *state;
-    scene_fixture scenes;
+    label_fixture scenes;
     make_scene_study(here, &scenes);
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
     leave_scene_run(here, 1, (const double[]){20, 30, 42, 10, 20, 30}, false);
@@ -53,7 +53,7 @@ static void every_score_stands_in_the_table(void **state) {
 
 static void a_single_share_stands_among_the_results_as_miou(void **state) {
     fixture *here = *state;
-    scene_fixture scenes;
+    label_fixture scenes;
     make_scene_study(here, &scenes);
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
     scenes.cell.evaluation_count = 1;
@@ -68,7 +68,7 @@ static void a_single_share_stands_among_the_results_as_miou(void **state) {
 
 static void where_val_was_watched_the_best_look_is_said_to_be_too_high(void **state) {
     fixture *here = *state;
-    scene_fixture scenes;
+    label_fixture scenes;
     make_scene_study(here, &scenes);
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, true);
     char *summary = report_of(here);
@@ -84,7 +84,7 @@ static void where_val_was_watched_the_best_look_is_said_to_be_too_high(void **st
 
 static void a_class_without_truth_or_prediction_has_an_empty_field(void **state) {
     fixture *here = *state;
-    scene_fixture scenes;
+    label_fixture scenes;
     make_scene_study(here, &scenes);
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
     leave_scene_run(here, 7, (const double[]){20, 30, 44, 10, 20, 30}, false);
@@ -98,7 +98,7 @@ static void a_class_without_truth_or_prediction_has_an_empty_field(void **state)
 
 static void published_figures_stand_beside_the_looks_they_are_of(void **state) {
     fixture *here = *state;
-    scene_fixture scenes;
+    label_fixture scenes;
     static const struct {
         const char *row;
         double value;
@@ -183,7 +183,7 @@ static void assert_colour(const sheet *made, int x, int y, const uint8_t colour[
 
 static void pictures_show_scenes_below_each_other_and_arms_side_by_side(void **state) {
     fixture *here = *state;
-    scene_fixture scenes;
+    label_fixture scenes;
     static const uint8_t grey[] = {120, 120, 120}, black[3], absent[] = {0xee, 0xee, 0xee}, paper[] = {255, 255, 255};
     make_scene_study(here, &scenes);
     leave_pictures(here, 1);
@@ -213,7 +213,7 @@ static void pictures_show_scenes_below_each_other_and_arms_side_by_side(void **s
 // As cells draw them whose streets have other seeds.
 static void other_scenes_of_one_name_are_lines_of_their_own(void **state) {
     fixture *here = *state;
-    scene_fixture scenes;
+    label_fixture scenes;
     static const uint8_t absent[] = {0xee, 0xee, 0xee};
     make_scene_study(here, &scenes);
     const bl_evaluation *rows = here->experiment.cells[0].evaluations;
@@ -234,7 +234,7 @@ static void other_scenes_of_one_name_are_lines_of_their_own(void **state) {
 
 static void pictures_that_no_run_has_do_not_stay_behind(void **state) {
     fixture *here = *state;
-    scene_fixture scenes;
+    label_fixture scenes;
     make_scene_study(here, &scenes);
     leave_pictures(here, 0);
     free(report_of(here));
