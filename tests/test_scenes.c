@@ -1,55 +1,18 @@
-#include "support.h"
-
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "datasets/scenes.h"
+#include "scenes_rig.h"
 
-enum { WIDTH = 48, HEIGHT = 32, AREA = WIDTH * HEIGHT, TRAIN = 3 };
-
-// ---- a small folder: three scenes to train on in two cities, one to validate, one without labels ----
-
-static bl_scene drawn(uint32_t number) {
-    bl_scene scene = {0};
-    assert_ok(bl_streets_draw(1, BL_SCENE_TRAIN, number, WIDTH, HEIGHT, &scene));
-    return scene;
-}
-
-static void save(const char *root, bl_scene_split split, const char *city, int number) {
-    bl_scene scene = drawn((uint32_t)number);
-    assert_ok(bl_scene_save(&scene, root, split, city, number));
-    bl_scene_free(&scene);
-}
-
-static const char *path_of(const char *root, const char *rest) {
-    static char path[4096];
-    snprintf(path, sizeof path, "%s/%s", root, rest);
-    return path;
-}
+enum { AREA = WIDTH * HEIGHT, TRAIN = 3 };
 
 static int make_folder(void **state) {
-    char *root = bl_test_folder();
-    save(root, BL_SCENE_TRAIN, "zurich", 2);
-    save(root, BL_SCENE_TRAIN, "aachen", 1);
-    save(root, BL_SCENE_TRAIN, "aachen", 0);
-    save(root, BL_SCENE_VAL, "ulm", 3);
-    save(root, BL_SCENE_TRAIN_EXTRA, "bonn", 4);
-    assert_int_equal(unlink(path_of(root, "gtFine/train_extra/bonn/bonn_000000_000004_gtFine_labelIds.png")), 0);
-    *state = root;
+    *state = make_root(WIDTH, HEIGHT);
     return 0;
 }
 
-static int remove_folder(void **state) {
-    bl_test_folder_remove(*state);
-    return 0;
-}
-
-#define IMAGE "leftImg8bit/train/aachen/aachen_000000_000001_leftImg8bit.png"
 #define LABELS "gtFine/train/aachen/aachen_000000_000001_gtFine_labelIds.png"
 #define CLASSES "gtFine/train/aachen/aachen_000000_000001_gtFine_labelTrainIds.png"
 
@@ -72,7 +35,7 @@ static void scenes_come_back_as_they_were_saved_in_the_order_of_their_names(void
     assert_int_equal(bl_scenes_count(scenes), TRAIN);
     for (uint32_t i = 0; i < TRAIN; ++i) {
         int width, height;
-        bl_scene saved = drawn(i);
+        bl_scene saved = drawn(BL_SCENE_TRAIN, (int)i, WIDTH, HEIGHT);
         assert_string_equal(bl_scenes_name(scenes, i), names[i]);
         bl_scenes_size(scenes, i, &width, &height);
         assert_true(width == WIDTH && height == HEIGHT);
@@ -142,12 +105,6 @@ static void change_byte(const char *path, long offset, unsigned char byte) {
     int descriptor = open(path, O_WRONLY);
     assert_true(descriptor >= 0 && pwrite(descriptor, &byte, 1, offset) == 1);
     close(descriptor);
-}
-
-static long length_of(const char *path) {
-    struct stat facts;
-    assert_int_equal(stat(path, &facts), 0);
-    return (long)facts.st_size;
 }
 
 static void without_labels(const char *root) { assert_int_equal(unlink(path_of(root, LABELS)), 0); }
@@ -254,7 +211,7 @@ static void damage_inside_a_file_is_found_as_it_is_decoded(void **state) {
 
 static void file_that_changes_after_opening_is_refused(void **state) {
     bl_scenes *scenes = open_train(*state);
-    bl_scene other = drawn(9);
+    bl_scene other = drawn(BL_SCENE_TRAIN, 9, WIDTH, HEIGHT);
     assert_ok(bl_scene_save(&other, *state, BL_SCENE_TRAIN, "aachen", 1));
     assert_unreadable(scenes, IMAGE, "changed since it was first read");
     without_image(*state);
@@ -298,9 +255,9 @@ static void first_file_that_is_not_as_it_was_is_named(void **state) {
     assert_ok(bl_scenes_compare(scenes, list.chars));
     bl_scenes_close(scenes);
 
-    save(*state, BL_SCENE_TRAIN, "zurich", 7);
+    save(*state, BL_SCENE_TRAIN, "zurich", 7, WIDTH, HEIGHT);
     compare_with(*state, list.chars, "train/zurich/zurich_000000_000007_leftImg8bit.png: new since the run began");
-    save(*state, BL_SCENE_TRAIN, "aachen", 7);
+    save(*state, BL_SCENE_TRAIN, "aachen", 7, WIDTH, HEIGHT);
     compare_with(*state, list.chars, "train/aachen/aachen_000000_000007_leftImg8bit.png: new since the run began");
     write_labels(*state, LABELS, 7, 2);
     compare_with(*state, list.chars, "train/aachen/aachen_000000_000001_gtFine_labelIds.png: changed since the run began");
