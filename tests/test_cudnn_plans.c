@@ -1,4 +1,4 @@
-// Every operation that ResNet-18's step asks of cuDNN has a plan on an H200, and what has none is refused with a reason: seen without a
+// Every operation that steps of BYOL and of FCN-8s ask of cuDNN has a plan on an H200, and what has none is refused with a reason: seen without a
 // GPU, on a device that is only described (tests/h200.json). Numbers are not: nothing runs here.
 //
 // The first pass only collects what the steps ask for; each pattern is then built in a process of its own, as cuDNN has crashed on some.
@@ -25,7 +25,7 @@ int main(void) {
 #include "backends/cudnn/record.h"
 #include "base/file.h" // bl_read_file
 #include "base/memory.h" // bl_free
-#include "graph/byol.h"
+#include "graph/segmentation.h"
 #include "models.h"
 
 #define CHILDREN 2  // processes at a time
@@ -129,6 +129,7 @@ typedef struct setting {
     bl_stem stem;
     int64_t batch;
     bl_dtype precision;
+    int fcn; // depth of the encoder under FCN-8s; 0: BYOL on ResNet-18
 } setting;
 
 static const setting settings[] = {
@@ -136,6 +137,10 @@ static const setting settings[] = {
     {"ResNet-18, 32 px, batch 512, f32", 32, BL_STEM_CIFAR, 512, BL_F32},
     {"ResNet-18, 224 px, batch 256, bf16", 224, BL_STEM_IMAGENET, 256, BL_BF16},
     {"ResNet-18, 224 px, batch 256, f32", 224, BL_STEM_IMAGENET, 256, BL_F32},
+    {"FCN-8s on ResNet-18, 256 px, batch 8, bf16", 256, BL_STEM_IMAGENET, 8, BL_BF16, 18},
+    {"FCN-8s on ResNet-18, 256 px, batch 8, f32", 256, BL_STEM_IMAGENET, 8, BL_F32, 18},
+    {"FCN-8s on ResNet-50, 768 px, batch 8, bf16", 768, BL_STEM_IMAGENET, 8, BL_BF16, 50},
+    {"FCN-8s on ResNet-50, 768 px, batch 8, f32", 768, BL_STEM_IMAGENET, 8, BL_F32, 50},
 };
 #define SETTINGS (int)(sizeof settings / sizeof *settings)
 
@@ -160,12 +165,20 @@ static bl_model_options model_of(const setting *s, int width) {
     return model;
 }
 
+static int build(const setting *s, int width, bl_step_graph *step, bl_layout *layout) {
+    const bl_model_options model = model_of(s, width);
+    bl_segmentation_options fcn = {
+        .encoder = model.encoder, .optimizer = model.optimizer, .precision = s->precision, .classes = 19, .head_lr_scale = 1};
+    if (!s->fcn) return bl_byol_build(step, layout, &model, s->batch);
+    fcn.encoder.depth = s->fcn;
+    return bl_segmentation_build(step, layout, &fcn, s->batch, s->size, s->size);
+}
+
 // choices: NULL collects, "" chooses, else recalled. Returns compile's status.
 static int compile(compiled *c, const setting *s, int width, const char *choices) {
-    const bl_model_options model = model_of(s, width);
     *c = (compiled){0};
     assert_ok(bl_layout_create(&c->layout));
-    assert_ok(bl_byol_build(&c->step, c->layout, &model, s->batch));
+    assert_ok(build(s, width, &c->step, c->layout));
     assert_ok(bl_gpu_open_described(&c->backend, device));
     bl_gpu_backend *backend = (bl_gpu_backend *)c->backend;
     if (!choices) {
@@ -223,7 +236,7 @@ static bool is_exact_convolution(const wanted *of) {
     return !strncmp(of->text, "convolution", 11) && of->pattern.tensors[0].type == BL_GPU_F32;
 }
 
-static void every_operation_of_resnet18_has_a_plan_on_an_h200(void **state) {
+static void every_operation_of_the_steps_has_a_plan_on_an_h200(void **state) {
     (void)state;
     size_t bytes[2] = {0}; // recorded: of engines that were there, of engines compiled at run time
     int counts[2] = {0}, missing = 0;
@@ -472,7 +485,7 @@ int main(void) {
     }
     device = description;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_operation_of_resnet18_has_a_plan_on_an_h200),
+        cmocka_unit_test(every_operation_of_the_steps_has_a_plan_on_an_h200),
         cmocka_unit_test(what_cudnn_has_no_engine_for_is_refused_with_its_reason),
         cmocka_unit_test(steps_compile_from_what_was_written_down_with_the_same_engines),
         cmocka_unit_test(a_step_with_such_an_operation_is_refused_with_the_nodes_name),
