@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 #include "commands/command.h"
-#include "run/cell.h" // bl_cell_precision
+#include "run/cell.h"      // bl_cell_precision
+#include "run/segmenter.h" // bl_segmentation_has_own_step
 
 static void print(const char *step, const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
     printf("%s%s, %s, batch %d, %d thread%s: median %.1f images/s, best %.1f; a step %.1f ms, %.0f GFLOP/s\n", step, machine->backend,
@@ -79,22 +80,10 @@ static int time_one(const request *r, const bl_fit_options *fit) {
     return status;
 }
 
-// Arms and shares take the same step.
-static bool is_same_step(const bl_fit_options *a, const bl_fit_options *b) {
-    return a->batch == b->batch && a->crop == b->crop && a->frozen == b->frozen;
-}
-
-static bool is_first_of_its_step(const bl_cell *cell, int row) {
-    for (int i = 0; i < row; i++)
-        if (cell->evaluations[i].kind == BL_PROTOCOL_SEGMENTATION && is_same_step(&cell->evaluations[i].fit, &cell->evaluations[row].fit))
-            return false;
-    return cell->evaluations[row].kind == BL_PROTOCOL_SEGMENTATION;
-}
-
 // `timed`: steps before.
 static int time_segmentations(const request *r, int timed, bool only_first) {
     for (int i = 0; i < r->cell->evaluation_count; i++) {
-        if (!is_first_of_its_step(r->cell, i) || (only_first && timed)) continue;
+        if (!bl_segmentation_has_own_step(r->cell, i) || (only_first && timed)) continue;
         if (timed) printf("\n");
         if (time_one(r, &r->cell->evaluations[i].fit)) return BL_FAILED;
         timed++;
@@ -102,15 +91,9 @@ static int time_segmentations(const request *r, int timed, bool only_first) {
     return BL_OK;
 }
 
-static bool has_segmentation(const bl_cell *cell) {
-    for (int i = 0; i < cell->evaluation_count; i++)
-        if (cell->evaluations[i].kind == BL_PROTOCOL_SEGMENTATION) return true;
-    return false;
-}
-
 static int time_all(const request *r, bool segmentation) {
     const bool alone = r->as_csv || r->options.turn; // one row, one program
-    if (segmentation && !has_segmentation(r->cell))
+    if (segmentation && !r->cell->data.labelled)
         return bl_fail("--segmentation: cell '%s' has no segmentation below `evaluate:`; leave it out", r->cell->name);
     if (segmentation) return time_segmentations(r, 0, alone);
     if (time_one(r, NULL)) return BL_FAILED;

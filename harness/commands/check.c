@@ -3,9 +3,10 @@
 
 #include "backends/backend.h"
 #include "commands/command.h"
-#include "run/cell.h"     // bl_cell_steps, bl_cell_warn
-#include "run/evaluate.h" // bl_arms_are_there
-#include "run/needs.h"    // bl_needs_of_training
+#include "run/cell.h"      // bl_cell_steps, bl_cell_warn
+#include "run/evaluate.h"  // bl_arms_are_there
+#include "run/needs.h"     // bl_needs_of_training
+#include "run/segmenter.h" // bl_segmentation_has_own_step
 
 static void print_machine(void) {
     for (const char *const *name = bl_backend_known(); *name; name++) {
@@ -51,18 +52,6 @@ static void print_needs(const char *what, const bl_needs *needs) {
     puts("");
 }
 
-// Arms and shares of a row have one step.
-static bool is_first_of_its_step(const bl_cell *cell, int row) {
-    const bl_fit_options *fit = &cell->evaluations[row].fit;
-    for (int i = 0; i < row; i++) {
-        const bl_fit_options *other = &cell->evaluations[i].fit;
-        if (cell->evaluations[i].kind == BL_PROTOCOL_SEGMENTATION && other->batch == fit->batch && other->crop == fit->crop &&
-            other->frozen == fit->frozen)
-            return false;
-    }
-    return cell->evaluations[row].kind == BL_PROTOCOL_SEGMENTATION;
-}
-
 static int print_memory(const bl_cell *cell, bl_backend *backend) {
     bl_needs needs;
     char what[256];
@@ -71,7 +60,7 @@ static int print_memory(const bl_cell *cell, bl_backend *backend) {
         print_needs(cell->train.accumulate > 1 ? "a micro step" : "a step", &needs);
     }
     for (int i = 0; i < cell->evaluation_count; i++) {
-        if (!is_first_of_its_step(cell, i)) continue;
+        if (!bl_segmentation_has_own_step(cell, i)) continue;
         if (bl_needs_of_segmentation(backend, cell, &cell->evaluations[i].fit, &needs)) return BL_FAILED;
         snprintf(what, sizeof what, "a step of %s", cell->evaluations[i].row);
         print_needs(what, &needs);

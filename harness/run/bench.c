@@ -140,7 +140,9 @@ static int measure_views(const bl_cell *cell, int threads, double *views_per_sec
     float *views = NULL;
     int status = BL_FAILED;
     double best = 1e9;
-    if (bl_dataset_open(&dataset, &cell->data) || bl_loader_create(&loader, dataset, BL_TRAIN, cell->views, BL_VIEWS, 0, threads, 1)) goto done;
+    bl_dataset_options data = cell->data;
+    data.labelled = false; // views need no labels
+    if (bl_dataset_open(&dataset, &data) || bl_loader_create(&loader, dataset, BL_TRAIN, cell->views, BL_VIEWS, 0, threads, 1)) goto done;
     if (!(views = bl_alloc((size_t)BL_VIEWS * images * side * side * 3 * sizeof *views))) goto done;
     for (int i = 0; i < images; i++) samples[i] = (uint32_t)(i % bl_dataset_count(dataset, BL_TRAIN));
     for (uint32_t round = 0; round < 4; round++) {

@@ -70,7 +70,9 @@ int bl_preview_write(const bl_cell *cell, uint64_t seed, const char *png_path) {
     float *view = NULL;
     uint8_t *image = NULL;
     preview_sheet sheet = {0};
-    if (bl_dataset_open(&dataset, &cell->data)) return BL_FAILED;
+    bl_dataset_options data = cell->data;
+    data.labelled = false; // views need no labels
+    if (bl_dataset_open(&dataset, &data)) return BL_FAILED;
     int largest = bl_dataset_is_decoded(dataset) ? 0 : bl_dataset_size(dataset);
     for (int v = 0; v < BL_VIEWS; v++) {
         const int out = bl_recipe_size(&cell->views[v], bl_dataset_size(dataset));

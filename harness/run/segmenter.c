@@ -17,6 +17,17 @@ bl_segmentation_options bl_segmentation_of(const bl_cell *cell, const bl_fit_opt
                                      .frozen = fit->frozen};
 }
 
+bool bl_segmentation_has_own_step(const bl_cell *cell, int row) {
+    const bl_evaluation *asked = &cell->evaluations[row];
+    for (int i = 0; i < row; i++) {
+        const bl_evaluation *before = &cell->evaluations[i];
+        if (before->kind == BL_PROTOCOL_SEGMENTATION && before->fit.batch == asked->fit.batch && before->fit.crop == asked->fit.crop &&
+            before->fit.frozen == asked->fit.frozen)
+            return false;
+    }
+    return asked->kind == BL_PROTOCOL_SEGMENTATION;
+}
+
 static bl_recipe normalisation_of(const bl_cell *cell) {
     bl_recipe colours = {0};
     for (int i = 0; i < cell->evaluation_view.count; i++)

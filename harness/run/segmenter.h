@@ -13,6 +13,8 @@
 
 // The network that a row of the cell fine-tunes.
 bl_segmentation_options bl_segmentation_of(const bl_cell *cell, const bl_fit_options *fit);
+// Whether a row is a segmentation whose training step no row before it has: arms and shares of an entry take the same one.
+bool bl_segmentation_has_own_step(const bl_cell *cell, int row);
 // The training crop of a row, normalised as the cell's evaluation is.
 bl_scene_recipe bl_segmentation_crop(const bl_cell *cell, const bl_fit_options *fit);
 
