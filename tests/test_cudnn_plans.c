@@ -133,10 +133,10 @@ typedef struct setting {
 } setting;
 
 static const setting settings[] = {
-    {"ResNet-18, 32 px, batch 512, bf16", 32, BL_STEM_CIFAR, 512, BL_BF16},
-    {"ResNet-18, 32 px, batch 512, f32", 32, BL_STEM_CIFAR, 512, BL_F32},
-    {"ResNet-18, 224 px, batch 256, bf16", 224, BL_STEM_IMAGENET, 256, BL_BF16},
-    {"ResNet-18, 224 px, batch 256, f32", 224, BL_STEM_IMAGENET, 256, BL_F32},
+    {"ResNet-18, 32 px, batch 512, bf16", 32, BL_STEM_CIFAR, 512, BL_BF16, 0},
+    {"ResNet-18, 32 px, batch 512, f32", 32, BL_STEM_CIFAR, 512, BL_F32, 0},
+    {"ResNet-18, 224 px, batch 256, bf16", 224, BL_STEM_IMAGENET, 256, BL_BF16, 0},
+    {"ResNet-18, 224 px, batch 256, f32", 224, BL_STEM_IMAGENET, 256, BL_F32, 0},
     {"FCN-8s on ResNet-18, 256 px, batch 8, bf16", 256, BL_STEM_IMAGENET, 8, BL_BF16, 18},
     {"FCN-8s on ResNet-18, 256 px, batch 8, f32", 256, BL_STEM_IMAGENET, 8, BL_F32, 18},
     {"FCN-8s on ResNet-50, 768 px, batch 8, bf16", 768, BL_STEM_IMAGENET, 8, BL_BF16, 50},
@@ -369,7 +369,7 @@ static void what_cudnn_has_no_engine_for_is_refused_with_its_reason(void **state
 
 static void a_step_with_such_an_operation_is_refused_with_the_nodes_name(void **state) {
     (void)state;
-    const setting small = {"", 32, BL_STEM_CIFAR, 8, BL_BF16};
+    const setting small = {"", 32, BL_STEM_CIFAR, 8, BL_BF16, 0};
     compiled c;
     assert_int_not_equal(compile(&c, &small, 12, ""), BL_OK);
     print_message("%s\n", bl_error());
