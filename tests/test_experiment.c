@@ -269,9 +269,9 @@ static const struct {
     {"bench/pytorch_step_224", 1, "4229b4d7f72f"},
     {"bench/segmentation_step", 1, NULL},
     {"bench/epoch_cifar10", 1, NULL},
-    {"streets/classifier", 1, NULL},
-    {"streets/label_efficiency", 1, NULL},
-    {"camvid/label_efficiency", 1, NULL},
+    {"streets/classifier", 1, "1e5141edb004"},
+    {"streets/label_efficiency", 1, "7199149e539f"},
+    {"camvid/label_efficiency", 1, "1f5f7a2730d4"},
     {"cityscapes/hands_on_review", 2, NULL},
     {"cityscapes/byol_224", 1, NULL},
 };
