@@ -78,7 +78,7 @@ int bl_shares_fit(const bl_evaluator *evaluator) {
         bl_labelled labels = {0};
         if (row->kind == BL_PROTOCOL_SEGMENTATION) {
             status = choose_scenes(&labels, evaluator, row);
-        } else if (row->kind == BL_PROTOCOL_LINEAR || row->kind == BL_PROTOCOL_FINETUNE) {
+        } else if (bl_protocol_has_shares(row->kind)) {
             if (!train_labels) status = bl_labels_read(evaluator->dataset, BL_TRAIN, &train_labels);
             if (!status)
                 status = choose_images(&labels, evaluator, &row->fit, train_labels, bl_dataset_count(evaluator->dataset, BL_TRAIN),

@@ -78,6 +78,12 @@ static bool is_of(const bl_look *look, const char *row, const char *id) {
     return !look->held_out && !strcmp(look->id, id) && !strcmp(look->row, row);
 }
 
+int bl_history_looks(const bl_history *history, const char *row, const char *id) {
+    int count = 0;
+    for (int64_t i = 0; i < history->look_count; i++) count += is_of(&history->looks[i], row, id);
+    return count;
+}
+
 const bl_look *bl_history_last_look(const bl_history *history, const char *row, const char *id) {
     for (int64_t i = history->look_count; i-- > 0;)
         if (is_of(&history->looks[i], row, id)) return &history->looks[i];

@@ -91,6 +91,8 @@ BL_CHECK int bl_history_add_collapse(bl_history *history, const bl_collapse_row 
 BL_CHECK int bl_history_add_look(bl_history *history, const bl_look *row);
 BL_CHECK int bl_history_add_picture(bl_history *history, const bl_scene_picture *picture); // takes its memory, also when it fails
 void bl_scene_picture_free(bl_scene_picture *picture);
+// How often a row looked at val.
+int bl_history_looks(const bl_history *history, const char *row, const char *id);
 // The last look of a row at val, and the one with the highest miou_present; NULL when absent.
 const bl_look *bl_history_last_look(const bl_history *history, const char *row, const char *id);
 const bl_look *bl_history_best_look(const bl_history *history, const char *row, const char *id);

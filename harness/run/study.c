@@ -297,21 +297,12 @@ const bl_measurement *bl_study_find(const bl_study *study, int cell, uint64_t se
     return run && own ? bl_history_find(&run->history, row, own->id, epoch) : NULL;
 }
 
-static int looks_at_val(const bl_history *history, const char *row, const char *id) {
-    int count = 0;
-    for (int64_t i = 0; i < history->look_count; i++) {
-        const bl_look *look = &history->looks[i];
-        count += !look->held_out && strcmp(look->row, row) == 0 && strcmp(look->id, id) == 0;
-    }
-    return count;
-}
-
 const bl_look *bl_study_look(const bl_study *study, int cell, uint64_t seed, const char *row, bool best) {
     const bl_finished_run *run = find_run(study, cell, seed);
     const bl_evaluation *own = bl_cell_row(&study->experiment->cells[cell], row);
     if (!run || !own) return NULL;
     if (!best) return bl_history_last_look(&run->history, row, own->id);
-    return looks_at_val(&run->history, row, own->id) > 1 ? bl_history_best_look(&run->history, row, own->id) : NULL;
+    return bl_history_looks(&run->history, row, own->id) > 1 ? bl_history_best_look(&run->history, row, own->id) : NULL;
 }
 
 bl_estimate bl_study_value(const bl_study *study, int cell, const char *row, int epoch) {
