@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/stop.h"
 
 // Names, ids and colours as in Cityscapes' own table of labels.
 const bl_scene_class bl_scene_classes[BL_SCENE_CLASSES] = {
@@ -135,6 +136,7 @@ int bl_scenes_read(const bl_scenes *scenes, int64_t index, bl_scene *scene) {
 
 static int check_labels(void *context, int index) {
     const bl_scene_entry *entry = &((const bl_scenes *)context)->index.entries[index];
+    if (bl_stop_here()) return BL_FAILED;
     uint8_t *labels = bl_alloc((size_t)entry->width * entry->height);
     const int status = labels ? bl_cityscapes_read_labels(entry, labels) : BL_FAILED;
     bl_free(labels);

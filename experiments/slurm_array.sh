@@ -13,6 +13,7 @@
 #SBATCH --mem=16G
 #SBATCH --time=24:00:00
 #SBATCH --requeue
+#SBATCH --signal=B:USR1@120   # before the time is up byolab writes a checkpoint and ends with status 75
 #SBATCH --open-mode=append
 #SBATCH --output=byolab-%A_%a.log
 set -euo pipefail

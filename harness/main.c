@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "commands/command.h"
 
 static const bl_command *const commands[] = {
@@ -47,6 +48,10 @@ int main(int argc, char **argv) {
                 return EXIT_SUCCESS;
             }
         if (commands[i]->run(argc - 1, argv + 1) == BL_OK) return EXIT_SUCCESS;
+        if (bl_stopped()) {
+            fprintf(stderr, "byolab %s: stopped by %s; the same command continues\n", commands[i]->name, bl_stop_signal());
+            return bl_stop_exit_status();
+        }
         fprintf(stderr, "byolab %s: %s\n", commands[i]->name, bl_error());
         return EXIT_FAILURE;
     }

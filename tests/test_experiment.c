@@ -103,7 +103,8 @@ static void every_key_reaches_its_field(void **state) {
     assert_true(experiment->seeds[1] == 9007199254740991);
     assert_int_equal(cell->model.precision, BL_BF16);
     assert_int_equal(cell->train.log_every, 3);
-    assert_int_equal(cell->train.checkpoint_every, 11);
+    assert_int_equal(cell->train.checkpoint_every.steps, 11);
+    assert_true(cell->train.checkpoint_every.seconds == 0);
     assert_int_equal(cell->model.optimizer.kind, BL_OPTIMIZER_SGD);
     assert_true(cell->train.schedule.base == 0.03 && cell->model.optimizer.momentum == 0.8 && cell->model.optimizer.nesterov);
     assert_true(cell->model.optimizer.weight_decay == 5e-4 && cell->model.optimizer.decay_norms);
@@ -304,7 +305,7 @@ static void ids_change_with_their_own_keys_alone(void **state) {
         {"evaluate.0.knn.k", "6", false, true},        {"evaluate.0.knn.temperature", "0.2", false, true},
         {"evaluate.0.knn.rows", "50", false, true},    {"evaluate.0.knn.features", "pixels", false, true},
         {"evaluate.0.knn.monitor", "test", false, false},
-        {"train.log_every", "1", false, false},        {"train.checkpoint_every", "7", false, false},
+        {"train.log_every", "1", false, false},        {"train.checkpoint_every", "7 s", false, false},
         {"train.seeds", "[1, 2]", false, false},       {"machine.backend", "reference", false, false},
         {"machine.threads", "1", false, false},        {"save.features", "last", false, false},
         {"report.title", "other", false, false},       {"train.optimizer.lr", "1.0e-1", false, false}, // the same number
@@ -385,6 +386,10 @@ static const refusal refusals[] = {
     {"train: {optimizer: {kind: adam, momentum: 0.9}}", ":2:43: ", "momentum has no meaning", "`kind: sgd`"},
     {"train: {optimizer: {kind: sgd, beta1: 0.9}}", ":2:39: ", "beta1 has no meaning", "`kind: adam`"},
     {"train: {optimizer: {kind: sgd, momentum: 0, nesterov: true}}", ":2:55: ", "no momentum", "above 0"},
+    {"train: {checkpoint_every: 0 s}", ":2:28: ", "checkpoint_every: 0 s does not fit", "seconds (`300 s`) or steps"},
+    {"train: {checkpoint_every: 5 min}", ":2:28: ", "5 min does not fit", "seconds (`300 s`)"},
+    {"train: {checkpoint_every: 0}", ":2:28: ", "0 does not fit", "from 1 to"},
+    {"train: {checkpoint_every: 2.5}", ":2:28: ", "2.5 does not fit", "steps (`200`)"},
     // cells, sweep
     {"cells: {}", ":2:1: ", "none is named", "`cells: {name: {key: value}}`"},
     {"cells: {a: {}, b: {}}", ":2:16: ", "cells a and b train the same thing", "leave one"},

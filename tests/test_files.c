@@ -163,6 +163,28 @@ static void writer_killed_at_any_moment_leaves_a_whole_file(void **state) {
     bl_test_folder_remove(folder);
 }
 
+static void what_dead_writers_left_is_removed_and_nothing_else(void **state) {
+    (void)state;
+    static const char *const left[] = {"seed-1.onednn.h5.12-13.tmp", "seed-1.onednn.ckpt.999999-1.tmp", "seed-1.onednn.fit.ckpt.7-7.tmp"};
+    static const char *const others[] = {"seed-1.onednn.h5", "seed-1.onednn.ckpt", "seed-10.onednn.ckpt.12-13.tmp", "seed-1.onednn.ckpt.tmp",
+                                         "seed-1.onednn.notes.tmp", "seed-1.onednn2.h5.12-13.tmp", "seed-1.onednn.h5.12-13.tmp.h5"};
+    char *folder = bl_test_folder(), *stem = inside(folder, "seed-1.onednn");
+    for (size_t i = 0; i < 10; i++) {
+        char *path = inside(folder, i < 3 ? left[i] : others[i - 3]);
+        assert_ok(bl_atomic_write(path, "x", 1));
+        free(path);
+    }
+    bl_remove_leftovers(stem);
+    assert_int_equal(entries_of(folder), 7);
+    for (size_t i = 0; i < 7; i++) {
+        char *path = inside(folder, others[i]);
+        assert_true(bl_file_exists(path));
+        free(path);
+    }
+    free(stem);
+    bl_test_folder_remove(folder);
+}
+
 static void unreadable_things_are_named(void **state) {
     (void)state;
     char *folder = bl_test_folder(), *path = inside(folder, "missing");
@@ -254,6 +276,7 @@ int main(void) {
         cmocka_unit_test(full_disk_keeps_the_old_file_and_leaves_no_temporary),
         cmocka_unit_test(folder_without_permission_keeps_the_old_file),
         cmocka_unit_test(writer_killed_at_any_moment_leaves_a_whole_file),
+        cmocka_unit_test(what_dead_writers_left_is_removed_and_nothing_else),
         cmocka_unit_test(unreadable_things_are_named),
         cmocka_unit_test(missing_folders_are_made),
         cmocka_unit_test(lock_is_held_by_one_process_and_ends_with_it),

@@ -386,14 +386,16 @@ static void a_frozen_encoder_keeps_its_bytes(void **state) {
         size_t counts[2];
         bl_learner learner;
         bl_scene_loader *loader;
+        bl_fit_place place = {0};
         bool is_finite;
         rig r;
         rig_open(&r, &cell, 77, 1);
+        bl_fit_place_begin(&place, 0);
         assert_ok(bl_learner_create_segmentation(&learner, &r.evaluator, &row.fit, &options, false));
         assert_ok(bl_learner_take_arm(&learner, &row.fit.arm));
         assert_ok(bl_scene_loader_create(&loader, bl_dataset_labelled(r.dataset), &crop, SEED, 1, BL_STAGING_SLOTS));
         for (int n = 0; n < 2; n++) read_network(learner.store, networks[n], &before[n], &counts[n]);
-        assert_ok(bl_learner_fit(&learner, (bl_feed){loader, submit, wait_for}, &trial, NULL, &is_finite));
+        assert_ok(bl_learner_fit(&learner, (bl_feed){loader, submit, wait_for}, &trial, &place, NULL, &is_finite));
         assert_true(is_finite);
         for (int n = 0; n < 2; n++) read_network(learner.store, networks[n], &after[n], &counts[n]);
         assert_int_equal(!memcmp(before[0], after[0], counts[0] * sizeof **after), frozen);

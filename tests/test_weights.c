@@ -101,7 +101,11 @@ static void save(small_run *run, const char *run_file, const char *checkpoint) {
     const bl_progress progress = {0};
     const bl_history history = {0};
     if (run_file) assert_ok(bl_run_file_write(run_file, &identity, &request, &evaluator, &progress, &history));
-    if (checkpoint) assert_ok(bl_checkpoint_write(checkpoint, &identity, &request, &run->model, &progress, NULL, &history));
+    if (!checkpoint) return;
+    bl_run_writer *snapshot;
+    assert_ok(bl_checkpoint_take(&snapshot, &identity, &request, &run->model, &progress, NULL, &history));
+    assert_ok(bl_run_writer_save(snapshot, checkpoint));
+    bl_run_writer_free(snapshot);
 }
 
 static double *values_of(const small_run *run, bl_place place) {

@@ -4,6 +4,7 @@
 
 #include "backends/cudnn/gpu.h"
 #include "base/memory.h" // bl_alloc
+#include "base/stop.h"   // bl_stop_here
 
 static int alias(bl_gpu_plan *plan, const bl_node *node) {
     const bl_tensor *x = node->inputs[0], *y = node->outputs[0];
@@ -125,7 +126,7 @@ int bl_gpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, 
     if (take_tables(made, options)) goto failed;
     if (place_gradients(made)) goto failed;
     for (int n = 0; n < graph->node_count; n++)
-        if (lower_node(made, graph->nodes[n])) goto failed;
+        if (bl_stop_here() || lower_node(made, graph->nodes[n])) goto failed;
     if (bl_gpu_bind(made, options)) goto failed;
     if (!options->only_report && bl_gpu_replay_create(made, options->watch, options->watch_count)) goto failed;
     *plan = &made->base;

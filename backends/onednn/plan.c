@@ -10,6 +10,7 @@
 #include "backends/planner.h"
 #include "backends/room.h"
 #include "base/file.h" // bl_seconds
+#include "base/stop.h" // bl_stop_here
 
 // ---- lowering ----
 
@@ -171,7 +172,7 @@ int bl_cpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, 
     omp_set_num_threads(made->backend->threads); // oneDNN chooses implementations by it
     if (take_tables(made, options) || place_gradients(made)) goto failed;
     for (int n = 0; n < graph->node_count; n++)
-        if (lower_node(made, graph->nodes[n])) goto failed;
+        if (bl_stop_here() || lower_node(made, graph->nodes[n])) goto failed;
     if (bind(made, options)) goto failed;
     *plan = &made->base;
     return BL_OK;

@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -59,6 +60,27 @@ int bl_atomic_write(const char *path, const void *data, size_t bytes) {
 done:
     close(holder);
     return status;
+}
+
+// "stem.anything.<process>-<thread>.tmp"
+static bool is_leftover(const char *name, const char *stem) {
+    const size_t length = strlen(stem), size = strlen(name);
+    if (strncmp(name, stem, length) != 0 || name[length] != '.' || size < 4 || strcmp(name + size - 4, ".tmp") != 0) return false;
+    int process, thread, end = 0;
+    const char *numbers = name + size - 4;
+    while (numbers > name + length + 1 && numbers[-1] != '.') numbers--;
+    return sscanf(numbers, "%d-%d.tmp%n", &process, &thread, &end) == 2 && end && !numbers[end];
+}
+
+void bl_remove_leftovers(const char *stem) {
+    char folder[PATH_MAX];
+    const char *slash = strrchr(stem, '/');
+    folder_of(stem, folder);
+    DIR *entries = opendir(folder);
+    if (!entries) return;
+    for (const struct dirent *entry; (entry = readdir(entries));)
+        if (is_leftover(entry->d_name, slash ? slash + 1 : stem)) unlinkat(dirfd(entries), entry->d_name, 0);
+    closedir(entries);
 }
 
 int bl_read_file(const char *path, void **data, size_t *bytes) {

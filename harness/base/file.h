@@ -12,6 +12,10 @@
 // permission) whatever stood at `path` still stands and the temporary file is gone.
 BL_CHECK int bl_atomic_write(const char *path, const void *data, size_t bytes);
 
+// Removes what processes that died in bl_atomic_write left of files whose path begins with `stem` and a dot. Only for who knows that
+// no living process is writing one: the holder of the lock on them.
+void bl_remove_leftovers(const char *stem);
+
 BL_CHECK int bl_read_file(const char *path, void **data, size_t *bytes); // a terminating zero follows; free with bl_free
 BL_CHECK int bl_make_folders(const char *path);                          // every missing folder of `path`, like mkdir -p
 bool bl_file_exists(const char *path);

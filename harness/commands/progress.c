@@ -44,8 +44,19 @@ static void add_part(char line[256], const char *separator, const char *part) {
     if (*part) snprintf(line + used, 256 - used, "%s%s", separator, part);
 }
 
-static void draw(bl_progress_bar *bar, const bl_event *event) {
+// The bar takes what the words leave; where even the least does not fit, the words are cut: what matters least stands last.
+static void draw_line(bl_progress_bar *bar, const char *name, int64_t part, int64_t whole, const char *line) {
     enum { MOST = 24, LEAST = 6 };
+    const int width = terminal_width() - 1 - (int)strlen(name), room = width - (int)strlen(line);
+    const int cells = room > MOST ? MOST : room < LEAST ? LEAST : room;
+    fprintf(stderr, "\r%s", name);
+    for (int i = 0; i < cells; i++) fputs(i < part * cells / whole ? "━" : "─", stderr);
+    fprintf(stderr, "%.*s\033[K", width > cells ? width - cells : 0, line);
+    fflush(stderr);
+    bar->line_open = true;
+}
+
+static void draw(bl_progress_bar *bar, const bl_event *event) {
     char left[32], speed[32], name[64], line[256], std[64];
     duration(event->seconds_left, left);
     strcat(left, " left");
@@ -57,14 +68,24 @@ static void draw(bl_progress_bar *bar, const bl_event *event) {
     add_part(line, "  ", left);
     add_part(line, "  ", std);
     add_part(line, "  ", speed);
-    // The bar takes what the words leave; where even the least does not fit, the words are cut: what matters least stands last.
-    const int width = terminal_width() - 1 - (int)strlen(name), room = width - (int)strlen(line);
-    const int cells = room > MOST ? MOST : room < LEAST ? LEAST : room;
-    fprintf(stderr, "\r%s", name);
-    for (int i = 0; i < cells; i++) fputs(i < event->step * cells / event->steps ? "━" : "─", stderr);
-    fprintf(stderr, "%.*s\033[K", width > cells ? width - cells : 0, line);
-    fflush(stderr);
-    bar->line_open = true;
+    draw_line(bar, name, event->step, event->steps, line);
+}
+
+// A line a minute where it is no terminal: a row may learn for hours.
+static void show_fit(bl_progress_bar *bar, const bl_event *event) {
+    const double now = bl_seconds();
+    char name[64], line[256];
+    if (event->fit_step == 1) bar->last_drawn = now;
+    if (now - bar->last_drawn < (bar->is_terminal ? 0.2 : 60)) return;
+    bar->last_drawn = now;
+    if (!bar->is_terminal) {
+        fprintf(stderr, "%s/%" PRIu64 ": %s: update %" PRId64 " of %" PRId64 "\n", event->cell, event->seed, event->row, event->fit_step,
+                event->fit_steps);
+        return;
+    }
+    snprintf(name, sizeof name, "%.24s/%" PRIu64 " ", event->cell, event->seed);
+    snprintf(line, sizeof line, " %s  update %" PRId64 "/%" PRId64, event->row, event->fit_step, event->fit_steps);
+    draw_line(bar, name, event->fit_step, event->fit_steps, line);
 }
 
 static void show_step(bl_progress_bar *bar, const bl_event *event) {
@@ -98,6 +119,10 @@ void bl_progress_show(void *context, const bl_event *event) {
         show_step(bar, event);
         return;
     }
+    if (event->kind == BL_EVENT_FIT) {
+        show_fit(bar, event);
+        return;
+    }
     if (event->kind == BL_EVENT_EPOCH) return;
     bl_progress_end(bar);
     fprintf(stderr, "%s/%" PRIu64 ": ", event->cell, event->seed);
@@ -123,6 +148,10 @@ void bl_progress_show(void *context, const bl_event *event) {
     case BL_EVENT_COLLAPSED:
         fprintf(stderr, "collapsed; training stops after step %" PRId64 " of %" PRId64 ", as train.stop_on asks\n", event->step,
                 event->steps);
+        break;
+    case BL_EVENT_STOPPED:
+        fprintf(stderr, "stopped at step %" PRId64 " of %" PRId64 "%s%s; the same command continues\n", event->step, event->steps,
+                event->row ? ", in " : "", event->row ? event->row : "");
         break;
     case BL_EVENT_END:
         duration(event->seconds, spent);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "commands/command.h"
 #include "commands/progress.h"
 #include "run/report.h"
@@ -18,8 +19,10 @@ static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experi
     bl_progress_bar bar = bl_progress_bar_create();
     const bl_sweep_request request = {.experiment = experiment, .cell = arguments->cell ? cell : NULL, .shard = shard,
             .results_folder = arguments->results, .evaluate_only = evaluate_only, .sink = {bl_progress_show, &bar}, .failed = show_failure};
+    bl_stop_listen();
     int status = bl_sweep(&request);
     bl_progress_end(&bar);
+    if (status && bl_stopped()) return status; // the tables can wait: whoever sends a signal may not
     // What is finished is reported even when something failed; the first failure speaks.
     bl_text failure = {0}, summary = {0};
     if (status) bl_text_add(&failure, "%s", bl_error());

@@ -3,62 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "run/blocks.h"  // bl_blocks_put
 #include "run/labels.h"  // bl_labels_read
 #include "run/weights.h" // bl_preprocessing_of
-
-// Which blocks of a network outlive a step. Gradients are spent when a step ends.
-static bool is_kept(const bl_cell *cell, const bl_network *network, bl_block_kind kind) {
-    switch (kind) {
-    case BL_PARAMETERS: return true;
-    case BL_BUFFERS: return network->buffers.count > 0;
-    case BL_MOMENT1: return network->trainable;
-    case BL_MOMENT2: return network->trainable && cell->model.optimizer.kind == BL_OPTIMIZER_ADAM;
-    default: return false;
-    }
-}
-
-static const char *const block_names[BL_BLOCK_KINDS] = {"parameters", "buffers", "gradients", "moment1", "moment2"};
-
-static bool stores_f64(const bl_model *model) {
-    return !strcmp(model->backend->table->name, "reference");
-}
-
-// As f32 where the store is: half the file, and nothing is lost.
-static int put_values(const bl_model *model, bl_run_writer *writer, const char *path, double *values, const int64_t *dims, int rank) {
-    if (stores_f64(model)) return bl_run_put_f64(writer, path, values, dims, rank);
-    int64_t count = 1;
-    for (int i = 0; i < rank; i++) count *= dims[i];
-    float *single = (float *)values; // narrowed in place: index i is read before byte 4 i is written
-    for (int64_t i = 0; i < count; i++) {
-        const float value = (float)values[i];
-        memcpy(&single[i], &value, sizeof value);
-    }
-    return bl_run_put_f32(writer, path, single, dims, rank);
-}
-
-static int put_place(const bl_model *model, bl_place place, const char *path, const bl_shape *shape, bl_run_writer *writer) {
-    const int64_t count = (int64_t)bl_place_count(model->layout, place);
-    double *values = bl_alloc((size_t)count * sizeof *values);
-    int status = BL_FAILED;
-    if (!values || bl_store_read(model->store, place, values)) goto done;
-    status = shape ? put_values(model, writer, path, values, shape->dims, shape->rank) : put_values(model, writer, path, values, &count, 1);
-done:
-    bl_free(values);
-    return status;
-}
-
-static int get_place(bl_model *model, bl_place place, const char *path, const char *file, const bl_run_reader *reader) {
-    double *values;
-    int64_t count;
-    if (bl_run_get_f64(reader, path, &values, &count)) return BL_FAILED;
-    int status;
-    if ((size_t)count != bl_place_count(model->layout, place))
-        status = bl_fail("%s: %s has %lld values, the network has %zu", file, path, (long long)count, bl_place_count(model->layout, place));
-    else
-        status = bl_store_write(model->store, place, values);
-    bl_free(values);
-    return status;
-}
 
 static int put_progress(const bl_progress *progress, bl_run_writer *writer) {
     const int64_t one = 1, mixed = progress->mixed, epoch = progress->epoch, bad = progress->plateau.bad;
@@ -135,86 +82,30 @@ static int check_graph(const bl_model *model, const bl_run_reader *reader, const
                           path);
 }
 
-// One block a network and kind: /store/<network>/<block>.
-static int each_block(const bl_cell *cell, const bl_model *model, int (*visit)(void *, bl_place, const char *), void *context) {
-    for (int n = 0; n < model->layout->network_count; n++)
-        for (int kind = 0; kind < BL_BLOCK_KINDS; kind++) {
-            if (!is_kept(cell, &model->layout->networks[n], (bl_block_kind)kind)) continue;
-            char path[128];
-            snprintf(path, sizeof path, "/store/%s/%s", model->layout->networks[n].name, block_names[kind]);
-            if (visit(context, (bl_place){n, (bl_block_kind)kind, BL_WHOLE_BLOCK}, path)) return BL_FAILED;
-        }
+int bl_checkpoint_take(bl_run_writer **writer, const bl_identity *identity, const bl_run_request *request, const bl_model *model,
+                       const bl_progress *progress, const bl_collapse *collapse, const bl_history *history) {
+    bl_run_writer *made = NULL;
+    *writer = NULL;
+    if (bl_run_writer_create(&made) || bl_identity_put(identity, request, model, "incomplete", made) || put_progress(progress, made) ||
+        (collapse && bl_collapse_put(collapse, made)) || bl_history_put(history, made) ||
+        bl_blocks_put(model->store, request->cell->model.optimizer.kind, made)) {
+        bl_run_writer_free(made);
+        return BL_FAILED;
+    }
+    *writer = made;
     return BL_OK;
-}
-
-typedef struct transfer {
-    bl_model *model;
-    const bl_model *source;
-    bl_run_writer *writer;
-    const bl_run_reader *reader;
-    const char *file;
-} transfer;
-
-static int put_block(void *context, bl_place place, const char *path) {
-    transfer *t = context;
-    return put_place(t->source, place, path, NULL, t->writer);
-}
-
-static int get_block(void *context, bl_place place, const char *path) {
-    transfer *t = context;
-    return get_place(t->model, place, path, t->file, t->reader);
-}
-
-int bl_checkpoint_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_model *model,
-                        const bl_progress *progress, const bl_collapse *collapse, const bl_history *history) {
-    transfer t = {.source = model};
-    int status = BL_FAILED;
-    if (bl_run_writer_create(&t.writer) || bl_identity_put(identity, request, model, "incomplete", t.writer) ||
-        put_progress(progress, t.writer) || (collapse && bl_collapse_put(collapse, t.writer)) || bl_history_put(history, t.writer) ||
-        each_block(request->cell, model, put_block, &t) || bl_run_writer_save(t.writer, path))
-        goto done;
-    status = BL_OK;
-done:
-    bl_run_writer_free(t.writer);
-    return status;
 }
 
 int bl_checkpoint_read(const char *path, const bl_run_reader *reader, const bl_identity *identity, const bl_cell *cell, bl_model *model,
                        bl_progress *progress, bl_collapse *collapse, bl_history *history) {
     bool same_machine;
-    transfer t = {.model = model, .reader = reader, .file = path};
     if (check_graph(model, reader, path) || bl_identity_check_data(identity, reader, path) || get_progress(progress, reader) ||
         (collapse && bl_collapse_get(collapse, reader)) || bl_history_get(history, reader) ||
-        bl_identity_same_machine(identity, reader, &same_machine) || each_block(cell, model, get_block, &t))
+        bl_identity_same_machine(identity, reader, &same_machine) ||
+        bl_blocks_get(model->store, cell->model.optimizer.kind, path, reader))
         return BL_FAILED;
     progress->mixed = progress->mixed || !same_machine;
     return BL_OK;
-}
-
-// One data set a segment: /weights/<network>/<name>, buffers beside parameters as torchvision's state_dict has them.
-static int each_segment(const bl_model *model, int (*visit)(void *, bl_place, const char *, const bl_shape *), void *context) {
-    for (int n = 0; n < model->layout->network_count; n++)
-        for (int k = 0; k < 2; k++) {
-            const bl_block_kind kind = k ? BL_BUFFERS : BL_PARAMETERS;
-            const bl_segments *segments = bl_network_segments(&model->layout->networks[n], kind);
-            for (int s = 0; s < segments->count; s++) {
-                char path[256];
-                snprintf(path, sizeof path, "/weights/%s/%s", model->layout->networks[n].name, segments->items[s].name);
-                if (visit(context, (bl_place){n, kind, s}, path, &segments->items[s].shape)) return BL_FAILED;
-            }
-        }
-    return BL_OK;
-}
-
-static int put_segment(void *context, bl_place place, const char *path, const bl_shape *shape) {
-    transfer *t = context;
-    return put_place(t->source, place, path, shape, t->writer);
-}
-
-static int get_segment(void *context, bl_place place, const char *path, const bl_shape *shape) {
-    transfer *t = context;
-    (void)shape;
-    return get_place(t->model, place, path, t->file, t->reader);
 }
 
 // /features/<split> [rows, width] and /features/<split>_labels.
@@ -241,26 +132,25 @@ static int put_features(const bl_evaluator *evaluator, bl_run_writer *writer) {
 int bl_run_file_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_evaluator *evaluator,
                       const bl_progress *progress, const bl_history *history) {
     const bl_model *model = evaluator->model;
-    transfer t = {.source = model};
+    bl_run_writer *writer = NULL;
     int status = BL_FAILED;
     const char *ended = progress->stopped ? "stopped: collapsed" : "complete";
-    if (bl_run_writer_create(&t.writer) || bl_identity_put(identity, request, model, ended, t.writer) ||
-        put_progress(progress, t.writer) || bl_history_put(history, t.writer) || put_preprocessing(request->cell, t.writer) ||
-        (request->cell->save_weights && each_segment(model, put_segment, &t)) ||
-        (request->cell->save_features && put_features(evaluator, t.writer)) || bl_run_writer_save(t.writer, path))
+    if (bl_run_writer_create(&writer) || bl_identity_put(identity, request, model, ended, writer) || put_progress(progress, writer) ||
+        bl_history_put(history, writer) || put_preprocessing(request->cell, writer) ||
+        (request->cell->save_weights && bl_blocks_put_weights(model->store, writer)) ||
+        (request->cell->save_features && put_features(evaluator, writer)) || bl_run_writer_save(writer, path))
         goto done;
     status = BL_OK;
 done:
-    bl_run_writer_free(t.writer);
+    bl_run_writer_free(writer);
     return status;
 }
 
 int bl_run_file_restore(const char *path, const bl_run_reader *reader, bl_model *model, bl_progress *progress) {
-    transfer t = {.model = model, .reader = reader, .file = path};
     if (!bl_run_has(reader, "/weights")) return bl_fail("%s holds no weights (save: {weights: none}); nothing can be evaluated from it", path);
     char *status = NULL;
     if (get_progress(progress, reader) || bl_run_get_text(reader, "/manifest/status", &status)) return BL_FAILED;
     progress->stopped = strcmp(status, "complete") != 0;
     bl_free(status);
-    return each_segment(model, get_segment, &t);
+    return bl_blocks_get_weights(model->store, path, reader);
 }

@@ -21,8 +21,9 @@ typedef struct bl_progress { // where a run stands
     bl_plateau plateau;
 } bl_progress;
 
-BL_CHECK int bl_checkpoint_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_model *model,
-                                 const bl_progress *progress, const bl_collapse *collapse, const bl_history *history);
+// A snapshot, to be written by the keeper (keeper.h). `collapse`: NULL where nothing is diagnosed.
+BL_CHECK int bl_checkpoint_take(bl_run_writer **writer, const bl_identity *identity, const bl_run_request *request, const bl_model *model,
+                                const bl_progress *progress, const bl_collapse *collapse, const bl_history *history);
 
 // `collapse` (NULL: nothing is diagnosed) keeps its open window there. The file is known to be of this recipe (bl_identity_check).
 BL_CHECK int bl_checkpoint_read(const char *path, const bl_run_reader *reader, const bl_identity *identity, const bl_cell *cell,

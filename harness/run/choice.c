@@ -3,46 +3,77 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "base/stop.h" // bl_stopped
 
-static int try_candidates(const bl_fitter *fitter, const double *candidates, int candidate_count, const bl_evaluator *evaluator,
-                          const bl_evaluation *row, const bl_labelled *labels, bl_measurement *measurement) {
+typedef struct choice { // a row in the making
+    const bl_fitter *fitter;
+    const double *candidates;
+    int candidate_count;
+    const bl_evaluator *evaluator;
+    const bl_evaluation *row;
+    bl_labelled labels;
+    bl_fit_place place;
+} choice;
+
+// ---- one fit ----
+
+// Fits and scores, where the fit is finite. What a stop interrupts, also while it is scored, goes on from here.
+static int fit_and_score(choice *c, const bl_trial *trial, bl_split split, const uint32_t *samples, int64_t count, bool *is_finite,
+                         double *score) {
+    const bl_fitter *fitter = c->fitter;
+    *is_finite = true;
+    if (fitter->fit(fitter->context, trial, &c->place, is_finite) == BL_OK &&
+        (!*is_finite || fitter->score(fitter->context, split, samples, count, score) == BL_OK))
+        return BL_OK;
+    if (!bl_stopped() || !fitter->learner || bl_fit_keep(fitter->learner, &c->place)) return BL_FAILED;
+    return bl_stop_here();
+}
+
+// ---- the choice ----
+
+static int try_candidates(choice *c, bl_measurement *measurement) {
+    const bl_labelled *labels = &c->labels;
+    const bl_evaluation *row = c->row;
+    bl_fit_place *place = &c->place;
     const bool is_inside = row->fit.validation > 0; // the held-out images are part of the labelled ones
     const bl_split split = is_inside ? BL_TRAIN : BL_VALIDATION;
-    if (!is_inside && !bl_dataset_count(evaluator->dataset, BL_VALIDATION))
+    if (!is_inside && !bl_dataset_count(c->evaluator->dataset, BL_VALIDATION))
         return bl_fail("%s: there is nothing to choose on: write `validation: 0.1` in the row, or `data.validation`, or one candidate",
                        row->row);
-    double best = -1;
-    for (int i = 0; i < candidate_count; i++) {
-        const bl_trial trial = {candidates[i], labels->fitted, labels->held_out, labels->fitted_count, labels->held_out_count, false};
-        bool is_finite = true;
+    for (; place->trial < c->candidate_count; bl_fit_place_begin(place, place->trial + 1)) {
+        const double candidate = c->candidates[place->trial];
+        const bl_trial trial = {candidate, labels->fitted, labels->held_out, labels->fitted_count, labels->held_out_count, false};
+        bool is_finite;
         double score = -1;
-        if (fitter->fit(fitter->context, &trial, &is_finite)) return BL_FAILED;
-        if (!is_finite) continue;
-        if (fitter->score(fitter->context, split, is_inside ? labels->held_out : NULL, labels->held_out_count, &score)) return BL_FAILED;
-        if (score <= best) continue;
-        best = score;
-        measurement->chosen = candidates[i];
+        if (fit_and_score(c, &trial, split, is_inside ? labels->held_out : NULL, labels->held_out_count, &is_finite, &score)) return BL_FAILED;
+        if (!is_finite || score <= place->best) continue;
+        place->best = score;
+        place->chosen = candidate;
     }
-    if (best < 0) return bl_fail("%s: every candidate diverged; write smaller learning rates", row->row);
-    measurement->validation = 100 * best;
+    if (place->best < 0) return bl_fail("%s: every candidate diverged; write smaller learning rates", row->row);
+    measurement->validation = 100 * place->best;
     return BL_OK;
 }
 
 // What a fit watches stays out of it.
 static bool keeps_apart(const bl_fit_options *fit) { return !fit->refit || fit->watch == BL_WATCH_HELD_OUT; }
 
-static int fit_and_measure(const bl_fitter *fitter, const bl_evaluation *row, const bl_labelled *labels, bl_measurement *measurement) {
-    bl_trial trial = {measurement->chosen, labels->all, NULL, labels->count, 0, true};
-    if (keeps_apart(&row->fit))
-        trial = (bl_trial){measurement->chosen, labels->fitted, labels->held_out, labels->fitted_count, labels->held_out_count, true};
-    bool is_finite = true;
-    double score;
-    if (fitter->fit(fitter->context, &trial, &is_finite)) return BL_FAILED;
-    if (!is_finite) return bl_fail("%s: the last fit, at %g, diverged; write smaller learning rates", row->row, measurement->chosen);
-    if (fitter->score(fitter->context, row->split, NULL, 0, &score)) return BL_FAILED;
+static int fit_and_measure(choice *c, bl_measurement *measurement) {
+    const bl_labelled *labels = &c->labels;
+    const double chosen = c->place.chosen;
+    bl_trial trial = {chosen, labels->all, NULL, labels->count, 0, true};
+    if (keeps_apart(&c->row->fit))
+        trial = (bl_trial){chosen, labels->fitted, labels->held_out, labels->fitted_count, labels->held_out_count, true};
+    bool is_finite;
+    double score = 0;
+    if (fit_and_score(c, &trial, c->row->split, NULL, 0, &is_finite, &score)) return BL_FAILED;
+    if (!is_finite) return bl_fail("%s: the last fit, at %g, diverged; write smaller learning rates", c->row->row, chosen);
+    measurement->chosen = chosen;
     measurement->value = 100 * score;
     return BL_OK;
 }
+
+// ---- the images ----
 
 static uint64_t seed_of(const bl_evaluator *evaluator, const bl_fit_options *fit) {
     return fit->label_seed < 0 ? evaluator->seed : (uint64_t)fit->label_seed;
@@ -101,14 +132,16 @@ static int choose_labels(bl_labelled *labels, int candidate_count, const bl_eval
 
 int bl_choose_and_measure(const bl_fitter *fitter, const double *candidates, int candidate_count, const bl_evaluator *evaluator,
                           bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
-    bl_labelled labels;
-    if (choose_labels(&labels, candidate_count, evaluator, cache, row)) return BL_FAILED;
+    choice c = {.fitter = fitter, .candidates = candidates, .candidate_count = candidate_count, .evaluator = evaluator, .row = row,
+                .place = {.best = -1, .chosen = candidates[0]}};
+    if (choose_labels(&c.labels, candidate_count, evaluator, cache, row)) return BL_FAILED;
     int status = BL_FAILED;
-    measurement->chosen = candidates[0];
     measurement->validation = NAN;
-    if (candidate_count > 1 && try_candidates(fitter, candidates, candidate_count, evaluator, row, &labels, measurement)) goto done;
-    status = fit_and_measure(fitter, row, &labels, measurement);
+    bl_fit_place_begin(&c.place, candidate_count > 1 ? 0 : candidate_count); // a single one needs no choice
+    if (fitter->learner && bl_fit_restore(fitter->learner, &c.place)) goto done;
+    if (candidate_count > 1 && try_candidates(&c, measurement)) goto done;
+    status = fit_and_measure(&c, measurement);
 done:
-    bl_labelled_free(&labels);
+    bl_labelled_free(&c.labels);
     return status;
 }

@@ -4,6 +4,7 @@
 #ifndef BL_RUN_CHOICE_H
 #define BL_RUN_CHOICE_H
 
+#include "run/fit_checkpoint.h" // bl_fit_place
 #include "run/labels.h"   // bl_labelled
 #include "run/protocol.h" // bl_evaluator, bl_evaluation, bl_measurement
 
@@ -16,7 +17,9 @@ typedef struct bl_trial {              // one fit
 
 typedef struct bl_fitter { // what learns; each fit begins where the first one began
     void *context;
-    int (*fit)(void *context, const bl_trial *trial, bool *is_finite); // *is_finite false: it diverged, the candidate is out
+    struct bl_learner *learner; // it learns by updates and is kept between them (fit_checkpoint.h); NULL: a stop loses the row
+    // Goes on from *place. *is_finite false: it diverged, the candidate is out.
+    int (*fit)(void *context, const bl_trial *trial, bl_fit_place *place, bool *is_finite);
     // Of what was fitted last, on images of a split (NULL: all of them), in [0, 1]: accuracy, mean IoU.
     int (*score)(void *context, bl_split split, const uint32_t *samples, int64_t count, double *score);
 } bl_fitter;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/stop.h"       // bl_stop_here
 #include "datasets/loader.h" // bl_loader
 #include "run/labels.h"      // bl_labels_read
 #include "run/protocol.h"    // bl_protocol
@@ -51,6 +52,7 @@ static int extract_blocks(const bl_evaluator *e, bl_loader *loader, int64_t rows
         if (submit(e, loader, block, rows)) return BL_FAILED;
     for (int64_t block = 0; block < blocks; block++) {
         const int slot = (int)(block % BL_STAGING_SLOTS);
+        if (bl_stop_here()) return BL_FAILED;
         if (block + BL_STAGING_SLOTS - 1 < blocks && submit(e, loader, block + BL_STAGING_SLOTS - 1, rows)) return BL_FAILED;
         if (bl_loader_wait(loader, slot) || bl_plan_step(e->model->extraction, slot, BL_PHASE_MICRO) ||
             bl_plan_read(e->model->extraction, e->model->features.features, block_values))
@@ -153,21 +155,35 @@ bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history) 
     return true;
 }
 
+static int measure(const bl_evaluator *e, bl_feature_cache *cache, const bl_evaluation *row, int epoch, bl_history *history) {
+    const int64_t looks = history->look_count, pictures = history->picture_count;
+    bl_measurement measurement = {.epoch = epoch, .chosen = NAN, .validation = NAN};
+    snprintf(measurement.row, sizeof measurement.row, "%s", row->row);
+    snprintf(measurement.id, sizeof measurement.id, "%s", row->id);
+    if (e->fits) {
+        e->fits->history = history;
+        e->fits->first_look = looks;
+        e->fits->row = row;
+        e->fits->epoch = epoch;
+    }
+    if (protocols[row->kind]->measure(e, cache, row, &measurement, history)) {
+        bl_history_forget(history, looks, pictures);
+        return BL_FAILED;
+    }
+    if (e->fits) e->fits->row = NULL;
+    if (bl_history_add_measurement(history, &measurement)) return BL_FAILED;
+    return e->measured ? e->measured(e->context, row, &measurement) : BL_OK;
+}
+
 int bl_evaluate(const bl_evaluator *e, int epoch, bool is_last, bl_history *history) {
     bl_feature_cache cache = {.evaluator = e};
-    int status = BL_FAILED;
-    for (int i = 0; i < e->cell->evaluation_count; i++) {
+    int status = BL_OK;
+    for (int i = 0; !status && i < e->cell->evaluation_count; i++) {
         const bl_evaluation *row = &e->cell->evaluations[i];
         const int at = epoch_of(row, epoch);
         if (!is_due(row, epoch, is_last ? epoch : INT_MAX) || bl_history_find(history, row->row, row->id, at)) continue;
-        bl_measurement measurement = {.epoch = at, .chosen = NAN, .validation = NAN};
-        snprintf(measurement.row, sizeof measurement.row, "%s", row->row);
-        snprintf(measurement.id, sizeof measurement.id, "%s", row->id);
-        if (protocols[row->kind]->measure(e, &cache, row, &measurement, history) || bl_history_add_measurement(history, &measurement)) goto done;
-        if (e->measured && e->measured(e->context, row, &measurement)) goto done;
+        status = measure(e, &cache, row, at, history);
     }
-    status = BL_OK;
-done:
     free_cache(&cache);
     return status;
 }

@@ -5,6 +5,7 @@
 
 #include "base/threads.h"     // bl_pool
 #include "datasets/dataset.h" // bl_dataset
+#include "run/fit_checkpoint.h" // bl_fit_keeper
 #include "run/history.h"      // bl_history
 #include "run/model.h"        // bl_model
 
@@ -17,10 +18,14 @@ typedef struct bl_evaluator { // borrowed by the functions below
     uint64_t seed;             // the run's
     // After each row; may be NULL; where it fails the evaluation ends.
     int (*measured)(void *context, const bl_evaluation *row, const bl_measurement *measurement);
+    // After each update of the fit in hand, of fits->row; may be NULL.
+    void (*fitting)(void *context, int64_t step, int64_t steps);
     void *context;
+    bl_fit_keeper *fits;       // where fits are kept between updates; NULL: nowhere
 } bl_evaluator;
 
-// Every row due after `epoch` finished epochs that the history lacks is measured and added to it. Every row is due at the last.
+// Every row due after `epoch` finished epochs that the history lacks is measured and added to it. Every row is due at the last. Where
+// a stop interrupts a row (base/stop.h), the history holds nothing of it, and evaluator->fits->row names it.
 BL_CHECK int bl_evaluate(const bl_evaluator *evaluator, int epoch, bool is_last, bl_history *history);
 
 // Whether any row is due after `epoch` finished epochs that are not the last.

@@ -130,6 +130,11 @@ typedef struct bl_expectation { // a published figure
 // train.precision: what layers compute in. Graphs know the type of their tensors alone (bl_model_options.precision): tf32's are f32.
 typedef enum bl_precision { BL_PRECISION_F32, BL_PRECISION_BF16, BL_PRECISION_TF32 } bl_precision;
 
+typedef struct bl_interval { // train.checkpoint_every: one of them is not 0
+    int64_t steps;
+    double seconds;
+} bl_interval;
+
 typedef struct bl_train_options {
     bl_precision precision;
     int epochs, batch, accumulate; // batch: images a micro step; the optimiser sees batch * accumulate
@@ -141,7 +146,7 @@ typedef struct bl_train_options {
     bool shuffle;                  // data.shuffle
     bool stop_when_collapsed;      // stop_on: collapsed
     int collapse_every;            // steps between diagnoses of collapse (machine); 0: none
-    int checkpoint_every;          // steps between checkpoints (machine)
+    bl_interval checkpoint_every;  // of training, and of fits in steps of their own (machine)
     int log_every;                 // steps between logged scalars
 } bl_train_options;
 

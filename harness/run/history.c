@@ -74,6 +74,11 @@ int bl_history_add_picture(bl_history *history, const bl_scene_picture *picture)
     return BL_OK;
 }
 
+void bl_history_forget(bl_history *history, int64_t looks, int64_t pictures) {
+    history->look_count = looks;
+    while (history->picture_count > pictures) bl_scene_picture_free(&history->pictures[--history->picture_count]);
+}
+
 static bool is_of(const bl_look *look, const char *row, const char *id) {
     return !look->held_out && !strcmp(look->id, id) && !strcmp(look->row, row);
 }

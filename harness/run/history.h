@@ -90,6 +90,8 @@ BL_CHECK int bl_history_add_measurement(bl_history *history, const bl_measuremen
 BL_CHECK int bl_history_add_collapse(bl_history *history, const bl_collapse_row *row);
 BL_CHECK int bl_history_add_look(bl_history *history, const bl_look *row);
 BL_CHECK int bl_history_add_picture(bl_history *history, const bl_scene_picture *picture); // takes its memory, also when it fails
+// Forgets the looks and pictures after the first ones: of a row that was not measured to its end.
+void bl_history_forget(bl_history *history, int64_t looks, int64_t pictures);
 void bl_scene_picture_free(bl_scene_picture *picture);
 // How often a row looked at val.
 int bl_history_looks(const bl_history *history, const char *row, const char *id);

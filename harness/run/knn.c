@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h" // bl_stop_here
 
 enum {
     LANES = 8,                  // floats of one vector
@@ -169,6 +170,7 @@ static int search_task(void *context, int index) {
     for (int64_t i = 0; i < rows * k; i++) heaps[i] = (neighbour){-INFINITY, INT64_MAX};
     for (int64_t from = 0; from < panels; from += piece) {
         const int64_t to = from + piece < panels ? from + piece : panels;
+        if (bl_stop_here()) goto done;
         for (int64_t group = 0; group < rows; group += GROUP) {
             const int group_rows = (int)(rows - group < GROUP ? rows - group : GROUP);
             for (int64_t panel = from; panel < to; panel++) {

@@ -3,8 +3,9 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "base/stop.h" // bl_stop_here
 
-static const bl_block_kind kept_blocks[2] = {BL_PARAMETERS, BL_BUFFERS};
+static const bl_block_kind kept_blocks[BL_START_BLOCKS] = {BL_PARAMETERS, BL_BUFFERS};
 
 // ---- making one ----
 
@@ -85,7 +86,7 @@ int bl_learner_create_head(bl_learner *learner, const bl_evaluator *evaluator, c
 
 void bl_learner_free(bl_learner *learner) {
     for (int n = 0; n < BL_MAX_NETWORKS; n++)
-        for (int b = 0; b < 2; b++) bl_free(learner->start[n][b]);
+        for (int b = 0; b < BL_START_BLOCKS; b++) bl_free(learner->start[n][b]);
     bl_plan_free(learner->training);
     bl_plan_free(learner->inferring);
     bl_store_free(learner->store);
@@ -126,9 +127,14 @@ static size_t block_floats(const bl_learner *learner, int network, bl_block_kind
     return bl_network_segments(&learner->layout->networks[network], block)->floats;
 }
 
+size_t bl_learner_start_floats(const bl_learner *learner, int network, int block) {
+    return block_floats(learner, network, kept_blocks[block]);
+}
+
 int bl_learner_keep_start(bl_learner *learner) {
+    learner->start_digest[0] = 0;
     for (int n = 0; n < learner->layout->network_count; n++)
-        for (int b = 0; b < 2; b++) {
+        for (int b = 0; b < BL_START_BLOCKS; b++) {
             const size_t floats = block_floats(learner, n, kept_blocks[b]);
             double **kept = &learner->start[n][b];
             if (!floats) continue;
@@ -151,7 +157,7 @@ static int clear(bl_learner *learner, int network) {
 
 static int restart(bl_learner *learner) {
     for (int n = 0; n < learner->layout->network_count; n++) {
-        for (int b = 0; b < 2; b++)
+        for (int b = 0; b < BL_START_BLOCKS; b++)
             if (learner->start[n][b] &&
                 bl_store_write(learner->store, (bl_place){n, kept_blocks[b], BL_WHOLE_BLOCK}, learner->start[n][b]))
                 return BL_FAILED;
@@ -162,31 +168,55 @@ static int restart(bl_learner *learner) {
 
 // ---- fitting ----
 
-typedef struct attention { // when a fit is looked at
+typedef struct attention { // when a fit is looked at and kept
     const bl_watcher *watcher;
     int64_t every, steps;
+    bool is_boundary; // after the step in hand something is kept or ends: an asynchronous backend is not given the next one
 } attention;
 
 static bool is_looked_at(const attention *a, int64_t done) {
     return a->watcher && (done % a->every == 0 || done == a->steps);
 }
 
-static bool looks_after(void *context, int64_t step) { return is_looked_at(context, step + 1); }
+static bool looks_after(void *context, int64_t step) {
+    const attention *a = context;
+    return a->is_boundary || is_looked_at(a, step + 1);
+}
 
-static int look(const bl_watcher *watcher, int64_t done, bl_loop *loop, const bl_schedule *schedule, bl_plateau *plateau) {
+static int look(const attention *a, bl_loop *loop, const bl_schedule *schedule, bl_fit_place *place) {
     double value;
-    if (watcher->look(watcher->context, done, &value)) return BL_FAILED;
+    if (a->watcher->look(a->watcher->context, place->step, &value)) return BL_FAILED;
+    place->owes_look = false;
     if (schedule->kind != BL_SCHEDULE_PLATEAU) return BL_OK;
-    bl_plateau_observe(plateau, schedule, true, value);
-    bl_loop_scale(loop, plateau->scale);
+    bl_plateau_observe(&place->plateau, schedule, true, value);
+    bl_loop_scale(loop, place->plateau.scale);
     return BL_OK;
 }
 
-int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, const bl_watcher *watcher, bool *is_finite) {
+// One update. *is_finite false: none was made.
+static int update(bl_learner *learner, attention *a, bl_loop *loop, bl_fit_place *place, bool *is_finite) {
+    const bl_evaluator *e = learner->evaluator;
+    bl_step_row row;
+    int bad_slot;
+    const bool is_due = e->fits && place->step + 1 < a->steps && bl_keeper_is_due(e->fits->keeper, place->step + 1);
+    a->is_boundary = is_due || bl_stop_asked();
+    if (bl_loop_step(loop, &row, &bad_slot)) {
+        *is_finite = false;
+        return bad_slot < 0 ? BL_FAILED : BL_OK;
+    }
+    place->step++;
+    place->owes_look = is_looked_at(a, place->step);
+    if (is_due && bl_fit_keep(learner, place)) return BL_FAILED;
+    if (e->fitting) e->fitting(e->context, place->step, a->steps);
+    return bl_loop_is_ahead(loop) ? BL_OK : bl_stop_here();
+}
+
+int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
+                   bool *is_finite) {
     const bl_fit_options *fit = learner->fit;
     const int64_t steps_per_epoch = trial->count > fit->batch ? trial->count / fit->batch : 1;
     const int64_t steps = fit->steps ? fit->steps : fit->epochs * steps_per_epoch;
-    attention paid = {watcher, watcher && watcher->every ? watcher->every : steps_per_epoch, steps};
+    attention paid = {watcher, watcher && watcher->every ? watcher->every : steps_per_epoch, steps, false};
     const bl_loop_options options = {
         .graph = &learner->step, .plan = learner->training, .store = learner->store, .feed = feed, .samples = trial->samples,
         .sample_count = trial->count, .seed = learner->evaluator->seed, .shuffle = true, .batch = fit->batch, .accumulate = 1,
@@ -194,35 +224,27 @@ int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, con
         .schedule = {.kind = fit->schedule, .base = trial->candidate, .warmup = fit->warmup_steps / (double)steps_per_epoch,
                      .least = fit->least, .power = fit->power, .factor = fit->factor, .patience = fit->patience},
         .tau_schedule = BL_SCHEDULE_CONSTANT, .looks_after = looks_after, .looks_context = &paid};
-    bl_plateau plateau = bl_plateau_start(true);
     bl_loop *loop = NULL;
     int status = BL_FAILED;
     *is_finite = true;
     learner->steps = steps;
-    if (restart(learner) || bl_loop_create(&loop, &options, 0)) goto done;
-    for (int64_t done = 1; done <= steps && *is_finite; done++) {
-        bl_step_row row;
-        int bad_slot;
-        if (bl_loop_step(loop, &row, &bad_slot)) {
-            if (bad_slot < 0) goto done;
-            *is_finite = false;
-        } else if (is_looked_at(&paid, done) && look(watcher, done, loop, &options.schedule, &plateau)) {
-            goto done;
-        }
-    }
+    if ((place->step == 0 && restart(learner)) || bl_loop_create(&loop, &options, place->step)) goto done;
+    bl_loop_scale(loop, place->plateau.scale);
+    while (*is_finite && (place->step < steps || place->owes_look))
+        if (place->owes_look ? look(&paid, loop, &options.schedule, place) : update(learner, &paid, loop, place, is_finite)) goto done;
     status = BL_OK;
 done:
     bl_loop_free(loop);
     return status;
 }
 
-static int fit_views(void *context, const bl_trial *trial, bool *is_finite) {
+static int fit_views(void *context, const bl_trial *trial, bl_fit_place *place, bool *is_finite) {
     bl_learner *learner = context;
     const bl_evaluator *e = learner->evaluator;
     bl_view_feed *views;
     bl_feed feed;
     if (bl_view_feed_create(&views, e->dataset, BL_TRAIN, &learner->view, 1, e->seed, e->loader_threads, &feed)) return BL_FAILED;
-    const int status = bl_learner_fit(learner, feed, trial, NULL, is_finite);
+    const int status = bl_learner_fit(learner, feed, trial, place, NULL, is_finite);
     bl_view_feed_free(views);
     return status;
 }
@@ -267,6 +289,7 @@ static int count_correct(const question *q, int64_t *correct) {
         for (; submitted < blocks && submitted < block + BL_STAGING_SLOTS; submitted++)
             if (submit_block(q, submitted)) return BL_FAILED;
         const int slot = (int)(block % BL_STAGING_SLOTS);
+        if (bl_stop_here()) return BL_FAILED;
         if (q->feed.wait(q->feed.context, slot) || bl_plan_step(q->plan, slot, BL_PHASE_MICRO) ||
             bl_plan_read(q->plan, q->inference->correct, &share))
             return BL_FAILED;
@@ -296,7 +319,7 @@ static int accuracy_of(void *context, bl_split split, const uint32_t *samples, i
 }
 
 int bl_learner_measure(bl_learner *learner, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
-    const bl_fitter fitter = {learner, fit_views, accuracy_of};
+    const bl_fitter fitter = {learner, learner, fit_views, accuracy_of};
     return bl_choose_and_measure(&fitter, learner->fit->learning_rates, learner->fit->rate_count, learner->evaluator, cache, row,
                                  measurement);
 }

@@ -9,9 +9,12 @@
 
 #include "graph/segmentation.h" // bl_segmentation_options
 #include "run/choice.h"         // bl_trial
+#include "run/fit_checkpoint.h" // bl_fit_place
 #include "run/logistic.h"       // bl_logistic
 #include "run/loop.h"           // bl_feed
 #include "run/protocol.h"       // bl_evaluator, bl_feature_cache
+
+enum { BL_START_BLOCKS = 2 }; // parameters and buffers
 
 typedef struct bl_learner { // start from {0}
     const bl_evaluator *evaluator; // borrowed, as is `fit`
@@ -24,7 +27,8 @@ typedef struct bl_learner { // start from {0}
     bool tf32;                         // training may round to it
     bool of_scenes;
     int64_t steps;                     // of the last fit
-    double *start[BL_MAX_NETWORKS][2]; // parameters and buffers at the start
+    double *start[BL_MAX_NETWORKS][BL_START_BLOCKS]; // where every fit begins
+    char start_digest[65];             // of that; "" until a fit is kept (fit_checkpoint.h)
 } bl_learner;
 
 // Encoder and head, trained on views (fit.view, then the evaluation's normalisation) and asked by the inference graph. `tf32`: training
@@ -52,9 +56,12 @@ typedef struct bl_watcher { // who looks at a network while it learns
     int (*look)(void *context, int64_t step, double *value); // after `step` updates; PLATEAU wants a higher value
 } bl_watcher;
 
-// From the start, for the budget of `fit`, at the rate `trial->candidate`. `watcher`: may be NULL. *is_finite false: a step was not, and
-// the rest was left out.
-BL_CHECK int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, const bl_watcher *watcher, bool *is_finite);
+// For the budget of `fit`, at the rate `trial->candidate`, from the start; or from place->step > 0 with what the store holds. *place
+// moves on with it, and is kept on disk as often as the evaluator's owner wants (fit_checkpoint.h). `watcher`: may be NULL. *is_finite
+// false: a step was not, and the rest was left out.
+BL_CHECK int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
+                            bool *is_finite);
+size_t bl_learner_start_floats(const bl_learner *learner, int network, int block);
 
 // A whole row (choice.h) over fit.learning_rates, from views of the train split.
 BL_CHECK int bl_learner_measure(bl_learner *learner, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement);

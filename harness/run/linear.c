@@ -37,19 +37,20 @@ typedef struct cached {
 
 // Down the grid each fit starts where the one before ended. The fit after the choice starts afresh: the other points leave no
 // trace in it.
-static int fit_lbfgs(void *context, const bl_trial *trial, bool *is_finite) {
+static int fit_lbfgs(void *context, const bl_trial *trial, bl_fit_place *place, bool *is_finite) {
     cached *c = context;
     const double l2 = trial->candidate;
+    (void)place; // its steps are not kept
     if (!(l2 < c->l2)) bl_logistic_free(&c->model);
     c->l2 = l2;
     *is_finite = true;
     return bl_logistic_fit(&c->model, &c->train, trial->samples, trial->count, l2, ITERATIONS, TOLERANCE, c->evaluator->pool);
 }
 
-static int fit_sgd(void *context, const bl_trial *trial, bool *is_finite) {
+static int fit_sgd(void *context, const bl_trial *trial, bl_fit_place *place, bool *is_finite) {
     cached *c = context;
     bl_logistic_free(&c->model);
-    if (bl_learner_fit(&c->learner, bl_row_feed_of(&c->rows), trial, NULL, is_finite)) return BL_FAILED;
+    if (bl_learner_fit(&c->learner, bl_row_feed_of(&c->rows), trial, place, NULL, is_finite)) return BL_FAILED;
     return *is_finite ? bl_read_head(c->learner.store, "classifier", &c->model) : BL_OK;
 }
 
@@ -70,7 +71,7 @@ static double *make_grid(const bl_fit_options *fit) {
 }
 
 static int measure_lbfgs(cached *c, const bl_evaluation *row, bl_measurement *measurement) {
-    const bl_fitter fitter = {c, fit_lbfgs, accuracy_cached};
+    const bl_fitter fitter = {c, NULL, fit_lbfgs, accuracy_cached};
     double *grid = make_grid(&row->fit);
     if (!grid) return BL_FAILED;
     const int status = bl_choose_and_measure(&fitter, grid, row->fit.l2_points, c->evaluator, c->cache, row, measurement);
@@ -79,7 +80,7 @@ static int measure_lbfgs(cached *c, const bl_evaluation *row, bl_measurement *me
 }
 
 static int measure_sgd(cached *c, const bl_evaluation *row, bl_measurement *measurement) {
-    const bl_fitter fitter = {c, fit_sgd, accuracy_cached};
+    const bl_fitter fitter = {c, &c->learner, fit_sgd, accuracy_cached};
     const bl_classifier_options options = linear_options(c->evaluator, &row->fit);
     c->rows = (bl_row_feed){c->train.values, c->train.labels, c->train.width};
     if (bl_learner_create_head(&c->learner, c->evaluator, &row->fit, &options, c->train.width)) return BL_FAILED;

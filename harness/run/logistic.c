@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h" // bl_stop_here
 
 enum {
     LANES = 4,               // doubles of one vector
@@ -129,7 +130,7 @@ static int evaluate(problem *p, const double *unknowns, double *gradient, double
     const int64_t weights = (int64_t)p->width * p->pad;
     double loss = 0, square = 0;
     p->at = unknowns;
-    if (bl_pool_run(p->pool, BLOCKS, block_gradient, p)) return BL_FAILED;
+    if (bl_stop_here() || bl_pool_run(p->pool, BLOCKS, block_gradient, p)) return BL_FAILED;
     memset(gradient, 0, (size_t)p->size * sizeof *gradient);
     for (int block = 0; block < BLOCKS; block++) {
         const double *part = p->gradients + block * p->size;

@@ -68,6 +68,8 @@ int64_t bl_loop_steps_per_epoch(const bl_loop *loop) {
     return loop->steps_per_epoch;
 }
 
+bool bl_loop_is_ahead(const bl_loop *loop) { return loop->is_ahead; }
+
 void bl_loop_scale(bl_loop *loop, double scale) {
     loop->scale = scale;
 }

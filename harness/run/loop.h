@@ -56,6 +56,9 @@ int64_t bl_loop_steps_per_epoch(const bl_loop *loop);
 // slot still holds its batch), else -1.
 BL_CHECK int bl_loop_step(bl_loop *loop, bl_step_row *row, int *bad_slot);
 
+// Whether the plan was given the next step already: what the store holds is of no step's end.
+bool bl_loop_is_ahead(const bl_loop *loop);
+
 // PLATEAU: what the schedule is multiplied with from now on.
 void bl_loop_scale(bl_loop *loop, double scale);
 

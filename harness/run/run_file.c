@@ -1,11 +1,15 @@
 // run_file.c - see run_file.h. The HDF5 image lives in the core driver without backing store; the user block is ours.
 //
+// What is put is copied and kept until the writer is saved: only then does HDF5 see it. The library is entered by one thread at a
+// time, since Debian's and many others' are built without a lock of their own.
+//
 // HDF5 strips a user block of its own from a file image, and its old-style metadata carries no checksum: so the 512 bytes in
 // front are written here, and their digest covers the whole image.
 
 #include "run/run_file.h"
 
 #include <hdf5.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +30,20 @@ static const unsigned char magic[8] = {'B', 'Y', 'O', 'L', 'A', 'B', '\r', '\n'}
 // The user block: magic, version (u32), zero (u32), length of the image (u64), SHA-256 of the image, zeros. Little endian.
 enum { AT_VERSION = 8, AT_LENGTH = 16, AT_DIGEST = 24, AT_ZEROS = 56 };
 
+typedef enum value_kind { TEXT, F64, F32, I64, U8 } value_kind;
+
+typedef struct held { // one data set, as it was put
+    struct held *next;
+    char *path;
+    value_kind kind;
+    int rank;
+    hsize_t extent[4], count; // of a text: its bytes, with the end
+    void *values;             // owned
+} held;
+
 struct bl_run_writer {
-    hid_t file, link_plan; // link_plan makes missing groups
+    held *first, **end;
+    bool is_saved;
 };
 
 struct bl_run_reader {
@@ -49,7 +65,15 @@ static int fail_hdf5(const char *what, const char *path) {
     return bl_fail("%s: HDF5 %s: %s", path, what, reason);
 }
 
-static void silence_hdf5(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
+// Recursive: what bl_run_list visits reads.
+static pthread_mutex_t hdf5_mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+static void enter_hdf5(void) {
+    pthread_mutex_lock(&hdf5_mutex);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); // its messages are taken by fail_hdf5
+}
+
+static void leave_hdf5(void) { pthread_mutex_unlock(&hdf5_mutex); }
 
 // Access to a file that only memory holds. `image` may be NULL.
 static hid_t memory_access(void *image, size_t bytes) {
@@ -64,104 +88,133 @@ static hid_t memory_access(void *image, size_t bytes) {
     return access;
 }
 
-// ---- writing ----
+// ---- writing: what is put ----
 
 int bl_run_writer_create(bl_run_writer **out) {
-    int status = BL_FAILED;
-    hid_t access = H5I_INVALID_HID, plan = H5I_INVALID_HID;
     bl_run_writer *writer = bl_alloc(sizeof *writer);
     if (!writer) return BL_FAILED;
-    writer->file = writer->link_plan = H5I_INVALID_HID;
-    silence_hdf5();
-    char name[32]; // the core driver tells open files apart by their names
-    snprintf(name, sizeof name, "writer %p", (void *)writer);
-    access = memory_access(NULL, 0);
-    plan = H5Pcreate(H5P_FILE_CREATE);
-    writer->link_plan = H5Pcreate(H5P_LINK_CREATE);
-    if (access < 0 || plan < 0 || writer->link_plan < 0 || H5Pset_obj_track_times(plan, 0) < 0 ||
-        H5Pset_create_intermediate_group(writer->link_plan, 1) < 0 ||
-        (writer->file = H5Fcreate(name, H5F_ACC_TRUNC, plan, access)) < 0) {
-        fail_hdf5("cannot create a file in memory", "run file");
-        goto done;
-    }
+    writer->end = &writer->first;
     *out = writer;
-    writer = NULL;
-    status = BL_OK;
-done:
-    if (access >= 0) H5Pclose(access);
-    if (plan >= 0) H5Pclose(plan);
-    bl_run_writer_free(writer);
-    return status;
+    return BL_OK;
+}
+
+static void free_first(bl_run_writer *writer) {
+    held *set = writer->first;
+    writer->first = set->next;
+    bl_free(set->path);
+    bl_free(set->values);
+    bl_free(set);
 }
 
 void bl_run_writer_free(bl_run_writer *writer) {
     if (!writer) return;
-    if (writer->file >= 0) H5Fclose(writer->file);
-    if (writer->link_plan >= 0) H5Pclose(writer->link_plan);
+    while (writer->first) free_first(writer);
     bl_free(writer);
 }
 
-// Chunks of whole rows, about CHUNK_BYTES each.
-static int plan_chunks(hid_t plan, const hsize_t *extent, int rank, hsize_t count, size_t value_bytes) {
-    hsize_t chunk[4];
-    memcpy(chunk, extent, sizeof *extent * (size_t)rank);
-    const hsize_t row = count / extent[0], rows = CHUNK_BYTES / (row * value_bytes);
-    chunk[0] = rows < 1 ? 1 : rows < extent[0] ? rows : extent[0];
-    return H5Pset_chunk(plan, rank, chunk) < 0 || H5Pset_fletcher32(plan) < 0;
+static void *copy_of(const void *bytes, size_t size) {
+    void *copy = bl_alloc(size);
+    if (copy && size) memcpy(copy, bytes, size);
+    return copy;
 }
 
-static int put(bl_run_writer *writer, const char *path, hid_t file_type, hid_t memory_type, const void *values, const int64_t *dims,
-               int rank) {
-    if (writer->file < 0) return bl_fail("%s: this run file was saved already", path);
+static int put(bl_run_writer *writer, const char *path, value_kind kind, size_t value_bytes, const void *values, const int64_t *dims, int rank) {
+    if (writer->is_saved) return bl_fail("%s: this run file was saved already", path);
     if (rank < 0 || rank > 4) return bl_fail("%s: rank %d is not 0 .. 4", path, rank);
-    int status = BL_FAILED;
-    hsize_t extent[4], count = 1;
+    held *set = bl_alloc(sizeof *set);
+    if (!set) return BL_FAILED;
+    *writer->end = set;
+    writer->end = &set->next;
+    *set = (held){.kind = kind, .rank = rank, .count = 1};
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 0) return bl_fail("%s: dimension %d is %lld", path, i, (long long)dims[i]);
-        extent[i] = (hsize_t)dims[i];
-        count *= extent[i];
+        set->extent[i] = (hsize_t)dims[i];
+        set->count *= set->extent[i];
     }
-    hid_t set = H5I_INVALID_HID;
+    if (kind == TEXT) set->count = strlen(values) + 1;
+    return (set->path = copy_of(path, strlen(path) + 1)) && (set->values = copy_of(values, set->count * value_bytes)) ? BL_OK : BL_FAILED;
+}
+
+int bl_run_put_text(bl_run_writer *writer, const char *path, const char *text) { return put(writer, path, TEXT, 1, text, NULL, 0); }
+
+int bl_run_put_f64(bl_run_writer *writer, const char *path, const double *values, const int64_t *dims, int rank) {
+    return put(writer, path, F64, sizeof *values, values, dims, rank);
+}
+
+int bl_run_put_f32(bl_run_writer *writer, const char *path, const float *values, const int64_t *dims, int rank) {
+    return put(writer, path, F32, sizeof *values, values, dims, rank);
+}
+
+int bl_run_put_i64(bl_run_writer *writer, const char *path, const int64_t *values, const int64_t *dims, int rank) {
+    return put(writer, path, I64, sizeof *values, values, dims, rank);
+}
+
+int bl_run_put_u8(bl_run_writer *writer, const char *path, const uint8_t *values, const int64_t *dims, int rank) {
+    return put(writer, path, U8, sizeof *values, values, dims, rank);
+}
+
+// ---- writing: the file ----
+
+static hid_t create_file(const bl_run_writer *writer) {
+    char name[32]; // the core driver tells open files apart by their names
+    snprintf(name, sizeof name, "writer %p", (const void *)writer);
+    const hid_t access = memory_access(NULL, 0), plan = H5Pcreate(H5P_FILE_CREATE);
+    hid_t file = H5I_INVALID_HID;
+    if (access >= 0 && plan >= 0 && H5Pset_obj_track_times(plan, 0) >= 0) file = H5Fcreate(name, H5F_ACC_TRUNC, plan, access);
+    if (access >= 0) H5Pclose(access);
+    if (plan >= 0) H5Pclose(plan);
+    return file;
+}
+
+// Chunks of whole rows, about CHUNK_BYTES each.
+static int plan_chunks(hid_t plan, const held *set, size_t value_bytes) {
+    hsize_t chunk[4];
+    memcpy(chunk, set->extent, sizeof *set->extent * (size_t)set->rank);
+    const hsize_t row = set->count / set->extent[0], rows = CHUNK_BYTES / (row * value_bytes);
+    chunk[0] = rows < 1 ? 1 : rows < set->extent[0] ? rows : set->extent[0];
+    return H5Pset_chunk(plan, set->rank, chunk) < 0 || H5Pset_fletcher32(plan) < 0;
+}
+
+// The type in the file and the one in memory. A text's is its own: closed by the caller.
+static int types_of(const held *set, hid_t *in_file, hid_t *in_memory) {
+    switch (set->kind) {
+    case F64: *in_file = H5T_IEEE_F64LE, *in_memory = H5T_NATIVE_DOUBLE; return 0;
+    case F32: *in_file = H5T_IEEE_F32LE, *in_memory = H5T_NATIVE_FLOAT; return 0;
+    case I64: *in_file = H5T_STD_I64LE, *in_memory = H5T_NATIVE_INT64; return 0;
+    case U8: *in_file = H5T_STD_U8LE, *in_memory = H5T_NATIVE_UINT8; return 0;
+    case TEXT: break;
+    }
+    *in_file = *in_memory = H5Tcopy(H5T_C_S1);
+    return *in_file < 0 || H5Tset_size(*in_file, set->count) < 0 || H5Tset_cset(*in_file, H5T_CSET_UTF8) < 0;
+}
+
+static int write_set(hid_t file, hid_t link_plan, const held *set) {
+    int status = BL_FAILED;
+    hid_t made = H5I_INVALID_HID, in_file = H5I_INVALID_HID, in_memory = H5I_INVALID_HID;
     const hid_t plan = H5Pcreate(H5P_DATASET_CREATE);
-    const hid_t space = rank ? H5Screate_simple(rank, extent, NULL) : H5Screate(H5S_SCALAR);
-    if (plan < 0 || space < 0 || H5Pset_obj_track_times(plan, 0) < 0 || H5Pset_fill_time(plan, H5D_FILL_TIME_NEVER) < 0 ||
-        (rank && count >= CHECKSUM_FROM && plan_chunks(plan, extent, rank, count, H5Tget_size(file_type))) ||
-        (set = H5Dcreate2(writer->file, path, file_type, space, writer->link_plan, plan, H5P_DEFAULT)) < 0 ||
-        (count && H5Dwrite(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0))
-        fail_hdf5("cannot write it", path);
+    const hid_t space = set->rank ? H5Screate_simple(set->rank, set->extent, NULL) : H5Screate(H5S_SCALAR);
+    if (plan < 0 || space < 0 || types_of(set, &in_file, &in_memory) || H5Pset_obj_track_times(plan, 0) < 0 ||
+        H5Pset_fill_time(plan, H5D_FILL_TIME_NEVER) < 0 ||
+        (set->rank && set->count >= CHECKSUM_FROM && plan_chunks(plan, set, H5Tget_size(in_file))) ||
+        (made = H5Dcreate2(file, set->path, in_file, space, link_plan, plan, H5P_DEFAULT)) < 0 ||
+        (set->count && H5Dwrite(made, in_memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, set->values) < 0))
+        fail_hdf5("cannot write it", set->path);
     else
         status = BL_OK;
-    if (set >= 0) H5Dclose(set);
+    if (made >= 0) H5Dclose(made);
+    if (set->kind == TEXT && in_file >= 0) H5Tclose(in_file);
     if (space >= 0) H5Sclose(space);
     if (plan >= 0) H5Pclose(plan);
     return status;
 }
 
-int bl_run_put_text(bl_run_writer *writer, const char *path, const char *text) {
-    const hid_t type = H5Tcopy(H5T_C_S1);
-    if (type < 0 || H5Tset_size(type, strlen(text) + 1) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0) {
-        if (type >= 0) H5Tclose(type);
-        return fail_hdf5("cannot describe a text", path);
-    }
-    const int status = put(writer, path, type, type, text, NULL, 0);
-    H5Tclose(type);
+// A data set is forgotten as soon as the file in memory has it.
+static int write_sets(bl_run_writer *writer, hid_t file) {
+    const hid_t link_plan = H5Pcreate(H5P_LINK_CREATE); // which makes missing groups
+    int status = link_plan < 0 || H5Pset_create_intermediate_group(link_plan, 1) < 0 ? fail_hdf5("cannot make groups", "run file") : BL_OK;
+    for (; !status && writer->first; free_first(writer)) status = write_set(file, link_plan, writer->first);
+    if (link_plan >= 0) H5Pclose(link_plan);
     return status;
-}
-
-int bl_run_put_f64(bl_run_writer *writer, const char *path, const double *values, const int64_t *dims, int rank) {
-    return put(writer, path, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, values, dims, rank);
-}
-
-int bl_run_put_f32(bl_run_writer *writer, const char *path, const float *values, const int64_t *dims, int rank) {
-    return put(writer, path, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, values, dims, rank);
-}
-
-int bl_run_put_i64(bl_run_writer *writer, const char *path, const int64_t *values, const int64_t *dims, int rank) {
-    return put(writer, path, H5T_STD_I64LE, H5T_NATIVE_INT64, values, dims, rank);
-}
-
-int bl_run_put_u8(bl_run_writer *writer, const char *path, const uint8_t *values, const int64_t *dims, int rank) {
-    return put(writer, path, H5T_STD_U8LE, H5T_NATIVE_UINT8, values, dims, rank);
 }
 
 static void put_little_endian(unsigned char *dst, uint64_t value, int bytes) {
@@ -181,35 +234,48 @@ static void digest_of(const unsigned char *image, size_t bytes, unsigned char ou
     bl_digest_end(&digest, out);
 }
 
-int bl_run_writer_save(bl_run_writer *writer, const char *path) {
-    if (writer->file < 0) return bl_fail("%s: this run file was saved already", path);
+// The HDF5 image, behind room for the user block.
+static int make_image(bl_run_writer *writer, const char *path, unsigned char **block, size_t *bytes) {
     int status = BL_FAILED;
-    unsigned char *block = NULL;
-    if (H5Fflush(writer->file, H5F_SCOPE_LOCAL) < 0) {
+    enter_hdf5();
+    const hid_t file = create_file(writer);
+    if (file < 0) {
+        fail_hdf5("cannot create a file in memory", path);
+        goto done;
+    }
+    if (write_sets(writer, file)) goto done;
+    if (H5Fflush(file, H5F_SCOPE_LOCAL) < 0) {
         fail_hdf5("cannot finish the file", path);
         goto done;
     }
-    const ssize_t bytes = H5Fget_file_image(writer->file, NULL, 0);
-    if (bytes < 0) {
+    const ssize_t size = H5Fget_file_image(file, NULL, 0);
+    if (size >= 0 && !(*block = bl_alloc(USER_BLOCK + (size_t)size))) goto done;
+    if (size < 0 || H5Fget_file_image(file, *block + USER_BLOCK, (size_t)size) != size) {
         fail_hdf5("cannot give its image", path);
         goto done;
     }
-    block = bl_alloc(USER_BLOCK + (size_t)bytes);
-    if (!block) goto done;
-    unsigned char *image = block + USER_BLOCK;
-    if (H5Fget_file_image(writer->file, image, (size_t)bytes) != bytes) {
-        fail_hdf5("cannot give its image", path);
-        goto done;
-    }
-    memcpy(block, magic, sizeof magic);
-    put_little_endian(block + AT_VERSION, FORMAT_VERSION, 4);
-    put_little_endian(block + AT_LENGTH, (uint64_t)bytes, 8);
-    digest_of(image, (size_t)bytes, block + AT_DIGEST);
-    status = bl_atomic_write(path, block, USER_BLOCK + (size_t)bytes);
+    *bytes = (size_t)size;
+    status = BL_OK;
 done:
+    if (file >= 0) H5Fclose(file);
+    leave_hdf5();
+    return status;
+}
+
+int bl_run_writer_save(bl_run_writer *writer, const char *path) {
+    if (writer->is_saved) return bl_fail("%s: this run file was saved already", path);
+    unsigned char *block = NULL;
+    size_t bytes;
+    writer->is_saved = true;
+    int status = make_image(writer, path, &block, &bytes);
+    if (!status) {
+        memcpy(block, magic, sizeof magic);
+        put_little_endian(block + AT_VERSION, FORMAT_VERSION, 4);
+        put_little_endian(block + AT_LENGTH, (uint64_t)bytes, 8);
+        digest_of(block + USER_BLOCK, bytes, block + AT_DIGEST);
+        status = bl_atomic_write(path, block, USER_BLOCK + bytes);
+    }
     bl_free(block);
-    H5Fclose(writer->file);
-    writer->file = H5I_INVALID_HID;
     return status;
 }
 
@@ -237,31 +303,32 @@ static int check_block(const unsigned char *data, size_t bytes, const char *path
     return BL_OK;
 }
 
+static int open_image(bl_run_reader *reader, void *image, size_t bytes, const char *path) {
+    char name[32];
+    snprintf(name, sizeof name, "reader %p", (void *)reader);
+    enter_hdf5();
+    const hid_t access = memory_access(image, bytes);
+    const bool is_open = access >= 0 && (reader->file = H5Fopen(name, H5F_ACC_RDONLY, access)) >= 0;
+    const int status = is_open ? BL_OK : fail_hdf5("cannot open it", path);
+    if (access >= 0) H5Pclose(access);
+    leave_hdf5();
+    return status;
+}
+
 int bl_run_reader_open(bl_run_reader **out, const char *path) {
     int status = BL_FAILED;
     void *data = NULL;
     size_t bytes = 0;
-    hid_t access = H5I_INVALID_HID;
     bl_run_reader *reader = bl_alloc(sizeof *reader);
     if (!reader) return BL_FAILED;
     reader->file = H5I_INVALID_HID;
-    reader->path = bl_alloc(strlen(path) + 1);
-    if (!reader->path) goto done;
-    strcpy(reader->path, path);
-    if (bl_read_file(path, &data, &bytes) || check_block(data, bytes, path)) goto done;
-    silence_hdf5();
-    char name[32];
-    snprintf(name, sizeof name, "reader %p", (void *)reader);
-    access = memory_access((unsigned char *)data + USER_BLOCK, bytes - USER_BLOCK);
-    if (access < 0 || (reader->file = H5Fopen(name, H5F_ACC_RDONLY, access)) < 0) {
-        fail_hdf5("cannot open it", path);
+    if (!(reader->path = copy_of(path, strlen(path) + 1)) || bl_read_file(path, &data, &bytes) || check_block(data, bytes, path) ||
+        open_image(reader, (unsigned char *)data + USER_BLOCK, bytes - USER_BLOCK, path))
         goto done;
-    }
     *out = reader;
     reader = NULL;
     status = BL_OK;
 done:
-    if (access >= 0) H5Pclose(access);
     bl_free(data);
     bl_run_reader_close(reader);
     return status;
@@ -269,12 +336,14 @@ done:
 
 void bl_run_reader_close(bl_run_reader *reader) {
     if (!reader) return;
+    enter_hdf5();
     if (reader->file >= 0) H5Fclose(reader->file);
+    leave_hdf5();
     bl_free(reader->path);
     bl_free(reader);
 }
 
-bool bl_run_has(const bl_run_reader *reader, const char *path) {
+static bool has(const bl_run_reader *reader, const char *path) {
     // H5Lexists wants every group on the way to exist.
     char part[256];
     if (strlen(path) >= sizeof part) return false;
@@ -288,7 +357,7 @@ bool bl_run_has(const bl_run_reader *reader, const char *path) {
 }
 
 static hid_t open_set(const bl_run_reader *reader, const char *path) {
-    if (!bl_run_has(reader, path)) {
+    if (!has(reader, path)) {
         bl_fail("%s: there is no %s in it", reader->path, path);
         return H5I_INVALID_HID;
     }
@@ -297,7 +366,7 @@ static hid_t open_set(const bl_run_reader *reader, const char *path) {
     return set;
 }
 
-int bl_run_get_text(const bl_run_reader *reader, const char *path, char **text) {
+static int get_text(const bl_run_reader *reader, const char *path, char **text) {
     int status = BL_FAILED;
     char *chars = NULL;
     const hid_t set = open_set(reader, path);
@@ -354,15 +423,7 @@ done:
     return status;
 }
 
-int bl_run_get_f64(const bl_run_reader *reader, const char *path, double **values, int64_t *count) {
-    return get_numbers(reader, path, H5T_NATIVE_DOUBLE, false, (void **)values, count);
-}
-
-int bl_run_get_i64(const bl_run_reader *reader, const char *path, int64_t **values, int64_t *count) {
-    return get_numbers(reader, path, H5T_NATIVE_INT64, true, (void **)values, count);
-}
-
-int bl_run_dims(const bl_run_reader *reader, const char *path, int64_t dims[4], int *rank) {
+static int get_dims(const bl_run_reader *reader, const char *path, int64_t dims[4], int *rank) {
     const hid_t set = open_set(reader, path);
     if (set < 0) return BL_FAILED;
     int status = BL_OK;
@@ -391,8 +452,8 @@ static herr_t visit_link(hid_t group, const char *name, const H5L_info_t *info, 
     return names->visit(names->context, name) ? 1 : 0; // a positive value ends the walk and comes back
 }
 
-int bl_run_list(const bl_run_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context) {
-    if (!bl_run_has(reader, group)) return bl_fail("%s: there is no %s in it", reader->path, group);
+static int list(const bl_run_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context) {
+    if (!has(reader, group)) return bl_fail("%s: there is no %s in it", reader->path, group);
     const hid_t opened = H5Gopen2(reader->file, group, H5P_DEFAULT);
     if (opened < 0) return fail_hdf5(group, reader->path);
     name_visit names = {visit, context};
@@ -400,4 +461,48 @@ int bl_run_list(const bl_run_reader *reader, const char *group, int (*visit)(voi
     H5Gclose(opened);
     if (result < 0) return fail_hdf5(group, reader->path);
     return result > 0 ? BL_FAILED : BL_OK;
+}
+
+// ---- reading, one thread at a time ----
+
+bool bl_run_has(const bl_run_reader *reader, const char *path) {
+    enter_hdf5();
+    const bool there = has(reader, path);
+    leave_hdf5();
+    return there;
+}
+
+int bl_run_get_text(const bl_run_reader *reader, const char *path, char **text) {
+    enter_hdf5();
+    const int status = get_text(reader, path, text);
+    leave_hdf5();
+    return status;
+}
+
+int bl_run_get_f64(const bl_run_reader *reader, const char *path, double **values, int64_t *count) {
+    enter_hdf5();
+    const int status = get_numbers(reader, path, H5T_NATIVE_DOUBLE, false, (void **)values, count);
+    leave_hdf5();
+    return status;
+}
+
+int bl_run_get_i64(const bl_run_reader *reader, const char *path, int64_t **values, int64_t *count) {
+    enter_hdf5();
+    const int status = get_numbers(reader, path, H5T_NATIVE_INT64, true, (void **)values, count);
+    leave_hdf5();
+    return status;
+}
+
+int bl_run_dims(const bl_run_reader *reader, const char *path, int64_t dims[4], int *rank) {
+    enter_hdf5();
+    const int status = get_dims(reader, path, dims, rank);
+    leave_hdf5();
+    return status;
+}
+
+int bl_run_list(const bl_run_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context) {
+    enter_hdf5();
+    const int status = list(reader, group, visit, context);
+    leave_hdf5();
+    return status;
 }

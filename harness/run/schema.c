@@ -246,7 +246,7 @@ const bl_key bl_schema[] = {
     {"train.precision", CELL(train.precision), BL_TYPE_CHOICE, "f32", 0, 0, precisions, TRAIN, NULL, "of activations and packed weights; tf32: f32, but a GPU's products round their operands"},
     {"train.log_every", CELL(train.log_every), BL_TYPE_INT, "10", 1, 1e6, NULL, HOST, NULL, "steps between logged scalars"},
     {"train.collapse_every", CELL(train.collapse_every), BL_TYPE_INT, "50", 0, 1e9, NULL, HOST, BYOL, "steps between diagnoses of collapse; 0: none; of the run's id where stop_on is collapsed"},
-    {"train.checkpoint_every", CELL(train.checkpoint_every), BL_TYPE_INT, "200", 1, 1e9, NULL, HOST, NULL, "steps between checkpoints"},
+    {"train.checkpoint_every", CELL(train.checkpoint_every), BL_TYPE_INTERVAL, "300 s", 1, 1e9, NULL, HOST, NULL, "time between checkpoints, of training and inside the fits of evaluations; or steps"},
 
     {KNN ".features", ROW(knn.raw_pixels), BL_TYPE_CHOICE_BOOL, "encoder", 0, 0, features, EVALUATE, NULL, "of the online encoder, or the image itself (once)"},
     {KNN ".protocol", ROW(knn.protocol), BL_TYPE_CHOICE, "train_to_test", 0, 0, protocols, EVALUATE, NULL, "who answers whom"},
@@ -390,6 +390,7 @@ void bl_key_range(const bl_key *key, bl_text *text) {
     case BL_TYPE_INT64:
     case BL_TYPE_UINT64: bl_text_add(text, "a whole number"); break;
     case BL_TYPE_NUMBER: bl_text_add(text, "a number"); break;
+    case BL_TYPE_INTERVAL: bl_text_add(text, "seconds (`300 s`) or steps (`200`)"); break;
     case BL_TYPE_BOOL: bl_text_add(text, "true or false"); return;
     case BL_TYPE_TEXT: bl_text_add(text, "text"); return;
     case BL_TYPE_PAIR: bl_text_add(text, "[low, high]"); break;

@@ -10,6 +10,7 @@
 typedef enum bl_key_type {
     BL_TYPE_INT, BL_TYPE_INT64, BL_TYPE_UINT64, BL_TYPE_NUMBER, BL_TYPE_BOOL,
     BL_TYPE_TEXT,        // const char *; ${VARIABLE} is replaced
+    BL_TYPE_INTERVAL,    // bl_interval: "300 s", or steps
     BL_TYPE_NAME,        // const char *, one of the choices
     BL_TYPE_CHOICE,      // an enum or int, by its choice's name
     BL_TYPE_CHOICE_BOOL, // bool, by its choice's name

@@ -66,7 +66,7 @@ static int wait_for(void *context, int slot) {
     return bl_scene_loader_wait(context, slot);
 }
 
-static int fit(void *context, const bl_trial *trial, bool *is_finite) {
+static int fit(void *context, const bl_trial *trial, bl_fit_place *place, bool *is_finite) {
     segmentation *s = context;
     const bl_evaluator *e = s->evaluator;
     const bl_fit_options *options = &s->row->fit;
@@ -77,7 +77,7 @@ static int fit(void *context, const bl_trial *trial, bool *is_finite) {
     s->trial = trial;
     s->rate = trial->candidate;
     if (bl_scene_loader_create(&loader, scenes_of(s, BL_TRAIN), &crop, e->seed, e->loader_threads, BL_STAGING_SLOTS)) return BL_FAILED;
-    const int status = bl_learner_fit(&s->learner, (bl_feed){loader, submit, wait_for}, trial, is_watched ? &watcher : NULL, is_finite);
+    const int status = bl_learner_fit(&s->learner, (bl_feed){loader, submit, wait_for}, trial, place, is_watched ? &watcher : NULL, is_finite);
     bl_scene_loader_free(loader);
     s->trial = NULL;
     return status;
@@ -130,7 +130,7 @@ static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const
                    bl_history *history) {
     const bl_segmentation_options options = bl_segmentation_of(evaluator->cell, &row->fit);
     segmentation s = {.evaluator = evaluator, .row = row, .history = history};
-    const bl_fitter fitter = {&s, fit, score};
+    const bl_fitter fitter = {&s, &s.learner, fit, score};
     int status = BL_FAILED;
     if (!bl_dataset_labelled(evaluator->dataset) || !bl_dataset_scored(evaluator->dataset))
         return bl_fail("%s: this data set was opened without labelled scenes", row->row);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h" // bl_stop_here
 #include "datasets/scene_loader.h"
 
 // ---- what a row asks for ----
@@ -164,6 +165,7 @@ static int score_batches(const run *r, const bl_onlooker *onlooker, bl_confusion
     for (int64_t batch = 0; batch < batches; batch++) {
         for (; submitted < batches && submitted < batch + BL_STAGING_SLOTS; submitted++)
             if (submit(r, submitted)) return BL_FAILED;
+        if (bl_stop_here()) return BL_FAILED;
         if (count_batch(r, batch, onlooker, confusion)) return BL_FAILED;
     }
     return BL_OK;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/stop.h"
 #include "run/run_file.h" // bl_run_reader
 
 int bl_shard_read(bl_shard *shard, const char *text) {
@@ -124,6 +125,7 @@ static void do_run(sweep *s, sweep_run *run) {
         if (run->outcome == DONE) unlink(run->marker);
         return;
     }
+    if (bl_stopped()) return; // to do, as before
     const char *message = bl_arena_copy(s->arena, bl_error());
     fail_run(s, run, message);
     // A run that cannot be evaluated because it is not finished has not failed; nor has the finished one of another recipe. Where
@@ -174,9 +176,9 @@ int bl_sweep(const bl_sweep_request *request) {
     sweep s = {.request = request, .arena = bl_arena_create()};
     list_runs(&s);
     for (int pass = 0; pass < 2; pass++) // the second: whoever was at a run may be done with it, or gone
-        for (int k = 0; k < s.count; k++)
+        for (int k = 0; k < s.count && !bl_stop_asked(); k++)
             if (s.runs[k].outcome == (pass ? BUSY : TO_DO)) do_run(&s, &s.runs[k]);
-    const int status = conclude(&s);
+    const int status = count_of(&s, TO_DO) ? bl_stop_here() : conclude(&s);
     bl_arena_free(s.arena);
     return status;
 }

@@ -26,6 +26,7 @@ typedef struct bl_sweep_request {
 // Does every run of the shard that is not finished. One that fails does not stop the others: its message stays in
 // seed-<k>.<backend>.failed until it succeeds, unless all that is wrong is that a finished run of another recipe is there. One that another process is at is passed over, and tried once more at the end.
 // One that another process has seen failing meanwhile counts as failed without being repeated.
+// A stop (base/stop.h) ends the run in hand and leaves the others to do.
 // Succeeds when every run of the shard is finished; otherwise the message counts what is not, and names those of other processes.
 BL_CHECK int bl_sweep(const bl_sweep_request *request);
 // Whether every run of the shard is finished and evaluated now, whoever did it.

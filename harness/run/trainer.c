@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"      // bl_lock_try, bl_seconds
+#include "base/stop.h"      // bl_stop_here
 #include "run/checkpoint.h" // bl_checkpoint_write
 #include "run/choice.h"     // bl_shares_fit
 #include "run/evaluate.h"   // bl_evaluate
@@ -16,6 +17,8 @@ typedef struct trainer { // one run in progress
     const bl_run_request *request;
     const bl_cell *cell;
     const char *path, *checkpoint_path;
+    bl_keeper *keeper;
+    bl_fit_keeper fits;
     bl_dataset *dataset;
     bl_backend *backend;
     bl_pool *pool;
@@ -34,6 +37,8 @@ typedef struct trainer { // one run in progress
     int64_t stop;              // the step that ends this call
     double step_seconds;       // smoothed; 0: none is known
     int64_t resumed_from;
+    int64_t kept_step;         // of the last checkpoint; -1: none
+    bool is_boundary;          // after the step in hand something is kept or ends
 } trainer;
 
 const char *bl_run_path(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed, const char *results_folder) {
@@ -70,7 +75,26 @@ static bool is_collapsed(const trainer *t) {
 }
 
 static int write_checkpoint(trainer *t, const char *path) {
-    return bl_checkpoint_write(path, &t->identity, t->request, &t->model, &t->progress, t->collapse, &t->history);
+    bl_run_writer *snapshot;
+    if (bl_checkpoint_take(&snapshot, &t->identity, t->request, &t->model, &t->progress, t->collapse, &t->history)) return BL_FAILED;
+    return bl_keeper_write(t->keeper, snapshot, path);
+}
+
+static int keep(trainer *t) {
+    t->kept_step = t->progress.step;
+    return write_checkpoint(t, t->checkpoint_path);
+}
+
+// A fit stands on the encoder of its epoch.
+static int before_fit_is_kept(void *context) {
+    trainer *t = context;
+    return t->is_trained || t->kept_step == t->progress.step ? BL_OK : keep(t);
+}
+
+static void on_fitting(void *context, int64_t fit_step, int64_t fit_steps) {
+    trainer *t = context;
+    emit(t, (bl_event){.kind = BL_EVENT_FIT, .epoch = t->progress.epoch, .verdict = verdict_of(t), .row = t->fits.row->row,
+                       .fit_step = fit_step, .fit_steps = fit_steps});
 }
 
 // A row that took minutes is kept as soon as it is there.
@@ -79,7 +103,7 @@ static int on_measured(void *context, const bl_evaluation *row, const bl_measure
     emit(t, (bl_event){.kind = BL_EVENT_EVALUATION, .epoch = measurement->epoch, .measurement = measurement, .verdict = verdict_of(t)});
     if (!bl_protocol_has_shares(row->kind)) return BL_OK;
     if (t->is_trained) return bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history);
-    return write_checkpoint(t, t->checkpoint_path);
+    return keep(t);
 }
 
 // ---- one step ----
@@ -194,13 +218,13 @@ static void count_time(trainer *t, double *since) {
 }
 
 static bool ends_epoch(const trainer *t, int64_t step) { return step < t->steps && step % t->steps_per_epoch == 0; }
-static bool is_kept(const trainer *t, int64_t step) { return step < t->steps && step % t->cell->train.checkpoint_every == 0; }
+static bool is_kept(const trainer *t, int64_t step) { return step < t->steps && bl_keeper_is_due(t->keeper, step); }
 
 // Whether anyone but the loop looks at the network after `step`, or may change what the next one does.
 static bool looks_after(void *context, int64_t step) {
     const trainer *t = context;
     const int64_t done = step + 1;
-    if (done == t->stop || is_kept(t, done) || (t->collapse && bl_collapse_wants(t->collapse, step))) return true;
+    if (done == t->stop || t->is_boundary || (t->collapse && bl_collapse_wants(t->collapse, step))) return true;
     if (!ends_epoch(t, done)) return false;
     const int epoch = (int)(done / t->steps_per_epoch);
     return t->cell->train.schedule.kind == BL_SCHEDULE_PLATEAU || keeps_epoch(t, epoch) || bl_evaluates(t->cell, epoch);
@@ -211,13 +235,15 @@ static int train(trainer *t) {
     double since = bl_seconds();
     while (t->progress.step < t->stop && !t->progress.stopped) {
         bl_step_row row = {0};
+        const bool kept = is_kept(t, t->progress.step + 1);
+        t->is_boundary = kept || bl_stop_asked(); // decided now: looks_after is asked within the step
         if (step(t, &row)) return BL_FAILED;
         count_time(t, &since);
         emit(t, (bl_event){.kind = BL_EVENT_STEP, .epoch = (int)((t->progress.step - 1) / t->steps_per_epoch) + 1, .scalars = &row,
                            .verdict = verdict_of(t)});
         t->progress.stopped = t->cell->train.stop_when_collapsed && is_collapsed(t);
-        const bool ends = ends_epoch(t, t->progress.step), kept = is_kept(t, t->progress.step);
-        if ((ends && finish_epoch(t)) || (kept && write_checkpoint(t, t->checkpoint_path))) return BL_FAILED;
+        const bool ends = ends_epoch(t, t->progress.step);
+        if ((ends && finish_epoch(t)) || (kept && keep(t)) || (!bl_loop_is_ahead(t->loop) && bl_stop_here())) return BL_FAILED;
         if (ends || kept) since = bl_seconds(); // neither is training
     }
     return BL_OK;
@@ -229,8 +255,11 @@ static int finish(trainer *t) {
     t->progress.epoch = (int)((t->progress.step + t->steps_per_epoch - 1) / t->steps_per_epoch); // a stopped run's last one is begun, not finished
     if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history) || keep_epoch(t, t->progress.epoch)) return BL_FAILED;
     emit(t, (bl_event){.kind = BL_EVENT_EPOCH, .epoch = t->progress.epoch, .verdict = verdict_of(t)});
-    if (bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history)) return BL_FAILED;
+    if (bl_keeper_wait(t->keeper) ||
+        bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history))
+        return BL_FAILED;
     unlink(t->checkpoint_path); // the run file holds all that is worth keeping
+    unlink(t->fits.path);
     emit(t, (bl_event){.kind = BL_EVENT_END, .epoch = t->progress.epoch, .verdict = verdict_of(t)});
     return BL_OK;
 }
@@ -260,6 +289,13 @@ static int prepare_diagnosis(trainer *t) {
     return bl_collapse_create(&t->collapse, projection->shape.dims[0], (int)projection->shape.dims[1], t->cell->train.collapse_every);
 }
 
+// What a stop interrupted is on disk before it is said. An evaluation's row was forgotten, but for the fit that was kept of it.
+static int stop_here(trainer *t) {
+    if ((!t->is_trained && keep(t)) || bl_keeper_wait(t->keeper)) return BL_FAILED;
+    emit(t, (bl_event){.kind = BL_EVENT_STOPPED, .epoch = t->progress.epoch, .verdict = verdict_of(t), .row = t->fits.row ? t->fits.row->row : NULL});
+    return bl_stop_here();
+}
+
 // `checkpoint`: *checkpoint is NULL where none is there; closed when it was read: it is larger than the model.
 static int train_and_save(trainer *t, bl_run_reader **checkpoint) {
     t->progress.plateau = bl_plateau_start(strcmp(t->cell->train.plateau_row, "loss") != 0);
@@ -271,9 +307,11 @@ static int train_and_save(trainer *t, bl_run_reader **checkpoint) {
     t->progress.stopped = t->cell->train.stop_when_collapsed && is_collapsed(t); // it was killed while its last rows were measured
     t->resumed_from = t->progress.step;
     emit(t, (bl_event){.kind = BL_EVENT_BEGIN, .verdict = verdict_of(t)});
-    if (prepare_batches(t) || train(t)) return BL_FAILED;
-    if (t->progress.step < t->steps && !t->progress.stopped) return BL_OK; // stopped early, as asked
-    return finish(t);
+    if (prepare_batches(t)) return BL_FAILED;
+    int status = train(t);
+    if (!status && t->progress.step < t->steps && !t->progress.stopped) return BL_OK; // stopped early, as asked
+    if (!status) status = finish(t);
+    return status && bl_stopped() ? stop_here(t) : status;
 }
 
 // A finished run: measure what its file lacks where its training ended, from its own weights.
@@ -282,8 +320,10 @@ static int evaluate_finished(trainer *t, bl_arena *arena, bl_run_reader *reader)
     if (bl_identity_check_data(&t->identity, reader, t->path) || bl_identity_keep(&t->identity, arena, reader)) return BL_FAILED;
     if (bl_run_file_restore(t->path, reader, &t->model, &t->progress) || bl_run_file_epoch(reader, t->cell, &t->progress.epoch))
         return BL_FAILED;
-    if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history)) return BL_FAILED;
-    return bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history);
+    if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history)) return bl_stopped() ? stop_here(t) : BL_FAILED;
+    if (bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history)) return BL_FAILED;
+    unlink(t->fits.path);
+    return BL_OK;
 }
 
 // The share of the train labels that a supervised run learns from.
@@ -322,8 +362,13 @@ static int open_run(trainer *t, bl_arena *arena, const bl_run_reader *before) {
         bl_pool_create(&t->pool, machine->threads) || bl_model_create(&t->model, t->backend, t->cell, t->request->seed))
         return BL_FAILED;
     bl_identity_of(&t->identity, arena, t->request, t->backend, t->dataset);
+    if (bl_keeper_create(&t->keeper, t->cell->train.checkpoint_every)) return BL_FAILED;
+    t->kept_step = -1;
+    t->fits = (bl_fit_keeper){.keeper = t->keeper, .path = bl_run_beside(arena, t->path, ".fit.ckpt"), .run_id = t->identity.run_id,
+                              .machine = t->identity.machine, .mixed = &t->progress.mixed, .before = before_fit_is_kept, .context = t};
     t->evaluator = (bl_evaluator){.model = &t->model, .cell = t->cell, .dataset = t->dataset, .pool = t->pool,
-                                  .loader_threads = machine->loader_threads, .seed = t->request->seed, .measured = on_measured, .context = t};
+                                  .loader_threads = machine->loader_threads, .seed = t->request->seed, .measured = on_measured, .fitting = on_fitting, .context = t,
+                                  .fits = &t->fits};
     return BL_OK;
 }
 
@@ -331,6 +376,7 @@ static void close_run(trainer *t) {
     bl_loop_free(t->loop); // before what it lent from
     bl_view_feed_free(t->feed);
     bl_labelled_free(&t->labelled);
+    bl_keeper_free(t->keeper);
     bl_collapse_free(t->collapse);
     bl_free(t->projection);
     bl_free(t->prediction);
@@ -411,6 +457,7 @@ int bl_run(const bl_run_request *request) {
         status = BL_OK;
         goto done;
     }
+    bl_remove_leftovers(bl_run_beside(arena, t.path, ""));
     status = run_locked(&t, arena);
     unlink(lock_path);
     bl_lock_release(&lock);

@@ -14,11 +14,13 @@
 typedef enum bl_event_kind {
     BL_EVENT_BEGIN,      // what is about to run; `resumed_from` steps
     BL_EVENT_STEP,       // after every step
+    BL_EVENT_FIT,        // after every update of a fit; `row` says of what
     BL_EVENT_EVALUATION, // one measurement
     BL_EVENT_EPOCH,
     BL_EVENT_SKIPPED,    // the run file is complete
     BL_EVENT_BUSY,       // another process holds the run's lock
     BL_EVENT_COLLAPSED,  // training stops here, as `stop_on` asks
+    BL_EVENT_STOPPED,    // a signal asked for it (base/stop.h); what there was is kept
     BL_EVENT_END,
 } bl_event_kind;
 
@@ -32,6 +34,8 @@ typedef struct bl_event {
     const bl_step_row *scalars;     // STEP
     bl_verdict verdict;             // STEP, END: the last one
     const bl_measurement *measurement;
+    const char *row;                // FIT: the evaluation in hand; STOPPED: the one that was interrupted, or NULL
+    int64_t fit_step, fit_steps;    // FIT: finished updates
     const char *path;               // of the run file
 } bl_event;
 
@@ -50,6 +54,8 @@ typedef struct bl_run_request {
     bl_sink sink;
 } bl_run_request;
 
+// Where a signal asks for it the run ends at the next boundary: it fails as bl_stopped tells, its checkpoint is on disk, and the same
+// request continues bit for bit.
 BL_CHECK int bl_run(const bl_run_request *request);
 // Whether its run file is there and holds all that is asked for.
 bool bl_run_is_finished(const bl_run_request *request);

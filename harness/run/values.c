@@ -93,6 +93,18 @@ static int parse_whole(bl_arena *arena, const bl_key *key, const char *name, con
     return BL_OK;
 }
 
+// Whole numbers are steps; with a unit they are seconds.
+static int parse_interval(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, bl_interval *interval) {
+    *interval = (bl_interval){0};
+    if (read_whole(value, &interval->steps)) return parse_whole(arena, key, name, value, &interval->steps);
+    const size_t length = value->kind == BL_VALUE_SCALAR ? strlen(value->text) : 0;
+    if (length < 3 || strcmp(value->text + length - 2, " s") != 0) return unexpected(arena, key, name, value);
+    const bl_value number = {.kind = BL_VALUE_SCALAR, .text = bl_arena_format(arena, "%.*s", (int)length - 2, value->text)};
+    if (!read_number(&number, &interval->seconds) || interval->seconds < key->low || interval->seconds > key->high)
+        return unexpected(arena, key, name, value);
+    return BL_OK;
+}
+
 static int parse_bool(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, bool *flag) {
     bool is_plain = value->kind == BL_VALUE_SCALAR && !value->quoted;
     *flag = is_plain && !strcmp(value->text, "true");
@@ -356,6 +368,7 @@ int bl_value_parse(bl_arena *arena, const bl_key *key, const char *name, const b
     case BL_TYPE_INT64:
     case BL_TYPE_UINT64: return parse_whole(arena, key, name, value, field); // never negative: `low`
     case BL_TYPE_NUMBER: return parse_number(arena, key, name, value, field);
+    case BL_TYPE_INTERVAL: return parse_interval(arena, key, name, value, field);
     case BL_TYPE_BOOL: return parse_bool(arena, key, name, value, field);
     case BL_TYPE_TEXT: return bl_value_expand(arena, name, value, field);
     case BL_TYPE_NAME:
@@ -434,6 +447,15 @@ static void print_epochs(const bl_epochs *epochs, bl_text *text) {
     bl_text_add(text, "}");
 }
 
+static void print_interval(const bl_interval *interval, bl_text *text) {
+    if (interval->steps) {
+        bl_text_add(text, "%lld", (long long)interval->steps);
+        return;
+    }
+    print_number(interval->seconds, text);
+    bl_text_add(text, " s");
+}
+
 static void print_text(const char *chars, bl_text *text) {
     bl_text_add(text, "\"");
     for (const char *c = chars; *c; c++) {
@@ -500,6 +522,7 @@ void bl_value_print(const bl_key *key, const bl_value *value, const void *object
     case BL_TYPE_INT64: bl_text_add(text, "%lld", (long long)*(const int64_t *)field); return;
     case BL_TYPE_UINT64: bl_text_add(text, "%llu", (unsigned long long)*(const uint64_t *)field); return;
     case BL_TYPE_NUMBER: print_number(*(const double *)field, text); return;
+    case BL_TYPE_INTERVAL: print_interval(field, text); return;
     case BL_TYPE_BOOL: bl_text_add(text, *(const bool *)field ? "true" : "false"); return;
     case BL_TYPE_TEXT: print_text(value ? value->text : *(const char *const *)field ? *(const char *const *)field : "", text); return;
     case BL_TYPE_NAME: {
