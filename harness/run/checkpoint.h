@@ -10,6 +10,7 @@
 #include "run/evaluate.h" // bl_evaluator
 #include "run/history.h"  // bl_history
 #include "run/identity.h" // bl_identity
+#include "run/stretches.h" // bl_stretches
 
 typedef struct bl_progress { // where a run stands
     int64_t step;            // finished updates
@@ -19,6 +20,7 @@ typedef struct bl_progress { // where a run stands
     int epoch;               // epochs that are finished: trained and evaluated
     double epoch_loss;       // sum of the losses of the epoch in progress: what a plateau on "loss" looks at
     bl_plateau plateau;
+    bl_stretches stretches;  // who made them
 } bl_progress;
 
 BL_CHECK int bl_checkpoint_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_model *model,
