@@ -172,6 +172,21 @@ static void a_checkpoint_that_cannot_be_read_or_is_of_another_recipe_is_named(vo
     free(summary);
 }
 
+static void one_of_another_graph_than_the_finished_ones_is_named(void **state) {
+    fixture *here = *state;
+    run_case first = all_runs[0], second = all_runs[1];
+    first.digest = second.digest = "of an older graph";
+    first.under_way = second.under_way = 2;
+    leave_run(here, &first);
+    leave_run(here, &second);
+    leave_run(here, &all_runs[2]); // one finished run says which graph is meant, however many are under way
+    char *summary = report_of(here);
+    assert_holds(summary, "- byol, seed 0: of another graph than the cell's other runs (digest of an older , not of this grap)\n");
+    assert_holds(summary, "| byol | " ROW " | 1 | 29.0 | 2 | 72.0 |");
+    assert_holds(summary, "| byol | 0 | 2 of 4 |");
+    free(summary);
+}
+
 static void what_failed_after_its_checkpoint_is_shown_and_named(void **state) {
     fixture *here = *state;
     run_case failed = all_runs[1];
@@ -333,6 +348,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(its_curve_is_dashed_and_named_for_what_it_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bars_show_finished_runs_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_checkpoint_that_cannot_be_read_or_is_of_another_recipe_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_of_another_graph_than_the_finished_ones_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_failed_after_its_checkpoint_is_shown_and_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_run_of_several_makers_says_which_steps_are_whose, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_killed_run_is_reported_as_far_as_it_is_and_then_as_finished, open_recipe, close_folder),

@@ -156,22 +156,29 @@ static int runs_with(const bl_study *study, int cell, const char *digest) {
 
 static void leave_out(bl_study *study, bl_study_run *run, const char *why) {
     run->left_out = why;
-    if (is_asked_for(study, run)) add_absent(study, &study->experiment->cells[run->cell], run->seed, why);
+    add_absent(study, &study->experiment->cells[run->cell], run->seed, why);
+}
+
+// The digest of most of the cell's runs that are asked for, of equals the first one's; NULL: there are none.
+static const char *usual_graph(const bl_study *study, int cell) {
+    const char *usual = NULL;
+    for (int r = 0; r < study->run_count; r++) {
+        const bl_study_run *run = &study->runs[r];
+        if (run->cell != cell || !is_asked_for(study, run)) continue;
+        if (!usual || runs_with(study, cell, run->digest) > runs_with(study, cell, usual)) usual = run->digest;
+    }
+    return usual;
 }
 
 static void leave_out_what_cannot_be_averaged(bl_study *study) {
     for (int r = 0; r < study->run_count; r++) {
         bl_study_run *run = &study->runs[r];
-        const char *usual = NULL;
-        for (int other = 0; other < study->run_count; other++)
-            if (study->runs[other].cell == run->cell && is_asked_for(study, &study->runs[other]) &&
-                (!usual || runs_with(study, run->cell, study->runs[other].digest) > runs_with(study, run->cell, usual)))
-                usual = study->runs[other].digest;
+        const char *usual = usual_graph(study, run->cell), *other_graph = NULL;
+        if (usual && strcmp(run->digest, usual) != 0)
+            other_graph = bl_arena_format(study->arena, "of another graph than the cell's other runs (digest %.12s, not %.12s)", run->digest, usual);
         const bl_collapse_row *last = bl_run_diagnosis(run);
-        if (!is_asked_for(study, run)) leave_out(study, run, "unfinished");
-        else if (strcmp(run->digest, usual) != 0)
-            leave_out(study, run, bl_arena_format(study->arena, "of another graph than the cell's other runs (digest %.12s, not %.12s)",
-                                                  run->digest, usual));
+        if (other_graph) leave_out(study, run, other_graph);
+        else if (!is_asked_for(study, run)) run->left_out = "unfinished"; // it has a section of its own
         else if ((last && last->verdict == BL_DIVERGED) || (run->stopped && strcmp(run->stopped, bl_verdict_name(BL_DIVERGED)) == 0))
             leave_out(study, run, last ? bl_arena_format(study->arena, "diverged (step %" PRId64 ")", last->step) : "diverged");
     }
@@ -281,12 +288,6 @@ int bl_study_runs(const bl_study *study, int cell, int *mixed) {
         mixed_count += study->runs[r].mixed;
     }
     if (mixed) *mixed = mixed_count;
-    return count;
-}
-
-int bl_study_all_runs(const bl_study *study) {
-    int count = 0;
-    for (int c = 0; c < study->experiment->cell_count; c++) count += bl_study_runs(study, c, NULL);
     return count;
 }
 

@@ -57,8 +57,6 @@ const char *bl_evaluation_split(const bl_evaluation *row); // that is asked abou
 
 // Runs of a cell, and how many of them are mixed (NULL: not asked).
 int bl_study_runs(const bl_study *study, int cell, int *mixed);
-// Those of the whole study.
-int bl_study_all_runs(const bl_study *study);
 bool bl_study_is_finished(const bl_study *study, int cell, uint64_t seed); // false too where it does not count
 
 // Finished epochs at which any run of the cell measured `row`, ascending, in the arena's memory.
