@@ -1,7 +1,7 @@
 // checkpoint.h - a run between two steps: every block of the store that training moves, the trainer's place, the history.
 //
 // A checkpoint is a run file (run_file.h) whose status is "incomplete". What it restores continues bit for bit on the same
-// machine kind, threads and backend; elsewhere the run is marked mixed.
+// machine kind (a CPU's model too), threads and backend; elsewhere the run is marked mixed.
 
 #ifndef BL_RUN_CHECKPOINT_H
 #define BL_RUN_CHECKPOINT_H
