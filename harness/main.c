@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/host.h" // bl_program_commit
 #include "base/stop.h"
 #include "commands/command.h"
 
@@ -36,7 +37,7 @@ int main(int argc, char **argv) {
         return EXIT_SUCCESS;
     }
     if (!strcmp(argv[1], "--version")) {
-        puts("byolab " BYOLAB_VERSION);
+        printf("byolab " BYOLAB_VERSION ", commit %s\n", bl_program_commit());
         return EXIT_SUCCESS;
     }
     for (int i = 0; i < COMMANDS; i++) {

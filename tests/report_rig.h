@@ -14,6 +14,7 @@
 #include "run/label_efficiency.h"
 #include "run/report.h"
 #include "run/run_file.h"
+#include "run/stretches.h"
 #include "run/trainer.h"
 #include "support.h"
 
@@ -30,6 +31,7 @@ typedef struct fixture {
     bl_cell cells[2];
     bl_expectation expectations[4];
     bl_experiment experiment;
+    bool counts_unfinished;
 } fixture;
 
 static inline int set_up(void **state) {
@@ -54,7 +56,7 @@ static inline int tear_down(void **state) {
     return 0;
 }
 
-typedef struct run_case { // a run file as a trainer would leave it
+typedef struct run_case { // a run file or a checkpoint as a trainer would leave it
     int cell;
     uint64_t seed;
     double accuracy[LAST + 1];
@@ -62,6 +64,9 @@ typedef struct run_case { // a run file as a trainer would leave it
     bool mixed, supervised; // supervised: nothing is projected
     int last;             // epochs it was trained for; 0: LAST
     bl_verdict verdict;   // of its last diagnosis; UNDETERMINED: it has none
+    int under_way;        // a checkpoint after so many of its four steps; 0: it is finished
+    const bl_stretches *stretches; // this process's with those it found; NULL: a file of an earlier version
+    bool of_earlier_version; // its trainer kept no epoch
 } run_case;
 
 static inline void add_diagnoses(bl_history *history, bl_verdict verdict) {
@@ -73,22 +78,25 @@ static inline void add_diagnoses(bl_history *history, bl_verdict verdict) {
     }
 }
 
-// A run file as a trainer would leave it.
 static inline void write_run(fixture *here, int cell, uint64_t seed, const run_case *run, const bl_history *history) {
     bl_arena *arena = bl_arena_create();
     const char *path = bl_run_path(arena, &here->experiment, &here->experiment.cells[cell], seed, here->folder);
     assert_ok(bl_make_folders(bl_arena_format(arena, "%.*s", (int)(strrchr(path, '/') - path), path)));
     bl_run_writer *writer;
-    const int64_t number = (int64_t)seed, mixed = run->mixed;
+    const int64_t number = (int64_t)seed, mixed = run->mixed, step = run->under_way ? run->under_way : 4, epoch = step / 2;
+    if (run->under_way) path = bl_run_beside(arena, path, ".ckpt");
     assert_ok(bl_run_writer_create(&writer));
     assert_ok(bl_history_put(history, writer));
-    assert_ok(bl_run_put_text(writer, "/manifest/status", run->status ? run->status : "complete"));
+    assert_ok(bl_run_put_text(writer, "/manifest/status", run->status ? run->status : run->under_way ? "incomplete" : "complete"));
     assert_ok(bl_run_put_text(writer, "/manifest/train_id", run->train_id ? run->train_id : "of this recipe"));
     assert_ok(bl_run_put_text(writer, "/manifest/run_id", "0a1b"));
     assert_ok(bl_run_put_text(writer, "/manifest/graph_digest", run->digest ? run->digest : "of this graph"));
     assert_ok(bl_run_put_text(writer, "/manifest/resolved", "data:\n  dataset: shapes\n"));
     assert_ok(bl_run_put_i64(writer, "/manifest/seed", &number, (int64_t[]){1}, 1));
     assert_ok(bl_run_put_i64(writer, "/trainer/mixed", &mixed, (int64_t[]){1}, 1));
+    assert_ok(bl_run_put_i64(writer, "/trainer/step", &step, (int64_t[]){1}, 1));
+    if (!run->of_earlier_version) assert_ok(bl_run_put_i64(writer, "/trainer/epoch", &epoch, (int64_t[]){1}, 1));
+    if (run->stretches) assert_ok(bl_stretches_put(run->stretches, step, 3600, writer));
     assert_ok(bl_run_writer_save(writer, path));
     bl_run_writer_free(writer);
     bl_arena_free(arena);
@@ -96,13 +104,14 @@ static inline void write_run(fixture *here, int cell, uint64_t seed, const run_c
 
 static inline void leave_run(fixture *here, const run_case *run) {
     bl_history history = {0};
-    for (int step = 0; step <= 4; step++) {
+    const int steps = run->under_way ? run->under_way : 4;
+    for (int step = 0; step <= steps; step++) {
         const double ratio = run->supervised ? NAN : 1. / (step + 1);
         const bl_step_row row = {.step = step, .epoch = step / 2., .loss = 4 - step, .std = .5 * ratio, .std_ratio = ratio,
                                  .learning_rate = 1e-3, .tau = .99};
         assert_ok(bl_history_add_step(&history, &row));
     }
-    for (int epoch = 0; epoch <= (run->last ? run->last : LAST); epoch++) {
+    for (int epoch = 0; epoch <= (run->last ? run->last : steps / 2); epoch++) {
         bl_measurement row = {.row = ROW, .epoch = epoch, .value = run->accuracy[epoch], .chosen = NAN, .validation = NAN};
         strcpy(row.id, run->row_id ? run->row_id : ROW_ID);
         assert_ok(bl_history_add_measurement(&history, &row));
@@ -128,7 +137,7 @@ static inline void leave_all_runs(fixture *here) {
 static inline char *report_of(fixture *here) {
     bl_text summary = {0};
     bool written;
-    assert_ok(bl_report_write(&here->experiment, here->folder, &summary, &written));
+    assert_ok(bl_report_write(&here->experiment, here->folder, here->counts_unfinished, &summary, &written));
     assert_true(written);
     char *text = strdup(summary.chars);
     bl_text_free(&summary);

@@ -61,11 +61,11 @@ static void tables_hold_every_measurement_and_its_mean(void **state) {
     int lines = 0;
     for (const char *c = measurements; *c; c++) lines += *c == '\n';
     assert_int_equal(lines, 1 + ALL_RUNS * (LAST + 2));
-    assert_holds(measurements, "\"tests/small\",\"byol\",7,\"reference\",\"0a1b\",\"" ROW "\",\"" ROW_ID "\",1,54,,,1\n");
+    assert_holds(measurements, "\"tests/small\",\"byol\",7,\"reference\",\"0a1b\",\"" ROW "\",\"" ROW_ID "\",1,54,,,1,1\n");
     free(measurements);
     assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,3,72,2,67.03");
-    assert_written(here, "aggregate.csv", "\"byol\",\"" PIXELS "\",0,3,17,0,17,17\n");
-    assert_written(here, "steps.csv", "\"no_stop_gradient\",7,2,1,2,0.1666667,0.3333333,0.001,0.99\n");
+    assert_written(here, "aggregate.csv", "\"byol\",\"" PIXELS "\",0,3,17,0,17,17,0\n");
+    assert_written(here, "steps.csv", "\"no_stop_gradient\",7,2,1,2,0.1666667,0.3333333,0.001,0.99,1\n");
     assert_written(here, "manifest.yaml",
                    "\"byol/seed-7.reference\":\n  graph_digest: \"of this graph\"\n  resolved: |\n    data:\n      dataset: shapes\n  run_id: \"0a1b\"\n  seed: 7\n");
 }
@@ -75,8 +75,8 @@ static void one_seed_has_no_interval(void **state) {
     leave_run(here, &all_runs[0]);
     leave_run(here, &all_runs[3]);
     free(report_of(here));
-    assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,1,70,,,\n");
-    assert_written(here, "differences.csv", "\"" ROW "\",2,\"no_stop_gradient\",\"byol\",1,-30,,,,\"one pair\"\n");
+    assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,1,70,,,,0\n");
+    assert_written(here, "differences.csv", "\"" ROW "\",2,\"no_stop_gradient\",\"byol\",1,-30,,,,0,\"one pair\"\n");
 }
 
 static void differences_are_paired_by_seed_and_say_when_they_are_inconclusive(void **state) {
@@ -85,7 +85,7 @@ static void differences_are_paired_by_seed_and_say_when_they_are_inconclusive(vo
     char *summary = report_of(here);
     // epoch 1: +1, -1, 0; epoch 2: -30, -31, -29
     assert_written(here, "differences.csv", "\"" ROW "\",1,\"no_stop_gradient\",\"byol\",3,0,1,-2.48");
-    assert_written(here, "differences.csv", "\"inconclusive\"\n\"" ROW "\",2,\"no_stop_gradient\",\"byol\",3,-30,1,-32.48");
+    assert_written(here, "differences.csv", "0,\"inconclusive\"\n\"" ROW "\",2,\"no_stop_gradient\",\"byol\",3,-30,1,-32.48");
     assert_holds(summary, "| no_stop_gradient | byol | " ROW " | 2 | 3 | -30.0 | -32.5 to -27.5 | lower |");
     free(summary);
 }
@@ -110,7 +110,8 @@ static void what_cannot_count_is_named_and_never_averaged(void **state) {
     assert_holds(summary, "- no_stop_gradient, seed 0: ");
     assert_holds(summary, "truncated: 3000 bytes are there of ");
     assert_holds(summary, "- no_stop_gradient, seed 1: not run yet");
-    assert_holds(summary, "- no_stop_gradient, seed 7: not finished; a checkpoint is there");
+    assert_holds(summary, "- no_stop_gradient, seed 7: not finished; its checkpoint: ");
+    assert_holds(summary, "seed-7.reference.ckpt: truncated: 0 bytes are there");
     assert_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 | 0.200 | - |");
     assert_null(strstr(summary, "| no_stop_gradient |"));
     free(summary);
@@ -123,8 +124,8 @@ static void measurements_of_other_options_are_kept_apart(void **state) {
     leave_run(here, &all_runs[0]);
     leave_run(here, &earlier);
     char *summary = report_of(here);
-    assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,1,70,,,\n");
-    assert_written(here, "measurements.csv", "\"1111111111111111\",2,74,,,0\n");
+    assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,1,70,,,,0\n");
+    assert_written(here, "measurements.csv", "\"1111111111111111\",2,74,,,0,1\n");
     assert_holds(summary, "\n3 measurements were made with other options");
     free(summary);
 }
@@ -169,8 +170,8 @@ static void a_run_that_diverged_or_has_another_graph_is_named_and_enters_no_mean
     assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,2,71,");
     assert_written(here, "aggregate.csv", "\"no_stop_gradient\",\"" ROW "\",2,2,41.5,");
     assert_written(here, "differences.csv", "\"" ROW "\",2,\"no_stop_gradient\",\"byol\",2,");
-    assert_written(here, "measurements.csv", "\"" ROW_ID "\",2,74,,,0\n");
-    assert_written(here, "verdicts.csv", "\"byol\",1,\"diverged\",0.2,4,4,0\n");
+    assert_written(here, "measurements.csv", "\"" ROW_ID "\",2,74,,,0,1\n");
+    assert_written(here, "verdicts.csv", "\"byol\",1,\"diverged\",0.2,4,4,0,1\n");
     assert_holds(summary, "| byol | " ROW " | 2 | 29.5 ± 6.4 | 2 | 71.0 ± 12.7 | 0.200 ± 0.000 | diverged 1 of 1 |\n");
     free(summary);
 }
@@ -216,8 +217,8 @@ static void a_run_stopped_by_collapse_keeps_the_epoch_its_accuracy_is_of(void **
                           "| no_stop_gradient | " ROW " | 2 | 30.0 ± 2.5 | 2 | 41.5 ± 19.1 | 0.200 ± 0.000 | collapsed 3 of 3 |\n");
     assert_written(here, "aggregate.csv", "\"no_stop_gradient\",\"" ROW "\",2,2,41.5,");
     assert_written(here, "collapse.csv",
-                   "\"no_stop_gradient\",1,4,2,2,0.1,0.2,0.99,4,14,0.3,-2,3,5,\"collapsed\"\n");
-    assert_written(here, "verdicts.csv", "\"no_stop_gradient\",1,\"collapsed\",0.2,4,4,1\n");
+                   "\"no_stop_gradient\",1,4,2,2,0.1,0.2,0.99,4,14,0.3,-2,3,5,\"collapsed\",1\n");
+    assert_written(here, "verdicts.csv", "\"no_stop_gradient\",1,\"collapsed\",0.2,4,4,1,1\n");
     free(summary);
 }
 
@@ -240,7 +241,7 @@ static void what_was_chosen_stands_beside_its_value(void **state) {
     write_run(here, 0, 0, &(run_case){0}, &history);
     bl_history_free(&history);
     free(report_of(here));
-    assert_written(here, "measurements.csv", "\"" ROW_ID "\",2,61,0.03,62.5,1\n");
+    assert_written(here, "measurements.csv", "\"" ROW_ID "\",2,61,0.03,62.5,1,1\n");
 }
 
 static void report_has_the_same_bytes_each_time(void **state) {
@@ -288,13 +289,13 @@ static void nothing_is_written_where_no_run_is_finished(void **state) {
     bool written = true;
     char path[600];
     snprintf(path, sizeof path, "%s/elsewhere", here->folder);
-    assert_ok(bl_report_write(&here->experiment, path, &summary, &written));
+    assert_ok(bl_report_write(&here->experiment, path, false, &summary, &written));
     assert_false(written || summary.size || bl_file_exists(path));
     leave_all_runs(here);
     free(report_of(here));
     char *before = written_text(here, "aggregate.csv");
     for (int c = 0; c < 2; c++) here->cells[c].train_id = "of another recipe"; // as a --set would
-    assert_ok(bl_report_write(&here->experiment, here->folder, &summary, &written));
+    assert_ok(bl_report_write(&here->experiment, here->folder, here->counts_unfinished, &summary, &written));
     assert_false(written || summary.size);
     assert_written(here, "aggregate.csv", before);
     free(before);
@@ -321,7 +322,7 @@ static void a_supervised_run_has_no_spread(void **state) {
     leave_run(here, &supervised);
     char *summary = report_of(here);
     assert_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 | - | - |");
-    assert_written(here, "steps.csv", "\"byol\",0,2,1,2,,,0.001,0.99\n");
+    assert_written(here, "steps.csv", "\"byol\",0,2,1,2,,,0.001,0.99,1\n");
     char *script = written_text(here, "curves.gp");
     assert_null(strstr(script, "std ratio"));
     assert_null(strstr(script, "steps.csv' using"));

@@ -33,7 +33,7 @@ static void label_efficiency_says_how_many_labels_one_arm_saves(void **state) {
     assert_holds(summary, "| pretrained | random | 3 | 10 % (50) | 0.573 % to 100 % |\n");
     assert_holds(summary, "| random | pretrained | 3 | never | - |\n");
     assert_holds(summary, "| main | - | 3 | - | - | - | - | - |\n"); // no line a share in the table of results
-    assert_written(here, "labels.csv", "\"finetune/pretrained/test\",\"finetune\",\"pretrained\",\"main\",10,50,3,40,0,40,40\n");
+    assert_written(here, "labels.csv", "\"finetune/pretrained/test\",\"finetune\",\"pretrained\",\"main\",10,50,3,40,0,40,40,0\n");
     assert_written(here, "labels_needed.csv", "\"finetune/random/test\",\"random\",\"main\",\"pretrained\",\"main\",3,0,0,,,,\n");
     free(summary);
 }

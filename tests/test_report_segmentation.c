@@ -16,7 +16,7 @@ static void labelled_scenes_have_curves_of_miou(void **state) {
     assert_holds(summary, "| segmentation, val | pretrained | random | 2 | 50 % (20) | 50 % to 50 % |\n");
     assert_holds(summary, "![mIoU by the share of the labels](labels.svg)");
     assert_null(strstr(summary, "best"));
-    assert_written(here, "labels.csv", "\"segmentation/pretrained/val\",\"segmentation\",\"pretrained\",\"main\",100,40,2,40,0,40,40\n");
+    assert_written(here, "labels.csv", "\"segmentation/pretrained/val\",\"segmentation\",\"pretrained\",\"main\",100,40,2,40,0,40,40,0\n");
     assert_written(here, "labels.gp", "set label 3 'mIoU (%)'");
     assert_written(here, "labels.gp", "'labelled scenes: share of the train split, and scenes'");
     free(summary);
@@ -30,7 +30,7 @@ static void shares_of_a_folder_of_scenes_are_not_counted(void **state) {
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
     char *summary = report_of(here);
     assert_holds(summary, "| labels | pretrained | random | difference |\n|---:|---:|---:|---:|\n| 10 % | 20.0 | 10.0 | +10.0 (one pair) |\n");
-    assert_written(here, "labels.csv", "\"pretrained\",\"main\",10,,1,20,,,\n");
+    assert_written(here, "labels.csv", "\"pretrained\",\"main\",10,,1,20,,,,0\n");
     assert_written(here, "labels.gp", "'labelled scenes: share of the train split'");
     assert_written(here, "labels.gp", "\"10 %%\" 10");
     free(summary);
@@ -46,7 +46,7 @@ static void every_score_stands_in_the_table(void **state) {
     assert_holds(summary, "\n## Segmentation of val\n");
     assert_holds(summary, "| main | pretrained | 100 % | last | 300 | 2 | 41.0 ± 12.7 | 39.0 ± 12.7 | 61.0 ± 12.7 | 62.0 ± 12.7 |\n");
     assert_written(here, "segmentation.csv", "\"main\",\"segmentation/pretrained/val\",\"pretrained\",100,\"last\",\"miou_cityscapes\",2,39,");
-    assert_written(here, "segmentation.csv", "\"last\",\"update\",2,300,0,300,300\n");
+    assert_written(here, "segmentation.csv", "\"last\",\"update\",2,300,0,300,300,0\n");
     assert_null(strstr(summary, "best on val"));
     free(summary);
 }
@@ -77,8 +77,8 @@ static void where_val_was_watched_the_best_look_is_said_to_be_too_high(void **st
     assert_holds(summary, "\nBest on val: chosen on the images it is reported on, so too high.\n");
     assert_holds(summary, "\n## Label efficiency: segmentation, val, best look\n");
     assert_holds(summary, "| 100 % (40) | 43.0 | 33.0 | +10.0 (one pair) |\n");
-    assert_written(here, "segmentation.csv", "\"best\",\"update\",1,200,,,\n");
-    assert_written(here, "labels.csv", "\"segmentation/random/val (best)\",\"segmentation\",\"random\",\"main\",50,20,1,23,,,\n");
+    assert_written(here, "segmentation.csv", "\"best\",\"update\",1,200,,,,0\n");
+    assert_written(here, "labels.csv", "\"segmentation/random/val (best)\",\"segmentation\",\"random\",\"main\",50,20,1,23,,,,0\n");
     free(summary);
 }
 

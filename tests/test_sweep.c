@@ -265,13 +265,13 @@ static void finished_runs_of_another_recipe_are_refused_and_keep_no_marker(void 
     snprintf(words, sizeof words, "run '%s' --results '%s' --backend %s --shard 1/4 --set train.epochs=2", here->file, here->results, bl_test_backend());
     assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
     bl_test_holds(says, "made by another recipe");
-    bl_test_holds(says, "No run of tiny is finished: no report is written.\n");
+    bl_test_holds(says, "No run of tiny is finished or under way: no report is written.\n");
     bl_test_holds(says, "other recipe: crossed/0: ");
     assert_only_run_files_are_left(here);
     assert_states(here, (const bl_run_state[]){BL_RUN_FINISHED, BL_RUN_MISSING, BL_RUN_MISSING, BL_RUN_MISSING});
     snprintf(words, sizeof words, "report '%s' --results '%s/typo' --backend %s", here->file, here->results, bl_test_backend());
     assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
-    bl_test_holds(says, "byolab report: no run of tiny is finished below ");
+    bl_test_holds(says, "byolab report: no run of tiny is finished or under way below ");
     snprintf(words, sizeof words, "report '%s' --results '%s' --cell crossed", here->file, here->results);
     assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
     bl_test_holds(says, "--cell");
@@ -296,6 +296,10 @@ static void a_killed_sweep_goes_on_where_it_stood(void **state) {
     killed.kill_at = 4; // in the second run, after its second step: its first step's checkpoint is there
     assert_int_equal(sweep(here, &killed, says), SIGKILL);
     assert_states(here, (const bl_run_state[]){BL_RUN_FINISHED, BL_RUN_INTERRUPTED, BL_RUN_MISSING, BL_RUN_MISSING});
+    bl_text table = {0};
+    assert_ok(bl_sweep_table(here->experiment, here->results, &table));
+    bl_test_holds(table.chars, "\nsame_view         0        0       0             0            0        2\ninterrupted: crossed/1: step 1, epoch 0 of 1\n");
+    bl_text_free(&table);
     struct stat before, after;
     assert_int_equal(stat(path_of(here, 0, "h5"), &before), 0);
     killed.kill_at = 2; // the second run has one step left: now the third one dies after its first
@@ -308,7 +312,7 @@ static void a_killed_sweep_goes_on_where_it_stood(void **state) {
     assert_int_equal(lines_of(here, "end "), RUNS);
     bl_text summary = {0};
     bool written;
-    assert_ok(bl_report_write(here->experiment, here->results, &summary, &written));
+    assert_ok(bl_report_write(here->experiment, here->results, false, &summary, &written));
     assert_null(strstr(summary.chars, "Not counted"));
     bl_test_holds(summary.chars, "| crossed | knn/k1_cv/test | 2 |");
     bl_text_free(&summary);

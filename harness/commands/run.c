@@ -23,12 +23,12 @@ static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experi
     int status = bl_sweep(&request);
     bl_progress_end(&bar);
     if (status && bl_stopped()) return status; // the tables can wait: whoever sends a signal may not
-    // What is finished is reported even when something failed; the first failure speaks.
+    // What there is so far is reported even when something failed; the first failure speaks.
     bl_text failure = {0}, summary = {0};
     if (status) bl_text_add(&failure, "%s", bl_error());
     bool written;
-    int told = bl_report_write(experiment, arguments->results, &summary, &written);
-    if (!told && !written) bl_text_add(&summary, "No run of %s is finished: no report is written.\n", experiment->study);
+    int told = bl_report_write(experiment, arguments->results, false, &summary, &written);
+    if (!told && !written) bl_text_add(&summary, "No run of %s is finished or under way: no report is written.\n", experiment->study);
     if (!told) told = bl_sweep_table(experiment, arguments->results, &summary);
     if (!told) fputs(summary.chars, stdout);
     // Runs that were left to other processes may be finished by now, as the table says.

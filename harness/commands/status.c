@@ -18,7 +18,7 @@ static int run(int argc, char **argv) {
 const bl_command bl_command_status = {
         "status", "say which runs of a study are finished, running, failed, interrupted or missing",
         "byolab status FILE [options]\n\n"
-        "A table by cell, and what failed and why. Running: a living process on this machine, or on another one that shares the\n"
-        "folder, is at it. Interrupted: a checkpoint is there and nobody at it; `byolab run` continues it. Other recipe: a run file is\n"
-        "there, of other settings than the file and --set now give.\n\n",
+        "A table by cell, what failed and why, and how far those are that are running or interrupted. Running: a living process on\n"
+        "this machine, or on another one that shares the folder, is at it. Interrupted: a checkpoint is there and nobody at it;\n"
+        "`byolab run` continues it. Other recipe: a run file is there, of other settings than the file and --set now give.\n\n",
         "set seeds backend results", run}; // of all cells

@@ -13,7 +13,8 @@ static int put_progress(const bl_progress *progress, bl_run_writer *writer) {
     const int64_t three = 3;
     if (bl_run_put_i64(writer, "/trainer/step", &progress->step, &one, 1) || bl_run_put_i64(writer, "/trainer/mixed", &mixed, &one, 1) ||
         bl_run_put_i64(writer, "/trainer/epoch", &epoch, &one, 1) || bl_run_put_i64(writer, "/trainer/plateau_bad", &bad, &one, 1) ||
-        bl_run_put_f64(writer, "/trainer/plateau", plateau, &three, 1))
+        bl_run_put_f64(writer, "/trainer/plateau", plateau, &three, 1) ||
+        bl_stretches_put(&progress->stretches, progress->step, progress->seconds, writer))
         return BL_FAILED;
     return bl_run_put_f64(writer, "/timing/seconds", &progress->seconds, &one, 1);
 }
@@ -24,7 +25,7 @@ static int get_progress(bl_progress *progress, const bl_run_reader *reader) {
     int status = BL_FAILED;
     *progress = (bl_progress){0};
     if (bl_run_get_i64(reader, "/trainer/step", &step, &count) || bl_run_get_i64(reader, "/trainer/mixed", &mixed, &count) ||
-        bl_run_get_f64(reader, "/timing/seconds", &seconds, &count))
+        bl_run_get_f64(reader, "/timing/seconds", &seconds, &count) || bl_stretches_get(&progress->stretches, reader))
         goto done;
     progress->step = *step;
     progress->mixed = *mixed != 0;
@@ -104,7 +105,7 @@ int bl_checkpoint_read(const char *path, const bl_run_reader *reader, const bl_i
         bl_identity_same_machine(identity, reader, &same_machine) ||
         bl_blocks_get(model->store, cell->model.optimizer.kind, path, reader))
         return BL_FAILED;
-    progress->mixed = progress->mixed || !same_machine;
+    progress->mixed = progress->mixed || !same_machine || !bl_stretches_same_cpu(&progress->stretches);
     return BL_OK;
 }
 

@@ -1,7 +1,7 @@
 // checkpoint.h - a run between two steps: every block of the store that training moves, the trainer's place, the history.
 //
 // A checkpoint is a run file (run_file.h) whose status is "incomplete". What it restores continues bit for bit on the same
-// machine kind, threads and backend; elsewhere the run is marked mixed.
+// machine kind (a CPU's model too), threads and backend; elsewhere the run is marked mixed.
 
 #ifndef BL_RUN_CHECKPOINT_H
 #define BL_RUN_CHECKPOINT_H
@@ -10,6 +10,7 @@
 #include "run/evaluate.h" // bl_evaluator
 #include "run/history.h"  // bl_history
 #include "run/identity.h" // bl_identity
+#include "run/stretches.h" // bl_stretches
 
 typedef struct bl_progress { // where a run stands
     int64_t step;            // finished updates
@@ -19,6 +20,7 @@ typedef struct bl_progress { // where a run stands
     int epoch;               // epochs that are finished: trained and evaluated
     double epoch_loss;       // sum of the losses of the epoch in progress: what a plateau on "loss" looks at
     bl_plateau plateau;
+    bl_stretches stretches;  // who made them
 } bl_progress;
 
 // A snapshot, to be written by the keeper (keeper.h). `collapse`: NULL where nothing is diagnosed.

@@ -98,19 +98,29 @@ static bool value_at(const bl_study *study, const bl_label_curve *curve, int poi
 
 bl_estimate bl_label_difference(const bl_study *study, const bl_label_curve *curve, int point, const bl_label_curve *minus, int minus_point) {
     double values[BL_MOST_SEEDS], one, other;
-    int n = 0;
+    int n = 0, unfinished = 0;
     for (int s = 0; s < study->experiment->seed_count; s++) {
         const uint64_t seed = study->experiment->seeds[s];
-        if (value_at(study, curve, point, seed, &one) && value_at(study, minus, minus_point, seed, &other)) values[n++] = one - other;
+        if (!value_at(study, curve, point, seed, &one) || !value_at(study, minus, minus_point, seed, &other)) continue;
+        values[n++] = one - other;
+        unfinished += !bl_study_is_finished(study, curve->cell, seed) || !bl_study_is_finished(study, minus->cell, seed);
     }
-    return bl_estimate_of(values, n);
+    bl_estimate estimate = bl_estimate_of(values, n);
+    estimate.unfinished = unfinished;
+    return estimate;
 }
 
 bl_estimate bl_label_value(const bl_study *study, const bl_label_curve *curve, int point) {
     double values[BL_MOST_SEEDS];
-    int n = 0;
-    for (int s = 0; s < study->experiment->seed_count; s++) n += value_at(study, curve, point, study->experiment->seeds[s], &values[n]);
-    return bl_estimate_of(values, n);
+    int n = 0, unfinished = 0;
+    for (int s = 0; s < study->experiment->seed_count; s++) {
+        if (!value_at(study, curve, point, study->experiment->seeds[s], &values[n])) continue;
+        n++;
+        unfinished += !bl_study_is_finished(study, curve->cell, study->experiment->seeds[s]);
+    }
+    bl_estimate estimate = bl_estimate_of(values, n);
+    estimate.unfinished = unfinished;
+    return estimate;
 }
 
 const char *bl_label_measure(const bl_label_curve *curve) {

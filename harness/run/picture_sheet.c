@@ -21,7 +21,7 @@ enum {
 static const double caption_unit = 2.2, name_unit = 1.7;
 
 typedef struct picture_column { // of predictions
-    const bl_finished_run *run;
+    const bl_study_run *run;
     const bl_evaluation *row;
     const char *name;
 } picture_column;
@@ -58,7 +58,7 @@ static const bl_scene_picture *picture_of(const picture_column *column, const bl
 
 static void find_columns(picture_sheet *sheet, uint64_t seed) {
     for (int r = 0; r < sheet->study->run_count; r++) {
-        const bl_finished_run *run = &sheet->study->runs[r];
+        const bl_study_run *run = &sheet->study->runs[r];
         const bl_cell *cell = &sheet->study->experiment->cells[run->cell];
         for (int e = 0; run->seed == seed && !run->left_out && e < cell->evaluation_count; e++) {
             const picture_column column = {.run = run, .row = &cell->evaluations[e]};

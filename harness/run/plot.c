@@ -31,6 +31,10 @@ void bl_plot_style(bl_text *script, int index) {
     bl_text_add(script, "lc rgb '%s' dt %d", bl_plot_colour(index), 1 + index / COLOURS % 4);
 }
 
+void bl_plot_style_unfinished(bl_text *script, int index) {
+    bl_text_add(script, "lc rgb '%s' lw 1.2 dt (7,4)", bl_plot_colour(index));
+}
+
 void bl_plot_next(bl_text *script, bool *begun) {
     bl_text_add(script, *begun ? ", \\\n     " : "plot ");
     *begun = true;

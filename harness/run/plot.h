@@ -11,8 +11,8 @@
 #include "run/study.h"
 
 // A panel for each evaluation row that was measured at several epochs (accuracy by finished epochs, a curve a cell, published
-// figures as open markers, raw pixels dashed), above one for the std ratio and one for the effective rank. Reads aggregate.csv,
-// published.csv, steps.csv and collapse.csv beside it; writes curves.svg.
+// figures as open markers, raw pixels dashed), above one for the std ratio and one for the effective rank. A run under way is a thin
+// dashed line of its own. Reads aggregate.csv, measurements.csv, published.csv, steps.csv and collapse.csv beside it; writes curves.svg.
 void bl_plot_curves(const bl_study *study, const bl_label_curve *labels, int label_count, bl_text *script);
 
 // Where a study has more than three cells: a panel for each evaluation row, a bar a cell at its last epoch with its interval,

@@ -1,5 +1,6 @@
 // plot_curves.c - accuracy, spread and rank by finished epochs.
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,7 @@ typedef struct curve_figure {
     const bl_evaluation *panels[MOST_PANELS], *pixels[MOST_PANELS];
     int panel_count, pixel_count;
     int epochs; // right end of every x axis
-    bool bands, has_spread, has_ranks, has_pixels, has_published, has_context;
+    bool bands, has_spread, has_ranks, has_pixels, has_published, has_context, has_apart;
 } curve_figure;
 
 static const bl_experiment *experiment_of(const curve_figure *figure) { return figure->study->experiment; }
@@ -30,15 +31,30 @@ static bool has_runs(const bl_study *study, int cell) {
     return false;
 }
 
+// A run under way that no average holds has a curve of its own.
+static bool is_apart(const bl_study_run *run) { return !run->is_finished && run->left_out; }
+
+// Its measurements of a row: how many, and the lowest and highest (left alone where there are none).
+static int measured(const bl_study *study, const bl_study_run *run, const char *row, double *lowest, double *highest) {
+    int count = 0;
+    const bl_evaluation *own = bl_cell_row(&study->experiment->cells[run->cell], row);
+    for (int64_t m = 0; own && m < run->history.measurement_count; m++) {
+        const bl_measurement *measurement = &run->history.measurements[m];
+        if (strcmp(measurement->row, row) != 0 || strcmp(measurement->id, own->id) != 0) continue;
+        *lowest = fmin(*lowest, measurement->value);
+        *highest = fmax(*highest, measurement->value);
+        count++;
+    }
+    return count;
+}
+
 // The largest number of epochs at which one run measured the row.
 static int most_epochs(const bl_study *study, const char *row) {
     int most = 0;
+    double ignored = 0;
     for (int r = 0; r < study->run_count; r++) {
-        int count = 0;
-        const bl_finished_run *run = &study->runs[r];
-        const bl_evaluation *own = bl_cell_row(&study->experiment->cells[run->cell], row);
-        for (int64_t m = 0; own && !run->left_out && m < run->history.measurement_count; m++)
-            count += !strcmp(run->history.measurements[m].row, row) && !strcmp(run->history.measurements[m].id, own->id);
+        const bl_study_run *run = &study->runs[r];
+        const int count = run->left_out && !is_apart(run) ? 0 : measured(study, run, row, &ignored, &ignored);
         if (count > most) most = count;
     }
     return most;
@@ -59,13 +75,28 @@ static void choose_panels(curve_figure *figure, const bl_label_curve *labels, in
     }
 }
 
+// Epochs that are drawn: those of the recipes; where no run is finished as many as any has begun.
+static int epochs_of(const bl_study *study) {
+    int all = 1, begun = 1;
+    bool any_finished = false;
+    for (int r = 0; r < study->run_count; r++) {
+        const bl_study_run *run = &study->runs[r];
+        const int epochs = study->experiment->cells[run->cell].train.epochs;
+        const bl_history *history = &run->history;
+        if (epochs > all) all = epochs;
+        any_finished |= run->is_finished;
+        if (run->standing.epoch > begun) begun = run->standing.epoch;
+        if (history->step_count && history->steps[history->step_count - 1].epoch > begun)
+            begun = (int)ceil(history->steps[history->step_count - 1].epoch);
+    }
+    return any_finished ? all : begun;
+}
+
 static void look_at_study(curve_figure *figure) {
     const bl_study *study = figure->study;
     const bl_experiment *experiment = study->experiment;
-    figure->epochs = 1;
+    figure->epochs = epochs_of(study);
     for (int c = 0; c < experiment->cell_count; c++) {
-        if (!has_runs(study, c)) continue;
-        if (experiment->cells[c].train.epochs > figure->epochs) figure->epochs = experiment->cells[c].train.epochs;
         for (int p = 0; p < figure->panel_count; p++) {
             int count;
             const int *epochs = bl_study_epochs(study, c, figure->panels[p]->row, &count);
@@ -73,6 +104,7 @@ static void look_at_study(curve_figure *figure) {
         }
     }
     for (int r = 0; r < study->run_count; r++) {
+        figure->has_apart |= is_apart(&study->runs[r]);
         figure->has_spread |= bl_run_has_std(&study->runs[r]);
         figure->has_ranks |= study->runs[r].history.collapse_count > 1;
     }
@@ -87,9 +119,44 @@ static void look_at_study(curve_figure *figure) {
     }
 }
 
+// "byol"; "byol (1 unfinished)" where averages hold such a run; and "byol (unfinished, step 4000)", "... (2 unfinished, steps 3000 to
+// 4000)".
+static void add_cell_to_legend(const curve_figure *figure, int cell, bl_plot_legend *legend) {
+    const char *name = experiment_of(figure)->cells[cell].name;
+    int counted = 0, unfinished = 0;
+    bool has_curve = false;
+    int64_t least = INT64_MAX, most = 0;
+    bl_text label = {0}, style = {0};
+    for (int r = 0; r < figure->study->run_count; r++) {
+        const bl_study_run *run = &figure->study->runs[r];
+        if (run->cell != cell) continue;
+        has_curve |= !is_apart(run);
+        if (run->is_finished) continue;
+        counted += !run->left_out;
+        unfinished++;
+        if (run->standing.step < least) least = run->standing.step;
+        if (run->standing.step > most) most = run->standing.step;
+    }
+    bl_text_add(&label, "%s", name);
+    if (counted) bl_text_add(&label, " (%d unfinished)", counted);
+    if (has_curve) bl_plot_legend_add_curve(legend, cell, label.chars);
+    bl_text_free(&label);
+    if (unfinished) {
+        bl_text_add(&label, "%s (", name);
+        if (unfinished > 1) bl_text_add(&label, "%d ", unfinished);
+        bl_text_add(&label, "unfinished, step%s %" PRId64, most > least ? "s" : "", least);
+        bl_text_add(&label, most > least ? " to %" PRId64 ")" : ")", most);
+        bl_text_add(&style, "linespoints ");
+        bl_plot_style_unfinished(&style, cell);
+        bl_text_add(&style, " pt 7 ps 0.35");
+        bl_plot_legend_add(legend, style.chars, label.chars);
+    }
+    bl_text_free(&label);
+    bl_text_free(&style);
+}
+
 static void fill_legend(const curve_figure *figure, bl_plot_legend *legend) {
-    for (int c = 0; c < experiment_of(figure)->cell_count; c++)
-        if (has_runs(figure->study, c)) bl_plot_legend_add_curve(legend, c, experiment_of(figure)->cells[c].name);
+    for (int c = 0; c < experiment_of(figure)->cell_count; c++) add_cell_to_legend(figure, c, legend);
     const struct {
         bool shown;
         const char *style, *label;
@@ -146,6 +213,24 @@ static void add_pixels(const curve_figure *figure, const bl_evaluation *panel, b
     }
 }
 
+// From measurements.csv, which has other rows between a run's own: bl_plot_curves has gnuplot draw on across them.
+static void add_apart(const curve_figure *figure, const bl_evaluation *panel, bool *begun) {
+    double ignored = 0;
+    for (int r = 0; r < figure->study->run_count; r++) {
+        const bl_study_run *run = &figure->study->runs[r];
+        const bl_cell *cell = &experiment_of(figure)->cells[run->cell];
+        if (!is_apart(run) || !measured(figure->study, run, panel->row, &ignored, &ignored)) continue;
+        bl_plot_next(figure->script, begun);
+        bl_text_add(figure->script, "'measurements.csv' using (strcol(2) eq ");
+        bl_plot_quoted(figure->script, cell->name);
+        bl_text_add(figure->script, " && strcol(3) eq '%" PRIu64 "' && strcol(6) eq ", run->seed);
+        bl_plot_quoted(figure->script, panel->row);
+        bl_text_add(figure->script, " && strcol(7) eq '%s' ? $8 : NaN):9 with linespoints ", bl_cell_row(cell, panel->row)->id);
+        bl_plot_style_unfinished(figure->script, run->cell);
+        bl_text_add(figure->script, " pt 7 ps 0.35 notitle");
+    }
+}
+
 static void add_curves(const curve_figure *figure, const bl_evaluation *panel) {
     bool begun = false;
     const bl_study *study = figure->study;
@@ -171,6 +256,7 @@ static void add_curves(const curve_figure *figure, const bl_evaluation *panel) {
                 bl_text_add(script, " lw 2 pt 7 ps 0.6 notitle");
             }
         }
+    add_apart(figure, panel, &begun);
     for (int context = 0; context < 2; context++) {
         add_published(figure, NULL, bl_plot_grey, panel->row, context, &begun);
         for (int c = 0; c < cell_count; c++)
@@ -221,15 +307,16 @@ static void add_runs(const curve_figure *figure, const char *file, int column, b
     }
     set_range(figure->script, lowest < highest ? lowest : highest, highest);
     for (int r = 0; r < figure->study->run_count; r++) {
-        const bl_finished_run *run = &figure->study->runs[r];
+        const bl_study_run *run = &figure->study->runs[r];
         if (!(of_collapse ? run->history.collapse_count > 0 : bl_run_has_std(run))) continue;
         char seed[24];
         snprintf(seed, sizeof seed, "%llu", (unsigned long long)run->seed);
         bl_plot_next(figure->script, &begun);
         bl_plot_source(figure->script, file, experiment_of(figure)->cells[run->cell].name, seed, "$4");
         bl_text_add(figure->script, ":%d every %lld with %s ", column, (long long)((longest + CURVE_POINTS - 1) / CURVE_POINTS), style);
-        bl_plot_style(figure->script, run->cell);
-        bl_text_add(figure->script, " lw 1.2%s notitle", of_collapse ? " pt 7 ps 0.35" : "");
+        if (run->is_finished) bl_plot_style(figure->script, run->cell);
+        else bl_plot_style_unfinished(figure->script, run->cell);
+        bl_text_add(figure->script, "%s%s notitle", run->is_finished ? " lw 1.2" : "", of_collapse ? " pt 7 ps 0.35" : "");
     }
 }
 
@@ -245,6 +332,8 @@ static void set_accuracy_range(const curve_figure *figure, const bl_evaluation *
             highest = fmax(highest, mean);
         }
     }
+    for (int r = 0; r < figure->study->run_count; r++)
+        if (is_apart(&figure->study->runs[r])) measured(figure->study, &figure->study->runs[r], panel->row, &lowest, &highest);
     bl_text_add(figure->script, "set offsets 0, 0, graph 0.06, graph 0.06\n");
     bl_plot_accuracy_range(figure->script, lowest, highest);
 }
@@ -285,6 +374,7 @@ void bl_plot_curves(const bl_study *study, const bl_label_curve *labels, int lab
     const int height = title_height + (panels_height > legend_height ? panels_height : legend_height);
     bl_text_add(script, "# Drawn from the CSV files beside it; `gnuplot curves.gp` in this folder writes curves.svg.\n");
     bl_plot_page(script, "curves.svg", title, width, height, BL_PLOT_LEFT, right);
+    if (figure.has_apart) bl_text_add(script, "set datafile missing NaN\n");
     bl_text_add(script, "x_min = %g\nx_max = %g\nset xrange [x_min:x_max]\n", -.015 * figure.epochs, 1.015 * figure.epochs);
     if (figure.epochs <= 12) bl_text_add(script, "set xtics 1\n"); // no half epochs
     for (int p = 0; p < panels; p++)

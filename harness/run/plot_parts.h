@@ -7,7 +7,7 @@
 
 // Pixels. The text widths are estimates: gnuplot does not know the reader's font either.
 enum {
-    BL_PLOT_WIDTH = 500, BL_PLOT_LEFT = 72, BL_PLOT_TITLE = 34, BL_PLOT_PANEL_TITLE = 46, BL_PLOT_PANEL = 210, BL_PLOT_BELOW = 60,
+    BL_PLOT_WIDTH = 500, BL_PLOT_LEFT = 78, BL_PLOT_TITLE = 34, BL_PLOT_PANEL_TITLE = 46, BL_PLOT_PANEL = 210, BL_PLOT_BELOW = 60,
     BL_PLOT_LEGEND_GAP = 14, BL_PLOT_LEGEND_SAMPLE = 58, BL_PLOT_LEGEND_ROW = 28, BL_PLOT_CHARACTER = 8,
     BL_PLOT_AXIS_LABEL = 16, // from the left and the lower edge
 };
@@ -17,6 +17,7 @@ const char *bl_plot_colour(int index);
 
 void bl_plot_quoted(bl_text *script, const char *text); // in gnuplot's single quotes
 void bl_plot_style(bl_text *script, int index);         // colour and dashes of a cell or an arm
+void bl_plot_style_unfinished(bl_text *script, int index); // of a cell's run under way: thin and dashed
 void bl_plot_next(bl_text *script, bool *begun);        // begins one more item of a plot command
 
 // Terminal, borders, grid; the title above all panels (NULL: none) and what they share of the page: left and right edges in pixels.

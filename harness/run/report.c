@@ -126,7 +126,7 @@ static int take_turn(bl_lock *lock, const char *path, bool *held) {
     return BL_OK;
 }
 
-int bl_report_write(const bl_experiment *experiment, const char *results_folder, bl_text *summary, bool *written) {
+int bl_report_write(const bl_experiment *experiment, const char *results_folder, bool counts_unfinished, bl_text *summary, bool *written) {
     bl_report report = {.experiment = experiment};
     bl_arena *arena = bl_arena_create();
     bl_lock lock = {-1};
@@ -140,7 +140,7 @@ int bl_report_write(const bl_experiment *experiment, const char *results_folder,
         goto done;
     }
     if (take_turn(&lock, lock_path, &held)) goto done;
-    if (!bl_study_read(&report.study, experiment, results_folder)) {
+    if (!bl_study_read(&report.study, experiment, results_folder, counts_unfinished)) {
         report.rows = bl_study_rows(&report.study, &report.row_count);
         report.curves = bl_label_curves(&report.study, &report.curve_count);
         report.needed = bl_labels_needed_of(&report.study, report.curves, report.curve_count, &report.needed_count);

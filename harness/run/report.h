@@ -16,9 +16,12 @@
 // A difference reads "higher" or "lower" where its interval lies on one side of 0, else "inconclusive": so it reads too where all
 // pairs differ by the same (no spread seen in n pairs), as an interval of no width says nothing of the next pair.
 //
-// Reads results_folder/<study>/<cell>/seed-<k>.<backend>.h5 of every cell and seed that is finished; missing ones, and those of
-// seeds that were not asked for, are named in the Markdown table. *summary receives the Markdown table and the paths written.
-// *written is false, without failure, where no run is finished: then whatever stood there still stands.
-BL_CHECK int bl_report_write(const bl_experiment *experiment, const char *results_folder, bl_text *summary, bool *written);
+// Reads results_folder/<study>/<cell>/seed-<k>.<backend>.h5 of every cell and seed that is finished, and .ckpt of those that are not:
+// unfinished runs are marked (`finished` 0), have a section of their own and dashed curves, and enter averages only where
+// `counts_unfinished`, as many as `unfinished` says. Missing ones, and those of seeds that were not asked for, are named in the Markdown
+// table. *summary receives the Markdown table and the paths written. *written is false, without failure, where no run is finished or
+// under way: then whatever stood there still stands.
+BL_CHECK int bl_report_write(const bl_experiment *experiment, const char *results_folder, bool counts_unfinished, bl_text *summary,
+                             bool *written);
 
 #endif

@@ -16,6 +16,10 @@ void bl_report_value(bl_text *out, bl_estimate estimate, int decimals) {
     if (estimate.n > 1) bl_text_add(out, " ± %.*f", decimals, (estimate.high - estimate.low) / 2);
 }
 
+void bl_report_mark(bl_text *out, int unfinished) {
+    if (unfinished) bl_text_add(out, " (%d unfinished)", unfinished);
+}
+
 // ---- results ----
 
 // "collapsed 3 of 3", "healthy 2, collapsing 1 of 3", "-".
@@ -41,12 +45,13 @@ static void add_spread(bl_report *report, bl_text *out, int cell) {
 }
 
 // "| cell | row | seeds | before training"
-static void add_line_start(bl_report *report, bl_text *out, int cell, const char *row, bool is_monitored, int n, int mixed,
+static void add_line_start(bl_report *report, bl_text *out, int cell, const char *row, bool is_monitored, int n, int mixed, int unfinished,
                            bl_estimate before) {
     bl_text_add(out, "| ");
     bl_report_field(out, report->experiment->cells[cell].name);
     bl_text_add(out, " | %s%s | %d", row, is_monitored ? " (monitored)" : "", n);
     if (mixed) bl_text_add(out, " (%d mixed)", mixed);
+    bl_report_mark(out, unfinished);
     bl_text_add(out, " | ");
     bl_report_value(out, before, 1);
 }
@@ -71,7 +76,7 @@ static bool add_row_lines(bl_report *report, bl_text *out, int cell, const bl_ev
         const char *stopped;
         const bl_estimate end = bl_study_end(&report->study, cell, row, epochs[e], &stopped);
         if (!end.n) continue;
-        add_line_start(report, out, cell, row, evaluation->monitor, end.n, mixed, before);
+        add_line_start(report, out, cell, row, evaluation->monitor, end.n, mixed, end.unfinished, before);
         if (!evaluation->knn.raw_pixels && (epochs[e] || stopped)) {
             has_end = true;
             bl_text_add(out, " | %d", epochs[e]);
@@ -85,8 +90,19 @@ static bool add_row_lines(bl_report *report, bl_text *out, int cell, const bl_ev
     return has_end;
 }
 
+static bool has_results(const bl_report *report) {
+    int counts[BL_VERDICTS];
+    for (int c = 0; c < report->experiment->cell_count; c++)
+        if (bl_study_runs(&report->study, c, NULL) || bl_study_verdicts(&report->study, c, counts)) return true;
+    return false;
+}
+
 static void add_results(bl_report *report, bl_text *out) {
     bool any_monitored = false, any_mixed = false, any_verdict = false, any_segmented = false;
+    if (!has_results(report)) {
+        bl_text_add(out, "No run is finished.\n");
+        return;
+    }
     bl_text_add(out, "| cell | row | seeds | before training | last epoch | after it | std ratio | verdict |\n"
                      "|---|---|---:|---:|---:|---:|---:|---|\n");
     for (int c = 0; c < report->experiment->cell_count; c++) {
@@ -105,13 +121,14 @@ static void add_results(bl_report *report, bl_text *out) {
             if (add_row_lines(report, out, c, own, mixed)) has_end = true;
         }
         if (has_end || !(runs || verdicts)) continue;
-        add_line_start(report, out, c, "-", false, runs, mixed, (bl_estimate){0});
+        add_line_start(report, out, c, "-", false, runs, mixed, bl_study_std_ratio(&report->study, c).unfinished, (bl_estimate){0});
         bl_text_add(out, " | - | -");
         add_spread(report, out, c);
     }
-    bl_text_add(out, "\n%s in percent, of finished runs on the backend `%s`. ± is half of the 95 %% Student interval over seeds. "
+    bl_text_add(out, "\n%s in percent, of %s runs on the backend `%s`. ± is half of the 95 %% Student interval over seeds. "
                      "The std ratio is the last std of the projection relative to step 0.\n",
-                any_segmented ? "Accuracies, and mIoU of segmentations," : "Accuracies", report->experiment->machine.backend);
+                any_segmented ? "Accuracies, and mIoU of segmentations," : "Accuracies",
+                report->study.counts_unfinished ? "finished and unfinished" : "finished", report->experiment->machine.backend);
     if (any_verdict) bl_text_add(out, "The verdict is the last diagnosis of collapse of each run; all of them stand in collapse.csv.\n");
     if (any_mixed)
         bl_text_add(out, "Mixed runs were continued on another machine, backend version or number of threads: they count, but cannot be "
@@ -123,8 +140,8 @@ static void add_results(bl_report *report, bl_text *out) {
 
 // ---- published figures ----
 
-// "72.5 ± 0.5 (half range, n = 3)", "0.3 to 5.5 (the source contradicts itself)".
-static void add_published_value(bl_text *out, const bl_expectation *expected) {
+// Or "0.3 to 5.5 (the source contradicts itself)".
+void bl_report_published(bl_text *out, const bl_expectation *expected) {
     const bool is_range = expected->low < expected->high, has_spread = expected->spread > 0;
     if (is_range) {
         bl_text_add(out, "%g to %g (the source contradicts itself", expected->low, expected->high);
@@ -155,6 +172,18 @@ void bl_report_context(bl_text *out, const bl_expectation *expected) {
         for (const char *c = expected->selection; *c; c++) bl_text_add(out, "%c", *c == '_' ? ' ' : *c);
 }
 
+void bl_report_difference(bl_text *out, const bl_expectation *expected, bl_estimate ours) {
+    if (expected->context) bl_report_context(out, expected);
+    else if (!ours.n) bl_text_add(out, "-");
+    else if (expected->low < expected->high) bl_text_add(out, "%+.1f to %+.1f", ours.mean - expected->high, ours.mean - expected->low);
+    else bl_text_add(out, "%+.1f", ours.mean - expected->value);
+}
+
+void bl_report_source(bl_text *out, const bl_expectation *expected) {
+    bl_report_field(out, expected->source ? expected->source : "");
+    if (expected->origin) bl_text_add(out, "%s%s", expected->source ? ", " : "", expected->origin);
+}
+
 // Beside a figure of another set-up stands the last epoch of ours where theirs is none of ours.
 static void add_expectation(bl_report *report, bl_text *out, const bl_expectation *expected, int cell) {
     int epoch = expected->epoch;
@@ -164,18 +193,15 @@ static void add_expectation(bl_report *report, bl_text *out, const bl_expectatio
     bl_text_add(out, "| ");
     bl_report_field(out, report->experiment->cells[cell].name);
     bl_text_add(out, " | %s | %d | ", expected->row, expected->epoch);
-    add_published_value(out, expected);
+    bl_report_published(out, expected);
     bl_text_add(out, " | ");
     bl_report_value(out, ours, 1);
+    bl_report_mark(out, ours.unfinished);
     if (epoch != expected->epoch) bl_text_add(out, " (epoch %d)", epoch);
     bl_text_add(out, " | ");
-    if (expected->context) bl_report_context(out, expected);
-    else if (!ours.n) bl_text_add(out, "-");
-    else if (expected->low < expected->high) bl_text_add(out, "%+.1f to %+.1f", ours.mean - expected->high, ours.mean - expected->low);
-    else bl_text_add(out, "%+.1f", ours.mean - expected->value);
+    bl_report_difference(out, expected, ours);
     bl_text_add(out, " | ");
-    bl_report_field(out, expected->source ? expected->source : "");
-    if (expected->origin) bl_text_add(out, "%s%s", expected->source ? ", " : "", expected->origin);
+    bl_report_source(out, expected);
     bl_text_add(out, " |\n");
 }
 
@@ -228,7 +254,9 @@ static void add_cell_differences(bl_report *report, bl_text *out) {
             bl_report_field(out, report->experiment->cells[c].name);
             bl_text_add(out, " | ");
             bl_report_field(out, report->experiment->cells[0].name);
-            bl_text_add(out, " | %s | %d | %d | %+.1f | ", report->rows[i]->row, epochs[e], difference.n, difference.mean);
+            bl_text_add(out, " | %s | %d | %d", report->rows[i]->row, epochs[e], difference.n);
+            bl_report_mark(out, difference.unfinished);
+            bl_text_add(out, " | %+.1f | ", difference.mean);
             if (bl_report_has_spread(difference)) bl_text_add(out, "%+.1f to %+.1f", difference.low, difference.high);
             else if (difference.n > 1) bl_text_add(out, "no spread");
             else bl_text_add(out, "-");
@@ -240,7 +268,7 @@ static void add_cell_differences(bl_report *report, bl_text *out) {
 static int64_t count_outdated(const bl_report *report) {
     int64_t count = 0;
     for (int r = 0; r < report->study.run_count; r++) {
-        const bl_finished_run *run = &report->study.runs[r];
+        const bl_study_run *run = &report->study.runs[r];
         for (int64_t m = 0; m < run->history.measurement_count; m++) {
             const bl_evaluation *row = bl_cell_row(&report->experiment->cells[run->cell], run->history.measurements[m].row);
             count += !row || strcmp(row->id, run->history.measurements[m].id) != 0;
@@ -254,10 +282,12 @@ void bl_report_markdown(bl_report *report, bl_text *out, const char *figures) {
     if (report->experiment->title) bl_text_add(out, "Study `%s`.\n\n", report->experiment->study);
     add_results(report, out);
     bl_text_add(out, "%s", figures);
+    bl_report_unfinished_markdown(report, out);
     bl_report_labels_markdown(report, out);
     bl_report_segmentation_markdown(report, out);
     add_beside_published(report, out);
     add_cell_differences(report, out);
+    bl_report_makers_markdown(report, out);
     if (report->study.absent_count) bl_text_add(out, "\n## Not counted\n\n");
     for (int i = 0; i < report->study.absent_count; i++) bl_text_add(out, "- %s\n", report->study.absent[i]);
     const int64_t outdated = count_outdated(report);

@@ -35,6 +35,10 @@ void bl_report_labels_markdown(bl_report *report, bl_text *out);
 // `figures`: Markdown's links to them.
 void bl_report_markdown(bl_report *report, bl_text *out, const char *figures);
 
+// Those under way; and which runs were made by more than one machine or program.
+void bl_report_unfinished_markdown(bl_report *report, bl_text *out);
+void bl_report_makers_markdown(bl_report *report, bl_text *out);
+
 // Segmentation: where a row of it was measured.
 bool bl_report_has_segmentation(const bl_report *report);
 void bl_report_add_segmentation(bl_report *report, bl_text *csv);
@@ -47,7 +51,13 @@ void bl_report_field(bl_text *out, const char *text);
 void bl_report_value(bl_text *out, bl_estimate estimate, int decimals);
 // "context: ImageNet, ResNet-50; theirs is best on test"
 void bl_report_context(bl_text *out, const bl_expectation *expected);
-// CSV: n, mean, sd, low, high; without an interval for one value, without a mean for none.
+// A published figure: "72.5 ± 0.5 (half range, n = 3)"; ours minus it, or why none is printed: "+0.5", "context: ...", "-"; and its source.
+void bl_report_published(bl_text *out, const bl_expectation *expected);
+void bl_report_difference(bl_text *out, const bl_expectation *expected, bl_estimate ours);
+void bl_report_source(bl_text *out, const bl_expectation *expected);
+// " (1 unfinished)" where there are any.
+void bl_report_mark(bl_text *out, int unfinished);
+// CSV: n, mean, sd, low, high, unfinished; without an interval for one value, without a mean for none.
 void bl_report_estimate(bl_text *csv, bl_estimate estimate);
 
 // Whether pairs differ by more than rounding.

@@ -25,6 +25,7 @@ static double number_at(const bl_look *look, size_t offset) { return *(const dou
 typedef struct row_looks {
     const bl_look *of[BL_MOST_SEEDS];
     uint64_t seeds[BL_MOST_SEEDS];
+    bool is_finished[BL_MOST_SEEDS];
     int count;
 } row_looks;
 
@@ -34,6 +35,7 @@ static row_looks looks_of(const bl_study *study, int cell, const char *row, bool
         const bl_look *look = bl_study_look(study, cell, study->experiment->seeds[s], row, best);
         if (!look) continue;
         looks.seeds[looks.count] = study->experiment->seeds[s];
+        looks.is_finished[looks.count] = bl_study_is_finished(study, cell, study->experiment->seeds[s]);
         looks.of[looks.count++] = look;
     }
     return looks;
@@ -42,18 +44,28 @@ static row_looks looks_of(const bl_study *study, int cell, const char *row, bool
 // Over the seeds where it was counted.
 static bl_estimate estimate_at(const row_looks *looks, size_t offset) {
     double values[BL_MOST_SEEDS];
-    int n = 0;
+    int n = 0, unfinished = 0;
     for (int i = 0; i < looks->count; i++) {
         values[n] = number_at(looks->of[i], offset);
-        n += !isnan(values[n]);
+        if (isnan(values[n])) continue;
+        n++;
+        unfinished += !looks->is_finished[i];
     }
-    return bl_estimate_of(values, n);
+    bl_estimate estimate = bl_estimate_of(values, n);
+    estimate.unfinished = unfinished;
+    return estimate;
 }
 
 static bl_estimate estimate_of_updates(const row_looks *looks) {
     double values[BL_MOST_SEEDS];
-    for (int i = 0; i < looks->count; i++) values[i] = (double)looks->of[i]->step;
-    return bl_estimate_of(values, looks->count);
+    int unfinished = 0;
+    for (int i = 0; i < looks->count; i++) {
+        values[i] = (double)looks->of[i]->step;
+        unfinished += !looks->is_finished[i];
+    }
+    bl_estimate estimate = bl_estimate_of(values, looks->count);
+    estimate.unfinished = unfinished;
+    return estimate;
 }
 
 // Calls `add` for the last and for the best looks of every row of the study.
@@ -95,7 +107,7 @@ static void add_scores(bl_report *report, bl_text *csv, int cell, const bl_evalu
 }
 
 void bl_report_add_segmentation(bl_report *report, bl_text *csv) {
-    bl_text_add(csv, "cell,row,arm,share,look,score,n,mean,sd,low,high\n");
+    bl_text_add(csv, "cell,row,arm,share,look,score,n,mean,sd,low,high,unfinished\n");
     each_row(report, csv, add_scores);
 }
 

@@ -10,9 +10,9 @@
 enum { DIGITS = 7 }; // of what was computed in f32; the run file has all
 
 static void add_measurements(bl_report *report, bl_text *csv) {
-    bl_text_add(csv, "study,cell,seed,backend,run_id,row,evaluation_id,epoch,value,chosen,validation,counted\n");
+    bl_text_add(csv, "study,cell,seed,backend,run_id,row,evaluation_id,epoch,value,chosen,validation,counted,finished\n");
     for (int r = 0; r < report->study.run_count; r++) {
-        const bl_finished_run *run = &report->study.runs[r];
+        const bl_study_run *run = &report->study.runs[r];
         const bl_cell *cell = &report->experiment->cells[run->cell];
         for (int64_t m = 0; m < run->history.measurement_count; m++) {
             const bl_measurement *measurement = &run->history.measurements[m];
@@ -32,6 +32,7 @@ static void add_measurements(bl_report *report, bl_text *csv) {
                 else bl_csv_number(csv, choice[i], 0);
             }
             bl_csv_integer(csv, !run->left_out && row && strcmp(row->id, measurement->id) == 0);
+            bl_csv_integer(csv, run->is_finished);
             bl_csv_end(csv);
         }
     }
@@ -39,9 +40,9 @@ static void add_measurements(bl_report *report, bl_text *csv) {
 
 static void add_steps(bl_report *report, bl_text *csv) {
     enum { STD = 2, STD_RATIO }; // among the values
-    bl_text_add(csv, "cell,seed,step,epoch,loss,std,std_ratio,learning_rate,tau\n");
+    bl_text_add(csv, "cell,seed,step,epoch,loss,std,std_ratio,learning_rate,tau,finished\n");
     for (int r = 0; r < report->study.run_count; r++) {
-        const bl_finished_run *run = &report->study.runs[r];
+        const bl_study_run *run = &report->study.runs[r];
         for (int64_t i = 0; i < run->history.step_count; i++) {
             const bl_step_row *step = &run->history.steps[i];
             const double values[] = {step->epoch, step->loss, step->std, step->std_ratio, step->learning_rate, step->tau};
@@ -52,15 +53,16 @@ static void add_steps(bl_report *report, bl_text *csv) {
                 if ((k == STD || k == STD_RATIO) && !bl_run_has_std(run)) bl_csv_none(csv);
                 else bl_csv_number(csv, values[k], DIGITS);
             }
+            bl_csv_integer(csv, run->is_finished);
             bl_csv_end(csv);
         }
     }
 }
 
 static void add_collapse(bl_report *report, bl_text *csv) {
-    bl_text_add(csv, "cell,seed,step,epoch,loss,std,std_ratio,mean_cosine,rank,rankme,alignment,uniformity,norm,prediction_norm,verdict\n");
+    bl_text_add(csv, "cell,seed,step,epoch,loss,std,std_ratio,mean_cosine,rank,rankme,alignment,uniformity,norm,prediction_norm,verdict,finished\n");
     for (int r = 0; r < report->study.run_count; r++) {
-        const bl_finished_run *run = &report->study.runs[r];
+        const bl_study_run *run = &report->study.runs[r];
         for (int64_t i = 0; i < run->history.collapse_count; i++) {
             const bl_collapse_row *row = &run->history.collapse[i];
             const double values[] = {row->epoch, row->loss, row->std, row->std_ratio, row->mean_cosine, row->rank, row->rankme,
@@ -70,15 +72,16 @@ static void add_collapse(bl_report *report, bl_text *csv) {
             bl_csv_integer(csv, row->step);
             for (size_t k = 0; k < sizeof values / sizeof *values; k++) bl_csv_number(csv, values[k], DIGITS);
             bl_csv_text(csv, bl_verdict_name(row->verdict));
+            bl_csv_integer(csv, run->is_finished);
             bl_csv_end(csv);
         }
     }
 }
 
 static void add_verdicts(bl_report *report, bl_text *csv) {
-    bl_text_add(csv, "cell,seed,verdict,std_ratio,rank,step,counted\n");
+    bl_text_add(csv, "cell,seed,verdict,std_ratio,rank,step,counted,finished\n");
     for (int r = 0; r < report->study.run_count; r++) {
-        const bl_finished_run *run = &report->study.runs[r];
+        const bl_study_run *run = &report->study.runs[r];
         const bl_collapse_row *last = bl_run_diagnosis(run);
         if (!last) continue;
         bl_csv_text(csv, report->experiment->cells[run->cell].name);
@@ -88,6 +91,7 @@ static void add_verdicts(bl_report *report, bl_text *csv) {
         bl_csv_number(csv, last->rank, DIGITS);
         bl_csv_integer(csv, last->step);
         bl_csv_integer(csv, !run->left_out);
+        bl_csv_integer(csv, run->is_finished);
         bl_csv_end(csv);
     }
 }
@@ -101,10 +105,11 @@ void bl_report_estimate(bl_text *csv, bl_estimate estimate) {
         if (estimate.n > 1) bl_csv_number(csv, spread[i], 0);
         else bl_csv_none(csv);
     }
+    bl_csv_integer(csv, estimate.unfinished);
 }
 
 static void add_aggregate(bl_report *report, bl_text *csv) {
-    bl_text_add(csv, "cell,row,epoch,n,mean,sd,low,high\n");
+    bl_text_add(csv, "cell,row,epoch,n,mean,sd,low,high,unfinished\n");
     for (int c = 0; c < report->experiment->cell_count; c++)
         for (int i = 0; i < report->row_count; i++) {
             int count;
@@ -128,7 +133,7 @@ const char *bl_report_reads(bl_estimate difference) {
 }
 
 static void add_differences(bl_report *report, bl_text *csv) {
-    bl_text_add(csv, "row,epoch,cell,minus,n,mean,sd,low,high,reads\n");
+    bl_text_add(csv, "row,epoch,cell,minus,n,mean,sd,low,high,unfinished,reads\n");
     for (int i = 0; i < report->row_count; i++) {
         if (report->rows[i]->knn.raw_pixels) continue; // no cell has a part in them
         for (int minus = 0; minus < report->experiment->cell_count; minus++)
@@ -191,7 +196,7 @@ static const char *protocol_of(const bl_label_curve *curve) {
 }
 
 static void add_labels(bl_report *report, bl_text *csv) {
-    bl_text_add(csv, "curve,protocol,arm,cell,share,labels,n,mean,sd,low,high\n");
+    bl_text_add(csv, "curve,protocol,arm,cell,share,labels,n,mean,sd,low,high,unfinished\n");
     for (int k = 0; k < report->curve_count; k++) {
         const bl_label_curve *curve = &report->curves[k];
         const bl_cell *cell = &report->experiment->cells[curve->cell];
@@ -256,11 +261,38 @@ static void add_labels_needed(bl_report *report, bl_text *csv) {
     }
 }
 
+// In YAML's double quotes, as far as names of machines and programs go.
+static void add_quoted(bl_text *yaml, const char *key, const char *value) {
+    if (!*value) return;
+    bl_text_add(yaml, ", %s: \"", key);
+    for (const char *c = value; *c; c++) bl_text_add(yaml, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+    bl_text_add(yaml, "\"");
+}
+
+static void add_stretches(bl_text *yaml, const bl_stretches *stretches) {
+    if (stretches->past_count) bl_text_add(yaml, "  stretches:\n");
+    for (int64_t i = 0; i < stretches->past_count; i++) {
+        const bl_stretch *stretch = &stretches->past[i];
+        bl_text_add(yaml, "    - {first: %" PRId64 ", last: %" PRId64 ", hours: %.4g, until: %" PRId64, stretch->first, stretch->last,
+                    stretch->hours, stretch->until);
+        add_quoted(yaml, "cpu", stretch->cpu);
+        add_quoted(yaml, "device", stretch->device);
+        add_quoted(yaml, "isa", stretch->isa);
+        if (stretch->threads) bl_text_add(yaml, ", threads: %" PRId64, stretch->threads);
+        add_quoted(yaml, "library", stretch->library);
+        add_quoted(yaml, "version", stretch->version);
+        add_quoted(yaml, "commit", stretch->commit);
+        bl_text_add(yaml, "}\n");
+    }
+}
+
 static void add_manifest(bl_report *report, bl_text *yaml) {
     for (int r = 0; r < report->study.run_count; r++) {
-        const bl_finished_run *run = &report->study.runs[r];
+        const bl_study_run *run = &report->study.runs[r];
         bl_text_add(yaml, "\"%s/seed-%" PRIu64 ".%s\":\n%s", report->experiment->cells[run->cell].name, run->seed,
                     report->experiment->machine.backend, run->manifest);
+        if (!run->is_finished) bl_text_add(yaml, "  step: %" PRId64 "\n", run->standing.step);
+        add_stretches(yaml, &run->stretches);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "run/run_file.h"
 
+#include <errno.h>
 #include <hdf5.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -330,6 +331,37 @@ int bl_run_reader_open(bl_run_reader **out, const char *path) {
     status = BL_OK;
 done:
     bl_free(data);
+    bl_run_reader_close(reader);
+    return status;
+}
+
+int bl_run_reader_peek(bl_run_reader **out, const char *path) {
+    unsigned char block[USER_BLOCK];
+    int status = BL_FAILED;
+    bl_run_reader *reader = NULL;
+    FILE *file = fopen(path, "rb");
+    if (!file) return bl_fail("%s: cannot read: %s", path, strerror(errno));
+    const size_t there = fread(block, 1, sizeof block, file);
+    const bool has_end = fseeko(file, 0, SEEK_END) == 0;
+    const off_t bytes = ftello(file);
+    fclose(file);
+    if (there < sizeof block || memcmp(block, magic, sizeof magic) != 0) return bl_fail("%s: not a run file of byolab", path);
+    if (!has_end || get_little_endian(block + AT_VERSION, 4) != FORMAT_VERSION ||
+        get_little_endian(block + AT_LENGTH, 8) + USER_BLOCK != (uint64_t)bytes)
+        return bl_fail("%s: truncated, damaged or of another format version", path);
+    if (!(reader = bl_alloc(sizeof *reader))) return BL_FAILED;
+    reader->file = H5I_INVALID_HID;
+    if (!(reader->path = bl_alloc(strlen(path) + 1))) goto done;
+    strcpy(reader->path, path);
+    silence_hdf5();
+    if ((reader->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0) {
+        fail_hdf5("cannot open it", path);
+        goto done;
+    }
+    *out = reader;
+    reader = NULL;
+    status = BL_OK;
+done:
     bl_run_reader_close(reader);
     return status;
 }

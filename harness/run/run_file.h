@@ -6,7 +6,7 @@
 //
 // Groups: /manifest (strings), /data/files (of scenes: what they were), /step/<scalar> and /epoch (log), /evaluation (rows),
 // /weights/<network>/<name>, /features/<split>, /store (checkpoint: whole blocks), /trainer (checkpoint), /timing and /host (all that
-// may differ between two equal runs).
+// may differ between two equal runs; /timing/stretches: who trained which part).
 
 #ifndef BL_RUN_RUN_FILE_H
 #define BL_RUN_RUN_FILE_H
@@ -36,6 +36,9 @@ BL_CHECK int bl_run_writer_save(bl_run_writer *writer, const char *path); // the
 // ---- reading ----
 typedef struct bl_run_reader bl_run_reader;
 BL_CHECK int bl_run_reader_open(bl_run_reader **reader, const char *path);
+// Reads from the disk no more than is asked for, and so does not check the digest: for a look at a large file whose loss would show
+// when it is opened in earnest.
+BL_CHECK int bl_run_reader_peek(bl_run_reader **reader, const char *path);
 void bl_run_reader_close(bl_run_reader *reader);
 bool bl_run_has(const bl_run_reader *reader, const char *path);
 // Owned by the caller (bl_free). *count: values in all. Types convert (f32 widens).

@@ -8,6 +8,7 @@ typedef struct bl_estimate {
     double mean;
     double sd;        // n - 1 in the denominator; NaN for n < 2
     double low, high; // 95 % Student interval of the mean; NaN for n < 2
+    int unfinished;   // of the n: values of runs that have not ended; whoever chose the values says so
 } bl_estimate;
 
 bl_estimate bl_estimate_of(const double *values, int n); // all 0 of none

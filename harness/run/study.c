@@ -58,8 +58,8 @@ static int read_manifest(const bl_run_reader *reader, bl_text *yaml) {
     return bl_run_has(reader, walk.group) ? bl_run_list(reader, walk.group, add_manifest_entry, &walk) : BL_OK;
 }
 
-// Takes the run in, or fails with the reason why there is nothing to read.
-static int read_run(bl_study *study, bl_finished_run *run, const bl_cell *cell, const char *path) {
+// Takes the run in from its run file or its checkpoint, or fails with the reason why there is nothing to read.
+static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, const char *path) {
     static const char early[] = "stopped: ";
     int status = BL_FAILED;
     bl_run_reader *reader = NULL;
@@ -71,7 +71,7 @@ static int read_run(bl_study *study, bl_finished_run *run, const bl_cell *cell, 
         bl_run_get_text(reader, "/manifest/graph_digest", &digest))
         goto done;
     const bool is_stopped = strncmp(run_status, early, sizeof early - 1) == 0;
-    if (!is_stopped && strcmp(run_status, "complete") != 0) {
+    if (run->is_finished && !is_stopped && strcmp(run_status, "complete") != 0) {
         bl_fail("%s, not complete", run_status);
         goto done;
     }
@@ -79,7 +79,9 @@ static int read_run(bl_study *study, bl_finished_run *run, const bl_cell *cell, 
         bl_fail("trained by another recipe than the file now holds (train id %.12s, not %.12s)", train_id, cell->train_id);
         goto done;
     }
-    if (bl_run_get_i64(reader, "/trainer/mixed", &mixed, &count) || bl_history_get(&run->history, reader) || read_manifest(reader, &manifest))
+    if (bl_run_get_i64(reader, "/trainer/mixed", &mixed, &count) || bl_history_get(&run->history, reader) ||
+        bl_stretches_get(&run->stretches, reader) || read_manifest(reader, &manifest) ||
+        (!run->is_finished && bl_standing_of(&run->standing, reader, &run->history, cell)))
         goto done;
     run->run_id = bl_arena_copy(study->arena, run_id);
     run->digest = bl_arena_copy(study->arena, digest);
@@ -98,50 +100,91 @@ done:
     return status;
 }
 
-// Why there is no run file.
-static const char *reason_of_absence(const bl_study *study, const char *path) {
-    const char *marker = bl_run_beside(study->arena, path, ".failed");
+static void free_run(bl_study_run *run) {
+    bl_history_free(&run->history);
+    bl_stretches_free(&run->stretches);
+}
+
+// The message of the last attempt, or NULL.
+static const char *failure_of(const bl_study *study, const char *path) {
+    const char *marker = bl_run_beside(study->arena, path, ".failed"), *why = NULL;
     void *message;
     size_t bytes;
     if (bl_file_exists(marker) && bl_read_file(marker, &message, &bytes) == BL_OK) {
-        const char *why = bl_arena_format(study->arena, "failed: %.*s", (int)strcspn(message, "\n"), (char *)message);
+        why = bl_arena_format(study->arena, "failed: %.*s", (int)strcspn(message, "\n"), (char *)message);
         bl_free(message);
-        return why;
     }
-    if (bl_file_exists(bl_run_beside(study->arena, path, ".ckpt"))) return "not finished; a checkpoint is there";
-    return "not run yet";
+    return why;
 }
+
+// A run that ends while it is looked for has its run file when its checkpoint is gone.
+static void take_in(bl_study *study, const bl_cell *cell, bl_study_run *run, const char *path) {
+    const char *checkpoint = bl_run_beside(study->arena, path, ".ckpt"), *why = NULL;
+    if (!bl_file_exists(path)) {
+        why = failure_of(study, path);
+        if (bl_file_exists(checkpoint)) {
+            if (read_run(study, run, cell, checkpoint) == BL_OK) {
+                study->run_count++;
+                if (why) add_absent(study, cell, run->seed, why); // and is unfinished
+                return;
+            }
+            free_run(run);
+            if (!why) why = bl_arena_format(study->arena, "not finished; its checkpoint: %s", bl_error());
+        }
+        if (!why) why = "not run yet";
+    }
+    if (bl_file_exists(path)) {
+        run->is_finished = true;
+        if (read_run(study, run, cell, path) == BL_OK) {
+            study->run_count++;
+            return;
+        }
+        free_run(run);
+        why = bl_error();
+    }
+    add_absent(study, cell, run->seed, why);
+}
+
+static bool is_asked_for(const bl_study *study, const bl_study_run *run) { return run->is_finished || study->counts_unfinished; }
 
 static int runs_with(const bl_study *study, int cell, const char *digest) {
     int count = 0;
     for (int r = 0; r < study->run_count; r++)
-        count += study->runs[r].cell == cell && strcmp(study->runs[r].digest, digest) == 0;
+        count += study->runs[r].cell == cell && is_asked_for(study, &study->runs[r]) && strcmp(study->runs[r].digest, digest) == 0;
     return count;
 }
 
-static void leave_out(bl_study *study, bl_finished_run *run, const char *why) {
+static void leave_out(bl_study *study, bl_study_run *run, const char *why) {
     run->left_out = why;
     add_absent(study, &study->experiment->cells[run->cell], run->seed, why);
 }
 
+// The digest of most of the cell's runs that are asked for, of equals the first one's; NULL: there are none.
+static const char *usual_graph(const bl_study *study, int cell) {
+    const char *usual = NULL;
+    for (int r = 0; r < study->run_count; r++) {
+        const bl_study_run *run = &study->runs[r];
+        if (run->cell != cell || !is_asked_for(study, run)) continue;
+        if (!usual || runs_with(study, cell, run->digest) > runs_with(study, cell, usual)) usual = run->digest;
+    }
+    return usual;
+}
+
 static void leave_out_what_cannot_be_averaged(bl_study *study) {
     for (int r = 0; r < study->run_count; r++) {
-        bl_finished_run *run = &study->runs[r];
-        const char *usual = NULL;
-        for (int other = 0; other < study->run_count; other++)
-            if (study->runs[other].cell == run->cell &&
-                (!usual || runs_with(study, run->cell, study->runs[other].digest) > runs_with(study, run->cell, usual)))
-                usual = study->runs[other].digest;
+        bl_study_run *run = &study->runs[r];
+        const char *usual = usual_graph(study, run->cell), *other_graph = NULL;
+        if (usual && strcmp(run->digest, usual) != 0)
+            other_graph = bl_arena_format(study->arena, "of another graph than the cell's other runs (digest %.12s, not %.12s)", run->digest, usual);
         const bl_collapse_row *last = bl_run_diagnosis(run);
-        if (strcmp(run->digest, usual) != 0)
-            leave_out(study, run, bl_arena_format(study->arena, "of another graph than the cell's other runs (digest %.12s, not %.12s)",
-                                                  run->digest, usual));
+        if (other_graph) leave_out(study, run, other_graph);
+        else if (!is_asked_for(study, run)) run->left_out = "unfinished"; // it has a section of its own
         else if ((last && last->verdict == BL_DIVERGED) || (run->stopped && strcmp(run->stopped, bl_verdict_name(BL_DIVERGED)) == 0))
             leave_out(study, run, last ? bl_arena_format(study->arena, "diverged (step %" PRId64 ")", last->step) : "diverged");
     }
 }
 
-static bool is_asked_for(const bl_experiment *experiment, uint64_t seed) {
+static bool is_seed_of(const bl_experiment *experiment, uint64_t seed) {
     for (int s = 0; s < experiment->seed_count; s++)
         if (experiment->seeds[s] == seed) return true;
     return false;
@@ -161,7 +204,7 @@ static void name_unasked_seeds(bl_study *study, const bl_cell *cell, const char 
     DIR *folder = opendir(bl_arena_format(study->arena, "%.*s", (int)(strrchr(any, '/') - any), any));
     if (!folder) return;
     for (const struct dirent *entry; count < MOST && (entry = readdir(folder));) {
-        if (sscanf(entry->d_name, "seed-%" SCNu64, &seed) != 1 || is_asked_for(study->experiment, seed)) continue;
+        if (sscanf(entry->d_name, "seed-%" SCNu64, &seed) != 1 || is_seed_of(study->experiment, seed)) continue;
         const char *path = bl_run_path(study->arena, study->experiment, cell, seed, results_folder);
         if (strcmp(strrchr(path, '/') + 1, entry->d_name) == 0) seeds[count++] = seed;
     }
@@ -175,11 +218,11 @@ static void name_unasked_seeds(bl_study *study, const bl_cell *cell, const char 
     bl_text_free(&list);
 }
 
-int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *results_folder) {
+int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *results_folder, bool counts_unfinished) {
     const size_t most = (size_t)experiment->cell_count * (size_t)experiment->seed_count;
-    *study = (bl_study){.experiment = experiment, .arena = bl_arena_create()};
+    *study = (bl_study){.experiment = experiment, .arena = bl_arena_create(), .counts_unfinished = counts_unfinished};
     study->runs = bl_alloc(most * sizeof *study->runs);
-    study->absent = bl_alloc((most + (size_t)experiment->cell_count) * sizeof *study->absent);
+    study->absent = bl_alloc((2 * most + (size_t)experiment->cell_count) * sizeof *study->absent);
     if (!study->runs || !study->absent) {
         bl_study_free(study);
         return BL_FAILED;
@@ -188,16 +231,9 @@ int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *
         for (int s = 0; s < experiment->seed_count; s++) {
             const bl_cell *cell = &experiment->cells[c];
             const uint64_t seed = experiment->seeds[s];
-            const char *path = bl_run_path(study->arena, experiment, cell, seed, results_folder);
-            bl_finished_run *run = &study->runs[study->run_count];
-            *run = (bl_finished_run){.cell = c, .seed = seed};
-            if (!bl_file_exists(path)) {
-                add_absent(study, cell, seed, reason_of_absence(study, path));
-            } else if (read_run(study, run, cell, path)) {
-                add_absent(study, cell, seed, bl_error());
-                bl_history_free(&run->history);
-            } else
-                study->run_count++;
+            bl_study_run *run = &study->runs[study->run_count];
+            *run = (bl_study_run){.cell = c, .seed = seed};
+            take_in(study, cell, run, bl_run_path(study->arena, experiment, cell, seed, results_folder));
         }
     leave_out_what_cannot_be_averaged(study);
     for (int c = 0; c < experiment->cell_count; c++) name_unasked_seeds(study, &experiment->cells[c], results_folder);
@@ -205,7 +241,7 @@ int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *
 }
 
 void bl_study_free(bl_study *study) {
-    for (int i = 0; i < study->run_count; i++) bl_history_free(&study->runs[i].history);
+    for (int i = 0; i < study->run_count; i++) free_run(&study->runs[i]);
     bl_free(study->runs);
     bl_free(study->absent);
     bl_arena_free(study->arena);
@@ -242,7 +278,7 @@ const char *bl_evaluation_split(const bl_evaluation *row) {
     return row->kind == BL_PROTOCOL_SEGMENTATION ? bl_scene_split_name(BL_SCENE_VAL) : bl_split_name(row->split);
 }
 
-static bool counts_for(const bl_finished_run *run, int cell) { return run->cell == cell && !run->left_out; }
+static bool counts_for(const bl_study_run *run, int cell) { return run->cell == cell && !run->left_out; }
 
 int bl_study_runs(const bl_study *study, int cell, int *mixed) {
     int count = 0, mixed_count = 0;
@@ -285,37 +321,58 @@ int bl_study_last_epoch(const bl_study *study, int cell, const char *row) {
     return count ? epochs[count - 1] : -1;
 }
 
-static const bl_finished_run *find_run(const bl_study *study, int cell, uint64_t seed) {
+static const bl_study_run *find_run(const bl_study *study, int cell, uint64_t seed) {
     for (int r = 0; r < study->run_count; r++)
         if (counts_for(&study->runs[r], cell) && study->runs[r].seed == seed) return &study->runs[r];
     return NULL;
 }
 
+bool bl_study_is_finished(const bl_study *study, int cell, uint64_t seed) {
+    const bl_study_run *run = find_run(study, cell, seed);
+    return run && run->is_finished;
+}
+
 const bl_measurement *bl_study_find(const bl_study *study, int cell, uint64_t seed, const char *row, int epoch) {
-    const bl_finished_run *run = find_run(study, cell, seed);
+    const bl_study_run *run = find_run(study, cell, seed);
     const bl_evaluation *own = bl_cell_row(&study->experiment->cells[cell], row);
     return run && own ? bl_history_find(&run->history, row, own->id, epoch) : NULL;
 }
 
 const bl_look *bl_study_look(const bl_study *study, int cell, uint64_t seed, const char *row, bool best) {
-    const bl_finished_run *run = find_run(study, cell, seed);
+    const bl_study_run *run = find_run(study, cell, seed);
     const bl_evaluation *own = bl_cell_row(&study->experiment->cells[cell], row);
     if (!run || !own) return NULL;
     if (!best) return bl_history_last_look(&run->history, row, own->id);
     return bl_history_looks(&run->history, row, own->id) > 1 ? bl_history_best_look(&run->history, row, own->id) : NULL;
 }
 
-bl_estimate bl_study_value(const bl_study *study, int cell, const char *row, int epoch) {
+typedef struct seed_values {
     double values[BL_MOST_SEEDS];
-    int n = 0;
-    for (int s = 0; s < study->experiment->seed_count; s++) {
-        const bl_measurement *measurement = bl_study_find(study, cell, study->experiment->seeds[s], row, epoch);
-        if (measurement) values[n++] = measurement->value;
-    }
-    return bl_estimate_of(values, n);
+    int n, unfinished;
+} seed_values;
+
+static void add_value(seed_values *all, double value, bool is_finished) {
+    all->values[all->n++] = value;
+    all->unfinished += !is_finished;
 }
 
-static bool measured_later(const bl_finished_run *run, const char *row, const char *id, int epoch) {
+static bl_estimate estimate_of(const seed_values *all) {
+    bl_estimate estimate = bl_estimate_of(all->values, all->n);
+    estimate.unfinished = all->unfinished;
+    return estimate;
+}
+
+bl_estimate bl_study_value(const bl_study *study, int cell, const char *row, int epoch) {
+    seed_values all = {0};
+    for (int s = 0; s < study->experiment->seed_count; s++) {
+        const uint64_t seed = study->experiment->seeds[s];
+        const bl_measurement *measurement = bl_study_find(study, cell, seed, row, epoch);
+        if (measurement) add_value(&all, measurement->value, bl_study_is_finished(study, cell, seed));
+    }
+    return estimate_of(&all);
+}
+
+static bool measured_later(const bl_study_run *run, const char *row, const char *id, int epoch) {
     for (int64_t m = 0; m < run->history.measurement_count; m++) {
         const bl_measurement *measurement = &run->history.measurements[m];
         if (measurement->epoch > epoch && strcmp(measurement->row, row) == 0 && strcmp(measurement->id, id) == 0) return true;
@@ -324,47 +381,45 @@ static bool measured_later(const bl_finished_run *run, const char *row, const ch
 }
 
 bl_estimate bl_study_end(const bl_study *study, int cell, const char *row, int epoch, const char **stopped) {
-    double values[BL_MOST_SEEDS];
-    int n = 0;
+    seed_values all = {0};
     *stopped = NULL;
     for (int s = 0; s < study->experiment->seed_count; s++) {
-        const bl_finished_run *run = find_run(study, cell, study->experiment->seeds[s]);
+        const bl_study_run *run = find_run(study, cell, study->experiment->seeds[s]);
         const bl_measurement *measurement = bl_study_find(study, cell, study->experiment->seeds[s], row, epoch);
         if (!measurement || measured_later(run, row, measurement->id, epoch)) continue;
-        values[n++] = measurement->value;
+        add_value(&all, measurement->value, run->is_finished);
         if (run->stopped) *stopped = run->stopped;
     }
-    return bl_estimate_of(values, n);
+    return estimate_of(&all);
 }
 
 bl_estimate bl_study_difference(const bl_study *study, int cell, int minus, const char *row, int epoch) {
-    double values[BL_MOST_SEEDS];
-    int n = 0;
+    seed_values all = {0};
     for (int s = 0; s < study->experiment->seed_count; s++) {
-        const bl_measurement *one = bl_study_find(study, cell, study->experiment->seeds[s], row, epoch);
-        const bl_measurement *other = bl_study_find(study, minus, study->experiment->seeds[s], row, epoch);
-        if (one && other) values[n++] = one->value - other->value;
+        const uint64_t seed = study->experiment->seeds[s];
+        const bl_measurement *one = bl_study_find(study, cell, seed, row, epoch), *other = bl_study_find(study, minus, seed, row, epoch);
+        if (!one || !other) continue;
+        add_value(&all, one->value - other->value, bl_study_is_finished(study, cell, seed) && bl_study_is_finished(study, minus, seed));
     }
-    return bl_estimate_of(values, n);
+    return estimate_of(&all);
 }
 
 bl_estimate bl_study_std_ratio(const bl_study *study, int cell) {
-    double values[BL_MOST_SEEDS];
-    int n = 0;
+    seed_values all = {0};
     for (int s = 0; s < study->experiment->seed_count; s++) {
-        const bl_finished_run *run = find_run(study, cell, study->experiment->seeds[s]);
+        const bl_study_run *run = find_run(study, cell, study->experiment->seeds[s]);
         if (!run) continue;
         const bl_collapse_row *last = bl_run_diagnosis(run);
-        if (last) values[n++] = last->std_ratio;
-        else if (bl_run_has_std(run)) values[n++] = run->history.steps[run->history.step_count - 1].std_ratio;
+        if (last) add_value(&all, last->std_ratio, run->is_finished);
+        else if (bl_run_has_std(run)) add_value(&all, run->history.steps[run->history.step_count - 1].std_ratio, run->is_finished);
     }
-    return bl_estimate_of(values, n);
+    return estimate_of(&all);
 }
 
 // Its first step would have one of more than 0. Older files hold 0 where nothing was projected, younger ones NaN.
-bool bl_run_has_std(const bl_finished_run *run) { return run->history.step_count && run->history.steps[0].std > 0; }
+bool bl_run_has_std(const bl_study_run *run) { return run->history.step_count && run->history.steps[0].std > 0; }
 
-const bl_collapse_row *bl_run_diagnosis(const bl_finished_run *run) {
+const bl_collapse_row *bl_run_diagnosis(const bl_study_run *run) {
     return run->history.collapse_count ? &run->history.collapse[run->history.collapse_count - 1] : NULL;
 }
 
@@ -372,9 +427,9 @@ int bl_study_verdicts(const bl_study *study, int cell, int counts[BL_VERDICTS]) 
     int sum = 0;
     memset(counts, 0, BL_VERDICTS * sizeof *counts);
     for (int r = 0; r < study->run_count; r++) {
-        const bl_finished_run *run = &study->runs[r];
+        const bl_study_run *run = &study->runs[r];
         const bl_collapse_row *last = bl_run_diagnosis(run);
-        if (run->cell != cell || !last || (run->left_out && last->verdict != BL_DIVERGED)) continue;
+        if (run->cell != cell || !last || !is_asked_for(study, run) || (run->left_out && last->verdict != BL_DIVERGED)) continue;
         counts[last->verdict]++;
         sum++;
     }

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/stop.h"
 #include "run/run_file.h" // bl_run_reader
+#include "run/standing.h"
 
 int bl_shard_read(bl_shard *shard, const char *text) {
     char *end;
@@ -227,9 +228,21 @@ int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_c
     return BL_OK;
 }
 
+// "interrupted: crossed/0: step 4000 of 19500, epoch 20 of 100, healthy"
+static void add_standing(bl_text *text, bl_arena *arena, bl_run_state state, const bl_cell *cell, uint64_t seed, const char *path) {
+    bl_standing standing;
+    const char *checkpoint = bl_run_beside(arena, path, ".ckpt");
+    if ((state != BL_RUN_RUNNING && state != BL_RUN_INTERRUPTED) || bl_file_exists(path)) return; // a finished run that is evaluated runs too
+    bl_text_add(text, "%s: %s/%" PRIu64 ": ", bl_run_state_name(state), cell->name, seed);
+    if (!bl_file_exists(checkpoint)) bl_text_add(text, "no checkpoint yet");
+    else if (bl_standing_peek(&standing, checkpoint, cell)) bl_text_add(text, "%s", bl_error());
+    else bl_standing_print(&standing, text);
+    bl_text_add(text, "\n");
+}
+
 int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, bl_text *text) {
     bl_arena *arena = bl_arena_create();
-    bl_text table = {0}, failures = {0};
+    bl_text table = {0}, failures = {0}, under_way = {0};
     int status = BL_FAILED, sums[BL_RUN_STATES] = {0}, width = 4;
     for (int c = 0; c < experiment->cell_count; c++)
         if ((int)strlen(experiment->cells[c].name) > width) width = (int)strlen(experiment->cells[c].name);
@@ -244,6 +257,8 @@ int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, 
             if (bl_run_state_of(arena, experiment, &experiment->cells[c], experiment->seeds[k], results_folder, &state, &why)) goto done;
             counts[state]++;
             sums[state]++;
+            add_standing(&under_way, arena, state, &experiment->cells[c], experiment->seeds[k],
+                         bl_run_path(arena, experiment, &experiment->cells[c], experiment->seeds[k], results_folder));
             if (why)
                 bl_text_add(&failures, "%s: %s/%" PRIu64 ": %s\n", bl_run_state_name(state), experiment->cells[c].name, experiment->seeds[k],
                             why);
@@ -255,11 +270,12 @@ int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, 
     }
     const int all = experiment->cell_count * experiment->seed_count;
     if (sums[BL_RUN_FINISHED] == all) bl_text_add(text, "Runs:      %d finished\n", all);
-    else bl_text_add(text, "%s%s", table.chars, failures.chars ? failures.chars : "");
+    else bl_text_add(text, "%s%s%s", table.chars, failures.chars ? failures.chars : "", under_way.chars ? under_way.chars : "");
     status = BL_OK;
 done:
     bl_text_free(&table);
     bl_text_free(&failures);
+    bl_text_free(&under_way);
     bl_arena_free(arena);
     return status;
 }

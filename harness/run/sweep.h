@@ -47,7 +47,8 @@ const char *bl_run_state_name(bl_run_state state);
 BL_CHECK int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed,
                              const char *results_folder, bl_run_state *state, const char **why);
 
-// One line where every run is finished ("Runs:      6 finished"); else a table by cell, and what failed and why.
+// One line where every run is finished ("Runs:      6 finished"); else a table by cell, what failed and why, and how far those under way
+// are.
 BL_CHECK int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, bl_text *text);
 
 #endif

@@ -306,6 +306,7 @@ static int train_and_save(trainer *t, bl_run_reader **checkpoint) {
     *checkpoint = NULL;
     t->progress.stopped = t->cell->train.stop_when_collapsed && is_collapsed(t); // it was killed while its last rows were measured
     t->resumed_from = t->progress.step;
+    bl_stretches_begin(&t->progress.stretches, t->identity.machine, t->progress.step, t->progress.seconds);
     emit(t, (bl_event){.kind = BL_EVENT_BEGIN, .verdict = verdict_of(t)});
     if (prepare_batches(t)) return BL_FAILED;
     int status = train(t);
@@ -385,6 +386,7 @@ static void close_run(trainer *t) {
     bl_backend_close(t->backend);
     bl_dataset_close(t->dataset);
     bl_history_free(&t->history);
+    bl_stretches_free(&t->progress.stretches);
 }
 
 // Opens a run file that is there. *complete: it holds all that is asked for.
