@@ -124,6 +124,10 @@ void bl_progress_show(void *context, const bl_event *event) {
         fprintf(stderr, "collapsed; training stops after step %" PRId64 " of %" PRId64 ", as train.stop_on asks\n", event->step,
                 event->steps);
         break;
+    case BL_EVENT_LEFT:
+        fprintf(stderr, "stops after epoch %d of %d, as --stop-after-epoch asks; without it the same command continues\n", event->epoch,
+                event->epochs);
+        break;
     case BL_EVENT_END:
         duration(event->seconds, spent);
         if (event->verdict == BL_UNDETERMINED) fprintf(stderr, "finished, %s of training\n", spent);
