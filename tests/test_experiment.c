@@ -253,6 +253,7 @@ static const struct {
 } studies[] = {
     {"shapes/quickstart", 2, "ec5f270bf585"},
     {"cifar10/understanding_byol", 2, "8c9f4ee5a834"},
+    {"cifar10/understanding_byol_two_cores", 2, "8c9f4ee5a834"}, // the same run
     {"cifar10/understanding_byol_narrow", 2, "c242e00b30d2"},
     {"cifar10/label_efficiency", 1, "99628e6d8e11"},
     {"cifar10/lightly_200", 2, NULL},
@@ -260,6 +261,7 @@ static const struct {
     {"cifar10/sololearn_1000", 1, NULL},
     {"cifar10/simsiam", 1, NULL},
     {"cifar10/ablation_collapse", 6, NULL},
+    {"cifar10/ablation_collapse_20_epochs", 6, "315d0ed83842"},
     {"cifar10/ablation_tau", 5, NULL},
     {"cifar10/ablation_predictor_lr", 6, NULL},
     {"cifar10/ablation_predictor_lr_narrow", 4, NULL},
