@@ -48,6 +48,7 @@ typedef struct plan_of_run {
     const char *set_key, *set_value; // one more override, or NULL
     bl_override more[6];             // and others; a NULL key ends them
     int64_t kill_at, stop_after;
+    int stop_after_epoch;
     int kill_at_row;                 // while the measurement is handed out: before anything after it is kept
     bool evaluate_only;
 } plan_of_run;
@@ -62,7 +63,7 @@ static inline int run_here(const plan_of_run *plan) {
     killer k = {.at = plan->kill_at, .at_row = plan->kill_at_row};
     if (bl_experiment_read(&experiment, path, overrides, count)) return BL_FAILED;
     const bl_run_request request = {.experiment = experiment, .cell = &experiment->cells[0], .seed = 7, .results_folder = plan->results,
-            .stop_after = plan->stop_after, .evaluate_only = plan->evaluate_only, .sink = {kill_at, &k}};
+            .stop_after = plan->stop_after, .stop_after_epoch = plan->stop_after_epoch, .evaluate_only = plan->evaluate_only, .sink = {kill_at, &k}};
     const int status = bl_run(&request);
     bl_experiment_free(experiment);
     free(path);

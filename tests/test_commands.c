@@ -178,6 +178,29 @@ static void a_bench_for_scripts_is_a_header_and_one_row(void **state) {
     assert_true(atof(row + 18) > 0);
 }
 
+// Whether the machine is quiet is not this test's to say: a row is there, or the reason why there is none.
+static void a_bench_records_a_quiet_machine_and_no_other(void **state) {
+    (void)state;
+    char says[TEXT], options[1024], path[512];
+    void *record;
+    size_t bytes;
+    snprintf(path, sizeof path, "%s/record.csv", folder);
+    snprintf(options, sizeof options, "--backend reference --steps 1 --brief --record '%s'", path);
+    if (ask_of_tiny("bench", options, says, sizeof says)) {
+        bl_test_holds(says, "the machine was not quiet but ");
+        assert_false(bl_file_exists(path));
+    } else {
+        assert_ok(bl_read_file(path, &record, &bytes));
+        assert_int_equal(count_of(record, '\n'), 2);
+        bl_test_holds(record, ",\"tiny\",\"main\",\"training\",\"f32\",4,");
+        bl_free(record);
+    }
+    assert_int_equal(ask_of_tiny("bench", "--record x.csv --turns", says, sizeof says), 1);
+    bl_test_holds(says, "leave out --turns");
+    assert_int_equal(ask_of_tiny("bench", "--backend reference --steps 1 --brief", says, sizeof says), 0);
+    assert_int_equal(strncmp(says, "machine: ", 9), 0);
+}
+
 static void a_bench_of_the_plan_has_a_row_a_node(void **state) {
     (void)state;
     char *says = malloc(1 << 18);
@@ -220,6 +243,7 @@ int main(void) {
         cmocka_unit_test(a_backend_that_cannot_be_used_is_told_with_those_that_can),
         cmocka_unit_test(a_step_says_what_memory_it_needs_before_anything_runs),
         cmocka_unit_test(a_bench_for_scripts_is_a_header_and_one_row),
+        cmocka_unit_test(a_bench_records_a_quiet_machine_and_no_other),
         cmocka_unit_test(a_bench_of_the_plan_has_a_row_a_node),
         cmocka_unit_test(a_bench_in_turns_times_the_steps_once_a_line),
     };

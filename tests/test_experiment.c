@@ -254,6 +254,7 @@ static const struct {
 } studies[] = {
     {"shapes/quickstart", 2, "ec5f270bf585"},
     {"cifar10/understanding_byol", 2, "8c9f4ee5a834"},
+    {"cifar10/understanding_byol_two_cores", 2, "8c9f4ee5a834"}, // the same run
     {"cifar10/understanding_byol_narrow", 2, "c242e00b30d2"},
     {"cifar10/label_efficiency", 1, "99628e6d8e11"},
     {"cifar10/lightly_200", 2, NULL},
@@ -261,6 +262,7 @@ static const struct {
     {"cifar10/sololearn_1000", 1, NULL},
     {"cifar10/simsiam", 1, NULL},
     {"cifar10/ablation_collapse", 6, NULL},
+    {"cifar10/ablation_collapse_20_epochs", 6, "315d0ed83842"},
     {"cifar10/ablation_tau", 5, NULL},
     {"cifar10/ablation_predictor_lr", 6, NULL},
     {"cifar10/ablation_predictor_lr_narrow", 4, NULL},
@@ -386,10 +388,10 @@ static const refusal refusals[] = {
     {"train: {optimizer: {kind: adam, momentum: 0.9}}", ":2:43: ", "momentum has no meaning", "`kind: sgd`"},
     {"train: {optimizer: {kind: sgd, beta1: 0.9}}", ":2:39: ", "beta1 has no meaning", "`kind: adam`"},
     {"train: {optimizer: {kind: sgd, momentum: 0, nesterov: true}}", ":2:55: ", "no momentum", "above 0"},
-    {"train: {checkpoint_every: 0 s}", ":2:28: ", "checkpoint_every: 0 s does not fit", "seconds (`300 s`) or steps"},
-    {"train: {checkpoint_every: 5 min}", ":2:28: ", "5 min does not fit", "seconds (`300 s`)"},
-    {"train: {checkpoint_every: 0}", ":2:28: ", "0 does not fit", "from 1 to"},
-    {"train: {checkpoint_every: 2.5}", ":2:28: ", "2.5 does not fit", "steps (`200`)"},
+    {"train: {checkpoint_every: 0 s}", ":2:27: ", "checkpoint_every: 0 s does not fit", "seconds (`300 s`) or steps"},
+    {"train: {checkpoint_every: 5 min}", ":2:27: ", "5 min does not fit", "seconds (`300 s`)"},
+    {"train: {checkpoint_every: 0}", ":2:27: ", "0 does not fit", "from 0.01 to"},
+    {"train: {checkpoint_every: 2.5}", ":2:27: ", "2.5 does not fit", "steps (`200`)"},
     // cells, sweep
     {"cells: {}", ":2:1: ", "none is named", "`cells: {name: {key: value}}`"},
     {"cells: {a: {}, b: {}}", ":2:16: ", "cells a and b train the same thing", "leave one"},

@@ -55,6 +55,27 @@ static void every_kind_of_run_continues_bit_for_bit(void **state) {
     }
 }
 
+// Asked twice for the same epoch it does nothing more; asked for one past its end it ends.
+static void a_run_that_is_left_after_an_epoch_is_the_same_run(void **state) {
+    (void)state;
+    if (getenv("BYOLAB_TEST_BACKEND")) skip(); // no backend has a part in it
+    plan_of_run plan = {.backend = bl_test_backend()};
+    char *whole = joined(folder, "in_one_go"), *left = joined(folder, "left"), says[512];
+    plan.results = whole;
+    if (run_child(plan, says)) fail_msg("%s", says);
+    plan.results = left;
+    const pair_of_runs files = {run_file(whole, plan.backend), run_file(left, plan.backend)};
+    for (const int *epoch = (const int[]){1, 1, 2, 9, 0}; *epoch; epoch++) {
+        assert_false(bl_file_exists(files.broken));
+        plan.stop_after_epoch = *epoch;
+        if (run_child(plan, says)) fail_msg("%s", says);
+    }
+    assert_same_run(files.whole, files.broken);
+    free_pair(files);
+    free(whole);
+    free(left);
+}
+
 static void a_collapse_stops_the_run_where_the_file_asks_for_it(void **state) {
     (void)state;
     if (getenv("BYOLAB_TEST_BACKEND")) skip(); // no backend has a part in it
@@ -109,6 +130,7 @@ static int set_up(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(every_kind_of_run_continues_bit_for_bit),
+            cmocka_unit_test(a_run_that_is_left_after_an_epoch_is_the_same_run),
             cmocka_unit_test(a_collapse_stops_the_run_where_the_file_asks_for_it),
             cmocka_unit_test(a_stopped_run_stays_stopped),
     };

@@ -1,20 +1,17 @@
 #include "base/host.h"
 
 #include <stdio.h>
-#include <string.h>
 
 void bl_host_cpu(char *out, size_t room) {
-    static const char key[] = "model name";
-    char line[512];
+    char line[512], name[128] = "unknown";
+    int family = 0, model = 0;
     FILE *file = fopen("/proc/cpuinfo", "r");
-    snprintf(out, room, "unknown");
-    if (!file) return;
-    while (fgets(line, sizeof line, file)) {
-        const char *value = strchr(line, ':');
-        if (strncmp(line, key, sizeof key - 1) != 0 || !value) continue;
-        value += 1 + strspn(value + 1, " \t");
-        if (*value != '\n') snprintf(out, room, "%.*s", (int)strcspn(value, "\n"), value);
-        break;
+    while (file && fgets(line, sizeof line, file) && *line != '\n') { // an empty line ends the first processor
+        sscanf(line, "model name : %127[^\n]", name);
+        sscanf(line, "cpu family : %d", &family);
+        sscanf(line, "model : %d", &model);
     }
-    fclose(file);
+    if (file) fclose(file);
+    if (model) snprintf(out, room, "%s, family %d, model %d", name, family, model);
+    else snprintf(out, room, "%s", name);
 }

@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-// "AMD EPYC 9654 96-Core Processor", cut to what there is room for; "unknown" where the system does not say.
+// "Intel(R) Xeon(R) Processor, family 6, model 207", for a virtual machine's name says little; cut to what there is room for. "unknown"
+// where the system does not say.
 void bl_host_cpu(char *out, size_t room);
 
 // "2e14f59ab01c"; "2e14f59ab01c+changes" where sources differed from it, "unknown" outside git. As of the last build, not of CMake's

@@ -1,9 +1,15 @@
 #include "run/bench.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
+#include "base/file.h"     // bl_atomic_write
+#include "base/host.h"     // bl_host_cpu
+#include "base/load.h"     // bl_load
 #include "commands/command.h"
 #include "run/cell.h"      // bl_cell_precision
+#include "run/csv.h"       // bl_csv_text
 #include "run/segmenter.h" // bl_segmentation_has_own_step
 
 static void print(const char *step, const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
@@ -34,14 +40,17 @@ static void print(const char *step, const bl_cell *cell, const bl_machine *machi
 }
 
 // For scripts. What --brief leaves out is empty.
-static void print_csv(const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
+static void print_csv(const bl_cell *cell, const bl_machine *machine, const bl_load *load, const bl_bench *b, bool nodes) {
     puts("backend,precision,batch,threads,images_per_second_median,images_per_second_best,step_ms,gflop,arena_mib,packed_mib,staging_mib,"
-         "collapse_ms,peak_gflops,peak_side,views_per_second_one_thread,views_per_second,loader_threads");
+         "collapse_ms,peak_gflops,peak_side,views_per_second_one_thread,views_per_second,loader_threads,others_busy_cores");
     printf("%s,%s,%d,%d,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,%.6g,", machine->backend, bl_cell_precision(cell), b->batch,
            machine->threads, b->median, b->best, 1e3 * b->step_seconds, b->gflop, (double)b->arena_bytes / 1048576,
            (double)b->packed_bytes / 1048576, (double)b->staging_bytes / 1048576, 1e3 * b->collapse_seconds);
-    if (nodes) printf("%.6g,%d,%.6g,%.6g,%d\n", b->peak_gflops, b->peak_side, b->views_per_second[0], b->views_per_second[1], machine->loader_threads);
-    else printf(",,,,%d\n", machine->loader_threads);
+    if (nodes) printf("%.6g,%d,%.6g,%.6g", b->peak_gflops, b->peak_side, b->views_per_second[0], b->views_per_second[1]);
+    else printf(",,,");
+    printf(",%d,", machine->loader_threads);
+    if (load->is_known) printf("%.2f", load->busy);
+    printf("\n");
 }
 
 // "ready", then a pass over the steps for each line that comes, and its images a second.
@@ -57,25 +66,93 @@ static bool wait_for_turn(void *context, const bl_bench *last) {
 }
 
 typedef struct request {
+    const char *study;
     const bl_cell *cell;
     const bl_machine *machine;
     bl_bench_options options;
     bool as_csv;
+    bl_load load;        // by others, before anything is timed
+    const char *record;  // a CSV file; NULL: nothing is recorded
+    const char *command; // as it was typed
 } request;
+
+// ---- the record: rows of a machine that did nothing else ----
+
+static int refuse_record(const bl_load *load, const char *when) {
+    bl_text text = {0};
+    bl_load_describe(load, &text);
+    const int status = bl_fail("--record: %s the machine was not quiet but %s; nothing is recorded. Stop or pause what runs "
+                               "(experiments/queue pause) and try again", when, text.chars);
+    bl_text_free(&text);
+    return status;
+}
+
+// Appends a row to the file, with a header where it is new.
+static int append_record(const request *r, const char *step, const bl_bench *b) {
+    static const char header[] = "date,commit,processor,device,threads,study,cell,step,precision,batch,images_per_second_median,"
+                                 "images_per_second_lowest,images_per_second_highest,gflops,command";
+    char day[16], processor[128];
+    void *before = NULL;
+    size_t bytes = 0;
+    const time_t now = time(NULL);
+    if (bl_file_exists(r->record) && bl_read_file(r->record, &before, &bytes)) return BL_FAILED;
+    bl_text csv = {0};
+    if (bytes) bl_text_add(&csv, "%s", (const char *)before);
+    else bl_text_add(&csv, "%s\n", header);
+    bl_free(before);
+    int status = BL_FAILED;
+    if (strncmp(csv.chars, header, sizeof header - 1) != 0) {
+        bl_fail("--record %s: it is no record of this version, whose columns are %s", r->record, header);
+        goto done;
+    }
+    strftime(day, sizeof day, "%Y-%m-%d", gmtime(&now));
+    bl_host_cpu(processor, sizeof processor);
+    bl_text_add(&csv, "%s", day); // the first field of a row, which needs no quotes
+    for (const char *const *text = (const char *const[]){bl_program_commit(), processor, b->device, NULL}; *text; text++) bl_csv_text(&csv, *text);
+    bl_csv_integer(&csv, r->machine->threads);
+    for (const char *const *text = (const char *const[]){r->study, r->cell->name, step, bl_cell_precision(r->cell), NULL}; *text; text++)
+        bl_csv_text(&csv, *text);
+    bl_csv_integer(&csv, b->batch);
+    for (int i = 0; i < 4; i++) bl_csv_number(&csv, (double[]){b->median, b->worst, b->best, b->gflop / b->step_seconds}[i], 5);
+    bl_csv_text(&csv, r->command);
+    bl_csv_end(&csv);
+    status = bl_atomic_write(r->record, csv.chars, csv.size);
+done:
+    bl_text_free(&csv);
+    return status;
+}
+
+// ---- timing ----
+
+// What others began meanwhile does not show in the load before; work of idle priority that was there all along shows there alone.
+static int time_watched(const request *r, const bl_fit_options *fit, const bl_bench_options *options, bl_bench *result, bl_load *meanwhile) {
+    bl_load_mark mark;
+    *meanwhile = (bl_load){0};
+    if (bl_load_take_mark(&mark)) return BL_FAILED;
+    const int status = (fit ? bl_bench_segmentation(r->cell, fit, r->machine, options, result)
+                            : bl_bench_run(r->cell, r->machine, options, result)) ||
+                       bl_load_since(&mark, meanwhile);
+    bl_load_mark_free(&mark);
+    return status ? BL_FAILED : BL_OK;
+}
 
 // The training step where there is no fit, else that of the fit.
 static int time_one(const request *r, const bl_fit_options *fit) {
     bl_bench result;
+    bl_load meanwhile;
     bl_text plan = {0};
     bl_bench_options options = r->options;
     char step[64] = "";
     if (options.plan) options.plan = &plan;
     if (fit) snprintf(step, sizeof step, "segmentation step, crop %d: ", fit->crop);
-    const int status = fit ? bl_bench_segmentation(r->cell, fit, r->machine, &options, &result)
-                           : bl_bench_run(r->cell, r->machine, &options, &result);
-    if (status == BL_OK && r->as_csv) print_csv(r->cell, r->machine, &result, options.nodes);
+    int status = time_watched(r, fit, &options, &result, &meanwhile);
+    if (status == BL_OK && r->as_csv) print_csv(r->cell, r->machine, &r->load, &result, options.nodes);
     if (status == BL_OK && !r->as_csv) print(step, r->cell, r->machine, &result, options.nodes);
     if (status == BL_OK && options.plan) printf("\n%s", plan.chars);
+    if (status == BL_OK && r->record)
+        status = bl_load_is_quiet(&meanwhile) ? append_record(r, fit ? "segmentation" : "training", &result)
+                                              : refuse_record(&meanwhile, "while the steps were timed");
+    bl_load_free(&meanwhile);
     bl_text_free(&plan);
     return status;
 }
@@ -92,7 +169,7 @@ static int time_segmentations(const request *r, int timed, bool only_first) {
 }
 
 static int time_all(const request *r, bool segmentation) {
-    const bool alone = r->as_csv || r->options.turn; // one row, one program
+    const bool alone = r->as_csv || r->record || r->options.turn; // one row, one program
     if (segmentation && !r->cell->data.labelled)
         return bl_fail("--segmentation: cell '%s' has no segmentation below `evaluate:`; leave it out", r->cell->name);
     if (segmentation) return time_segmentations(r, 0, alone);
@@ -100,24 +177,51 @@ static int time_all(const request *r, bool segmentation) {
     return alone ? BL_OK : time_segmentations(r, 1, false);
 }
 
+// In turns whoever is waited for is busy too, and starts at the same time.
+static int look_around(request *r) {
+    if (r->options.turn) return BL_OK;
+    if (bl_load_watch(0.5, &r->load)) return BL_FAILED;
+    if (r->record && !bl_load_is_quiet(&r->load)) return refuse_record(&r->load, "before the steps were timed");
+    if (r->as_csv) return BL_OK;
+    bl_text text = {0};
+    bl_load_describe(&r->load, &text);
+    printf("machine: %s\n", text.chars);
+    bl_text_free(&text);
+    return BL_OK;
+}
+
+static void join(int argc, char **argv, bl_text *command) {
+    bl_text_add(command, "byolab");
+    for (int i = 0; i < argc; i++) bl_text_add(command, strpbrk(argv[i], " \t*?[{;&|<>$\"") ? " '%s'" : " %s", argv[i]);
+}
+
 static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
-    bl_text plan = {0}; // says that one is wanted
+    bl_text plan = {0}, command = {0}; // plan: says that one is wanted
     request r = {.options = {.warmup = 3}};
     int status = BL_FAILED;
+    join(argc, argv, &command); // before the words are cut
     if (bl_arguments_parse(&arguments, argc, argv, bl_command_bench.options) ||
         bl_arguments_count(&arguments, "steps", 6, &r.options.steps) || bl_arguments_read(&arguments, &experiment))
-        return BL_FAILED;
+        goto done;
+    r.study = experiment->study;
     r.machine = &experiment->machine;
+    r.command = command.chars;
+    r.record = bl_arguments_option(&arguments, "record", NULL);
     r.options.nodes = !bl_arguments_option(&arguments, "brief", NULL);
     r.as_csv = bl_arguments_option(&arguments, "csv", NULL);
     if (bl_arguments_option(&arguments, "plan", NULL)) r.options.plan = &plan;
     if (bl_arguments_option(&arguments, "turns", NULL)) r.options.turn = wait_for_turn;
     if (r.options.plan && (r.as_csv || !r.options.nodes))
         bl_fail("--plan is a table of its own; leave out --%s", r.as_csv ? "csv" : "brief");
-    else if (bl_arguments_cell(&arguments, experiment, &r.cell) == BL_OK)
+    else if (r.record && r.options.turn)
+        bl_fail("--record is for a machine that does nothing else; leave out --turns");
+    else if (bl_arguments_cell(&arguments, experiment, &r.cell) == BL_OK && look_around(&r) == BL_OK)
         status = time_all(&r, bl_arguments_option(&arguments, "segmentation", NULL));
+done:
+    bl_load_free(&r.load);
+    bl_text_free(&command);
     bl_experiment_free(experiment);
     return status;
 }
@@ -128,12 +232,14 @@ const bl_command bl_command_bench = {
         "Times whole steps (forward, backward, optimiser, EMA) on a batch that is ready in memory; views are timed apart. Prints\n"
         "images a second, GFLOP/s, the share of each operator, and the part of this machine's peak, a large matrix product in the\n"
         "same run; and what the diagnosis of collapse costs beside the step. Then the same of the step that a segmentation below\n"
-        "`evaluate:` fine-tunes by, once for each crop and batch.\n\n"
+        "`evaluate:` fine-tunes by, once for each crop and batch. The first line says whether other processes keep the machine busy.\n\n"
         "  --steps N           timed steps (default 6)\n"
         "  --brief             the first lines only\n"
         "  --plan              a row a node too: time, workspace, implementation\n"
         "  --csv               a header and one row instead, for scripts\n"
         "  --segmentation      the segmentation's step alone\n"
+        "  --record FILE       appends a row to that CSV file too (of one step); fails, and writes nothing, where the machine is not\n"
+        "                      quiet\n"
         "  --turns             for scripts that measure two programs in turns: prints `ready`, then times the steps once for each\n"
         "                      line it reads and prints images a second; the rest when the input ends\n",
-        BL_COMMON_OPTIONS " steps brief! plan! csv! segmentation! turns!", run};
+        BL_COMMON_OPTIONS " steps brief! plan! csv! segmentation! record turns!", run};

@@ -153,6 +153,10 @@ void bl_progress_show(void *context, const bl_event *event) {
         fprintf(stderr, "stopped at step %" PRId64 " of %" PRId64 "%s%s; the same command continues\n", event->step, event->steps,
                 event->row ? ", in " : "", event->row ? event->row : "");
         break;
+    case BL_EVENT_LEFT:
+        fprintf(stderr, "stops after epoch %d of %d, as --stop-after-epoch asks; without it the same command continues\n", event->epoch,
+                event->epochs);
+        break;
     case BL_EVENT_END:
         duration(event->seconds, spent);
         if (event->verdict == BL_UNDETERMINED) fprintf(stderr, "finished, %s of training\n", spent);

@@ -12,13 +12,15 @@ static void show_failure(void *context, const bl_cell *cell, uint64_t seed, cons
     fprintf(stderr, "byolab: %s/%llu: %s\n", cell->name, (unsigned long long)seed, message);
 }
 
-// `evaluate_only`: see bl_run_request.
-static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experiment, bl_shard shard, bool evaluate_only) {
+static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experiment, bl_sweep_request request) {
     const bl_cell *cell;
     if (bl_arguments_cell(arguments, experiment, &cell)) return BL_FAILED;
     bl_progress_bar bar = bl_progress_bar_create();
-    const bl_sweep_request request = {.experiment = experiment, .cell = arguments->cell ? cell : NULL, .shard = shard,
-            .results_folder = arguments->results, .evaluate_only = evaluate_only, .sink = {bl_progress_show, &bar}, .failed = show_failure};
+    request.experiment = experiment;
+    request.cell = arguments->cell ? cell : NULL;
+    request.results_folder = arguments->results;
+    request.sink = (bl_sink){bl_progress_show, &bar};
+    request.failed = show_failure;
     bl_stop_listen();
     int status = bl_sweep(&request);
     bl_progress_end(&bar);
@@ -40,24 +42,25 @@ static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experi
     return status;
 }
 
-static int sweep(int argc, char **argv, bool evaluate_only) {
+static int sweep(int argc, char **argv, const bl_command *command) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
-    bl_shard shard;
-    if (bl_arguments_parse(&arguments, argc, argv, bl_command_run.options) || bl_shard_read(&shard, bl_arguments_option(&arguments, "shard", "1/1")) ||
-        bl_arguments_read(&arguments, &experiment))
+    bl_sweep_request request = {.evaluate_only = command == &bl_command_eval};
+    if (bl_arguments_parse(&arguments, argc, argv, command->options) ||
+        bl_shard_read(&request.shard, bl_arguments_option(&arguments, "shard", "1/1")) ||
+        bl_arguments_count(&arguments, "stop-after-epoch", 0, &request.stop_after_epoch) || bl_arguments_read(&arguments, &experiment))
         return BL_FAILED;
-    const int status = sweep_and_report(&arguments, experiment, shard, evaluate_only);
+    const int status = sweep_and_report(&arguments, experiment, request);
     bl_experiment_free(experiment);
     return status;
 }
 
 static int run(int argc, char **argv) {
-    return sweep(argc, argv, false);
+    return sweep(argc, argv, &bl_command_run);
 }
 
 static int eval(int argc, char **argv) {
-    return sweep(argc, argv, true);
+    return sweep(argc, argv, &bl_command_eval);
 }
 
 #define SHARD_HELP "  --shard I/N         only part I of N: run k of the list of cells and seeds, counted from 1, is of part (k - 1) mod N + 1\n"
@@ -72,8 +75,11 @@ const bl_command bl_command_run = {
         "Several processes, on one machine or many, may share a folder: each run is done by one of them, and one that another\n"
         "process is at is passed over and tried again at the end. The exit status is 0 when every run asked for is finished, and\n"
         "not 0 where some failed or other processes are still at them. experiments/slurm_array.sh gives each Slurm task a part.\n\n"
-        SHARD_HELP,
-        BL_COMMON_OPTIONS " shard", run};
+        SHARD_HELP
+        "  --stop-after-epoch N\n"
+        "                      leaves each run, with a checkpoint, where N of its epochs are finished: another's turn comes before its\n"
+        "                      end. Without it the same command continues the same run\n",
+        BL_COMMON_OPTIONS " shard stop-after-epoch", run};
 
 const bl_command bl_command_eval = {
         "eval", "measure rows that a finished run lacks, from its saved weights",

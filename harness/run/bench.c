@@ -1,6 +1,7 @@
 #include "run/bench.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -260,12 +261,13 @@ static int measure_parts(const timed *t, const bl_cell *cell, const bl_machine *
     return machine->loader_threads > 1 ? measure_views(cell, machine->loader_threads, &result->views_per_second[1]) : BL_OK;
 }
 
-// One pass over the steps; of the median and the best of them.
+// One pass over the steps; of the median, the best and the worst of them.
 static int time_pass(const timed *t, int steps, double *seconds, bl_bench *result) {
     if (timed_steps(t, steps, t->ahead, seconds)) return BL_FAILED;
     qsort(seconds, (size_t)steps, sizeof *seconds, compare_doubles);
     result->step_seconds = seconds[steps / 2];
     result->best = t->batch / seconds[0];
+    result->worst = t->batch / seconds[steps - 1];
     result->median = t->batch / result->step_seconds;
     return BL_OK;
 }
@@ -278,6 +280,15 @@ static int take_turns(const timed *t, const bl_bench_options *options, double *s
         last = result;
     }
     return last ? BL_OK : bl_fail("no turn was taken: nothing is timed");
+}
+
+// The instruction set or the GPU, as the backend describes itself.
+static void name_device(const bl_backend *backend, char device[64]) {
+    bl_text text = {0};
+    backend->table->describe(backend, &text);
+    for (char *line = strtok(text.chars, "\n"); line; line = strtok(NULL, "\n"))
+        if (!strncmp(line, "instruction set: ", 17) || !strncmp(line, "device: ", 8)) snprintf(device, 64, "%s", strchr(line, ':') + 2);
+    bl_text_free(&text);
 }
 
 // The warm-up, then one pass or the turns; what the plan holds.
@@ -293,6 +304,7 @@ static int time_step(const timed *t, const bl_bench_options *options, bl_bench *
         goto done;
     for (int i = 0; i < t->step->graph->node_count; i++) result->gflop += node_flop(t->step->graph->nodes[i]) / 1e9;
     table->report(t->plan, &report);
+    name_device(t->plan->backend, result->device);
     result->batch = t->batch;
     result->arena_bytes = report.arena_bytes;
     result->packed_bytes = report.packed_bytes;

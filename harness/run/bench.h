@@ -31,7 +31,8 @@ typedef struct bl_bench_kind { // all nodes of one operator
 
 typedef struct bl_bench {
     int batch;                     // images a step
-    double best, median;           // images a second over the timed steps
+    char device[64];               // what it ran on, in the backend's words: an instruction set, or a GPU
+    double best, median, worst;    // images a second over the timed steps
     double step_seconds;           // of the median step
     double gflop;                  // arithmetic of one step: direct convolutions and linear layers, 2 a multiply-add
     double peak_gflops;            // of the large matrix product, in the step's precision

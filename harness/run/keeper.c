@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"    // bl_seconds
+#include "base/stop.h"    // bl_stop_asked
 #include "base/threads.h" // bl_pool
 
 enum { NICEST = 19 }; // what computes has the processors first
@@ -32,8 +33,7 @@ int bl_keeper_create(bl_keeper **out, bl_interval every) {
 }
 
 int bl_keeper_wait(bl_keeper *keeper) {
-    if (!keeper->writer) return BL_OK;
-    const int status = bl_pool_wait(keeper->pool, keeper->batch);
+    const int status = keeper->path ? bl_pool_wait(keeper->pool, keeper->batch) : BL_OK;
     bl_run_writer_free(keeper->writer);
     bl_free(keeper->path);
     keeper->writer = NULL;
@@ -54,24 +54,31 @@ bool bl_keeper_is_due(const bl_keeper *keeper, int64_t step) {
     return bl_seconds() - keeper->kept_at >= keeper->every.seconds;
 }
 
-static int write_file(void *context, int index) {
+static int write_beside(void *context, int index) {
     const bl_keeper *keeper = context;
     (void)index;
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICEST); // on Linux of this thread alone; where it fails it is merely less polite
     return bl_run_writer_save(keeper->writer, keeper->path);
 }
 
+// At once where steps are counted, so that a file is there when its step has been made; and where nothing is computed any more.
+static int write_here(bl_run_writer *writer, const char *path) {
+    const int status = bl_run_writer_save(writer, path);
+    bl_run_writer_free(writer);
+    return status;
+}
+
 int bl_keeper_write(bl_keeper *keeper, bl_run_writer *writer, const char *path) {
     const size_t length = strlen(path) + 1;
-    char *copy = bl_alloc(length);
-    if (!copy || bl_keeper_wait(keeper)) {
-        bl_free(copy);
+    if (bl_keeper_wait(keeper)) {
         bl_run_writer_free(writer);
         return BL_FAILED;
     }
-    keeper->writer = writer;
-    keeper->path = memcpy(copy, path, length);
     keeper->kept_at = bl_seconds();
-    bl_pool_submit(keeper->pool, keeper->batch, 1, write_file, keeper);
+    if (keeper->every.steps || bl_stop_asked()) return write_here(writer, path);
+    keeper->writer = writer;
+    if (!(keeper->path = bl_alloc(length))) return BL_FAILED;
+    memcpy(keeper->path, path, length);
+    bl_pool_submit(keeper->pool, keeper->batch, 1, write_beside, keeper);
     return BL_OK;
 }

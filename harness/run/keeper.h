@@ -1,7 +1,8 @@
 // keeper.h - when what is being computed is kept on disk, and the thread that writes it.
 //
 // A checkpoint is a snapshot: a run_file writer that holds copies. The keeper's thread makes the file of it, so that no step waits for
-// HDF5, a digest or the disk. One file is in flight at most; the next one waits for it.
+// HDF5, a digest or the disk. One file is in flight at most; the next one waits for it. Where the interval is in steps, each file is on
+// disk before the next step begins.
 
 #ifndef BL_RUN_KEEPER_H
 #define BL_RUN_KEEPER_H

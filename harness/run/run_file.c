@@ -335,9 +335,16 @@ done:
     return status;
 }
 
+static int open_on_disk(bl_run_reader *reader) {
+    enter_hdf5();
+    reader->file = H5Fopen(reader->path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    const int status = reader->file < 0 ? fail_hdf5("cannot open it", reader->path) : BL_OK;
+    leave_hdf5();
+    return status;
+}
+
 int bl_run_reader_peek(bl_run_reader **out, const char *path) {
     unsigned char block[USER_BLOCK];
-    int status = BL_FAILED;
     bl_run_reader *reader = NULL;
     FILE *file = fopen(path, "rb");
     if (!file) return bl_fail("%s: cannot read: %s", path, strerror(errno));
@@ -351,19 +358,12 @@ int bl_run_reader_peek(bl_run_reader **out, const char *path) {
         return bl_fail("%s: truncated, damaged or of another format version", path);
     if (!(reader = bl_alloc(sizeof *reader))) return BL_FAILED;
     reader->file = H5I_INVALID_HID;
-    if (!(reader->path = bl_alloc(strlen(path) + 1))) goto done;
-    strcpy(reader->path, path);
-    silence_hdf5();
-    if ((reader->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0) {
-        fail_hdf5("cannot open it", path);
-        goto done;
+    if (!(reader->path = copy_of(path, strlen(path) + 1)) || open_on_disk(reader)) {
+        bl_run_reader_close(reader);
+        return BL_FAILED;
     }
     *out = reader;
-    reader = NULL;
-    status = BL_OK;
-done:
-    bl_run_reader_close(reader);
-    return status;
+    return BL_OK;
 }
 
 void bl_run_reader_close(bl_run_reader *reader) {

@@ -246,7 +246,7 @@ const bl_key bl_schema[] = {
     {"train.precision", CELL(train.precision), BL_TYPE_CHOICE, "f32", 0, 0, precisions, TRAIN, NULL, "of activations and packed weights; tf32: f32, but a GPU's products round their operands"},
     {"train.log_every", CELL(train.log_every), BL_TYPE_INT, "10", 1, 1e6, NULL, HOST, NULL, "steps between logged scalars"},
     {"train.collapse_every", CELL(train.collapse_every), BL_TYPE_INT, "50", 0, 1e9, NULL, HOST, BYOL, "steps between diagnoses of collapse; 0: none; of the run's id where stop_on is collapsed"},
-    {"train.checkpoint_every", CELL(train.checkpoint_every), BL_TYPE_INTERVAL, "300 s", 1, 1e9, NULL, HOST, NULL, "time between checkpoints, of training and inside the fits of evaluations; or steps"},
+    {"train.checkpoint_every", CELL(train.checkpoint_every), BL_TYPE_INTERVAL, "300 s", 0.01, 1e9, NULL, HOST, NULL, "between checkpoints, of training and inside the fits of evaluations. By time a thread writes them beside the steps; by steps each is on disk before the next step"},
 
     {KNN ".features", ROW(knn.raw_pixels), BL_TYPE_CHOICE_BOOL, "encoder", 0, 0, features, EVALUATE, NULL, "of the online encoder, or the image itself (once)"},
     {KNN ".protocol", ROW(knn.protocol), BL_TYPE_CHOICE, "train_to_test", 0, 0, protocols, EVALUATE, NULL, "who answers whom"},

@@ -120,7 +120,8 @@ static void do_run(sweep *s, sweep_run *run) {
     if (failed_elsewhere(s, run)) return;
     s->is_busy = false;
     const bl_run_request one = {.experiment = request->experiment, .cell = run->cell, .seed = run->seed,
-                                .results_folder = request->results_folder, .evaluate_only = request->evaluate_only, .sink = {pass_on, s}};
+                                .results_folder = request->results_folder, .stop_after_epoch = request->stop_after_epoch,
+                                .evaluate_only = request->evaluate_only, .sink = {pass_on, s}};
     if (bl_run(&one) == BL_OK) {
         run->outcome = s->is_busy ? BUSY : DONE;
         if (run->outcome == DONE) unlink(run->marker);

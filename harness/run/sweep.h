@@ -18,7 +18,8 @@ typedef struct bl_sweep_request {
     const bl_cell *cell;  // that one alone; NULL: all
     bl_shard shard;
     const char *results_folder;
-    bool evaluate_only;   // see bl_run_request
+    int stop_after_epoch; // see bl_run_request, as of the next
+    bool evaluate_only;
     bl_sink sink;
     void (*failed)(void *context, const bl_cell *cell, uint64_t seed, const char *message); // may be NULL; the sink's context
 } bl_sweep_request;

@@ -296,6 +296,14 @@ static int stop_here(trainer *t) {
     return bl_stop_here();
 }
 
+// Ends early, as asked; tests ask without a checkpoint.
+static int leave(trainer *t) {
+    if (!t->request->stop_after_epoch) return BL_OK;
+    if (keep(t) || bl_keeper_wait(t->keeper)) return BL_FAILED;
+    emit(t, (bl_event){.kind = BL_EVENT_LEFT, .epoch = t->progress.epoch, .verdict = verdict_of(t)});
+    return BL_OK;
+}
+
 // `checkpoint`: *checkpoint is NULL where none is there; closed when it was read: it is larger than the model.
 static int train_and_save(trainer *t, bl_run_reader **checkpoint) {
     t->progress.plateau = bl_plateau_start(strcmp(t->cell->train.plateau_row, "loss") != 0);
@@ -310,7 +318,7 @@ static int train_and_save(trainer *t, bl_run_reader **checkpoint) {
     emit(t, (bl_event){.kind = BL_EVENT_BEGIN, .verdict = verdict_of(t)});
     if (prepare_batches(t)) return BL_FAILED;
     int status = train(t);
-    if (!status && t->progress.step < t->steps && !t->progress.stopped) return BL_OK; // stopped early, as asked
+    if (!status && t->progress.step < t->steps && !t->progress.stopped) return leave(t);
     if (!status) status = finish(t);
     return status && bl_stopped() ? stop_here(t) : status;
 }
@@ -347,7 +355,8 @@ static int count_steps(trainer *t) {
                        images);
     t->steps_per_epoch = images / update;
     t->steps = train->steps ? train->steps : t->steps_per_epoch * train->epochs;
-    t->stop = t->request->stop_after && t->request->stop_after < t->steps ? t->request->stop_after : t->steps;
+    const int64_t stop = t->request->stop_after_epoch ? t->request->stop_after_epoch * t->steps_per_epoch : t->request->stop_after;
+    t->stop = stop && stop < t->steps ? stop : t->steps;
     if (t->steps > t->steps_per_epoch * train->epochs)
         return bl_fail("cell %s: %" PRId64 " steps are more than the %" PRId64 " of %d epoch%s; write more epochs", t->cell->name, t->steps,
                        t->steps_per_epoch * train->epochs, train->epochs, bl_plural(train->epochs));

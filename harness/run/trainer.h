@@ -21,6 +21,7 @@ typedef enum bl_event_kind {
     BL_EVENT_BUSY,       // another process holds the run's lock
     BL_EVENT_COLLAPSED,  // training stops here, as `stop_on` asks
     BL_EVENT_STOPPED,    // a signal asked for it (base/stop.h); what there was is kept
+    BL_EVENT_LEFT,       // training ends here for now, as stop_after_epoch asks
     BL_EVENT_END,
 } bl_event_kind;
 
@@ -50,6 +51,7 @@ typedef struct bl_run_request {
     uint64_t seed;
     const char *results_folder;
     int64_t stop_after;      // steps; tests end a run early without a checkpoint of their own; 0: never
+    int stop_after_epoch;    // ends with a checkpoint behind this many finished epochs: a later call continues; 0: never
     bool evaluate_only;      // never train: add missing evaluations to a finished run, or fail
     bl_sink sink;
 } bl_run_request;

@@ -21,6 +21,8 @@ import torch
 from PIL import Image
 from torchvision.io import read_image
 
+import turns
+
 torch.set_num_threads(1)
 SPLITS = ["train", "val", "test", "train_extra"]
 
@@ -90,4 +92,5 @@ def main():
         print(f"{name:14} {rate:7.1f} scenes/s a core; byolab's is {rates['byolab'] / rate:.2f} times that")
 
 
-main()
+with turns.queue_paused():
+    main()

@@ -3,11 +3,27 @@
 A process says a line when it is ready, and then answers a line of images per second to each line it gets.
 """
 import argparse
+import contextlib
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import time
+
+QUEUE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../experiments/queue")
+
+
+@contextlib.contextmanager
+def queue_paused():
+    """The queue of long runs stands still meanwhile, however this ends but by SIGKILL. One that is paused already stays so."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as `timeout` ends it: without this, what is below would be left out
+    is_ours = subprocess.run([QUEUE, "pause"], stderr=subprocess.DEVNULL).returncode == 0  # else none runs, or it is paused
+    try:
+        yield
+    finally:
+        if is_ours:
+            subprocess.run([QUEUE, "resume"])
 
 
 # ---- in PyTorch's process ----
@@ -106,5 +122,6 @@ def run(parser, serve_pytorch, measure):
         return
     if not arguments.byolab:
         parser.error("say where the program is, for example build/byolab")
-    for precision in arguments.precision:
-        measure(arguments, precision)
+    with queue_paused():
+        for precision in arguments.precision:
+            measure(arguments, precision)

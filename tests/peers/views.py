@@ -12,6 +12,8 @@ import time
 import torch
 from torchvision.transforms import v2
 
+import turns
+
 torch.set_num_threads(1)
 SCALE, RATIO, JITTER, SIGMA = (0.08, 1.0), (3 / 4, 4 / 3), (0.8, 0.8, 0.8, 0.2), (0.1, 2.0)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -96,4 +98,5 @@ def main():
     print(f"ratio        {rates['byolab'] / rates['torchvision']:9.1f}")
 
 
-main()
+with turns.queue_paused():
+    main()
