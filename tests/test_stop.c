@@ -31,20 +31,23 @@ static const char images[] =
         "  - linear: {features: augmented, split: test, steps: 10, batch: 8, lr: [0.1, 0.3], shares: [100]}\n"
         "  - finetune: {arms: [pretrained, random], shares: [50, 100], steps: 9, batch: 8, lr: [0.01, 0.1], split: test}\n";
 
-static const char scenes[] =
-        "machine: {threads: 1, loader_threads: 1}\n"
-        "data: {dataset: streets, train: 12, test: 10, width: 64, height: 32, crop: 32, splits: [train, train_extra]}\n"
-        "views:\n"
-        "  - {random_resized_crop: {size: 32}, flip: 0.5, normalize: imagenet}\n"
-        "network: {encoder: resnet18, stem: imagenet, width: 8, projector: {hidden: 8, out: 4}}\n"
-        "method:\n"
-        "  predictor: {kind: mlp, hidden: 8}\n"
-        "  target: {source: ema, tau: 0.9}\n"
-        "train: {epochs: 2, batch: 8, optimizer: {kind: adam, lr: 1.0e-3}, precision: f32, checkpoint_every: 2, collapse_every: 0, seeds: [7]}\n"
+#define STREETS(steps) \
+        "machine: {threads: 1, loader_threads: 1}\n" \
+        "data: {dataset: streets, train: 12, test: 10, width: 64, height: 32, crop: 32, splits: [train, train_extra]}\n" \
+        "views:\n" \
+        "  - {random_resized_crop: {size: 32}, flip: 0.5, normalize: imagenet}\n" \
+        "network: {encoder: resnet18, stem: imagenet, width: 8, projector: {hidden: 8, out: 4}}\n" \
+        "method:\n" \
+        "  predictor: {kind: mlp, hidden: 8}\n" \
+        "  target: {source: ema, tau: 0.9}\n" \
+        "train: {epochs: 2, batch: 8, optimizer: {kind: adam, lr: 1.0e-3}, precision: f32, checkpoint_every: " steps ", collapse_every: 0, seeds: [7]}\n"
+#define WATCHED "  - segmentation: {arms: {watched: random}, shares: [100], steps: 8, batch: 2, crop: 32, watch: val, every: 3}\n"
+
+static const char scenes[] = STREETS("2")
         "evaluate:\n"
         "  - segmentation: {arms: [pretrained, random], shares: [50, 100], steps: 11, batch: 2, crop: 32, lr: [0.02, 0.1], validation: 0.3,\n"
         "                   refit: false, schedule: plateau, patience: 0, watch: held_out, every: 3, score_batch: 4, pictures: 2}\n"
-        "  - segmentation: {arms: {watched: random}, shares: [100], steps: 8, batch: 2, crop: 32, watch: val, every: 3}\n";
+        WATCHED;
 
 // ---- the program, as a user starts it ----
 
@@ -338,6 +341,28 @@ static void a_fit_that_is_killed_goes_on_from_its_checkpoint(void **state) {
     free(results);
 }
 
+// They were in the run's own checkpoint too, where a fit was the first to ask for one, and came back twice.
+static void looks_of_a_row_in_hand_are_kept_once(void **state) {
+    (void)state;
+    char *results, *path;
+    told seen;
+    bl_run_reader *reader;
+    bl_history history = {0};
+    begin_with(STREETS("4") "evaluate:\n" WATCHED, "looks", &results);
+    assert_int_equal(run_until(results, (moment){.fit = 5, .signal = SIGKILL, .times = 1}, &seen), SIGKILL); // kept at 4, after a look at 3
+    assert_int_equal(run_until(results, (moment){0}, &seen), 0);
+    assert_true(seen.ended && seen.first_fit == 5);
+    path = run_file(results, bl_test_backend());
+    assert_ok(bl_run_reader_open(&reader, path));
+    assert_ok(bl_history_get(&history, reader));
+    assert_int_equal(history.look_count, 3);
+    for (int i = 0; i < 3; i++) assert_int_equal(history.looks[i].step, i < 2 ? 3 * (i + 1) : 8);
+    bl_history_free(&history);
+    bl_run_reader_close(reader);
+    free(path);
+    free(results);
+}
+
 static void a_second_signal_stops_at_once(void **state) {
     (void)state;
     char *results;
@@ -407,6 +432,7 @@ int main(void) {
             cmocka_unit_test(an_evaluation_stops_before_its_next_row),
             cmocka_unit_test(a_fit_stops_after_the_update_in_hand_and_goes_on_behind_it),
             cmocka_unit_test(a_fit_that_is_killed_goes_on_from_its_checkpoint),
+            cmocka_unit_test(looks_of_a_row_in_hand_are_kept_once),
             cmocka_unit_test(a_second_signal_stops_at_once),
             cmocka_unit_test(a_sweep_ends_with_its_run),
             cmocka_unit_test(a_checkpoint_that_cannot_be_written_fails_the_run),

@@ -163,6 +163,7 @@ static int measure(const bl_evaluator *e, bl_feature_cache *cache, const bl_eval
     if (e->fits) {
         e->fits->history = history;
         e->fits->first_look = looks;
+        e->fits->first_picture = pictures;
         e->fits->row = row;
         e->fits->epoch = epoch;
     }

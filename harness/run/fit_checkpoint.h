@@ -27,7 +27,7 @@ typedef struct bl_fit_keeper {   // lent to an evaluator by whoever owns the run
     void *context;
     // The row in hand, filled by bl_evaluate.
     bl_history *history;
-    int64_t first_look;          // of the row, in the history
+    int64_t first_look, first_picture; // of the row, in the history: the run's own checkpoint holds what was before
     const bl_evaluation *row;    // NULL: none
     int epoch;                   // finished ones, that it is measured after
 } bl_fit_keeper;

@@ -76,7 +76,12 @@ static bool is_collapsed(const trainer *t) {
 
 static int write_checkpoint(trainer *t, const char *path) {
     bl_run_writer *snapshot;
-    if (bl_checkpoint_take(&snapshot, &t->identity, t->request, &t->model, &t->progress, t->collapse, &t->history)) return BL_FAILED;
+    bl_history measured = t->history; // a row in hand is kept with its fit
+    if (t->fits.row) {
+        measured.look_count = t->fits.first_look;
+        measured.picture_count = t->fits.first_picture;
+    }
+    if (bl_checkpoint_take(&snapshot, &t->identity, t->request, &t->model, &t->progress, t->collapse, &measured)) return BL_FAILED;
     return bl_keeper_write(t->keeper, snapshot, path);
 }
 
