@@ -23,6 +23,9 @@ static void print(const char *step, const bl_cell *cell, const bl_machine *machi
         printf("diagnosis of collapse every %d step%s: %.2f ms a step beside it, %.3f %% of its time\n", cell->train.collapse_every,
                bl_plural(cell->train.collapse_every), 1e3 * b->collapse_seconds, 100 * b->collapse_seconds / b->step_seconds);
     if (!nodes) return;
+    if (b->checkpoint.file_seconds > 0)
+        printf("a checkpoint: steps wait %.0f ms for its copy and take %.0f ms longer in all; on disk after %.2f s\n",
+               1e3 * b->checkpoint.copy_seconds, 1e3 * b->checkpoint.seconds, b->checkpoint.file_seconds);
     printf("peak (a %d x %d x %d product): %.0f GFLOP/s; the step runs at %.0f %% of it, counted as direct convolutions:\n"
            "  above 100 %% where a backend multiplies less (Winograd)\n",
            b->peak_side, b->peak_side, b->peak_side, b->peak_gflops, 100 * b->gflop / b->step_seconds / b->peak_gflops);
@@ -231,7 +234,7 @@ const bl_command bl_command_bench = {
         "byolab bench FILE [options]\n\n"
         "Times whole steps (forward, backward, optimiser, EMA) on a batch that is ready in memory; views are timed apart. Prints\n"
         "images a second, GFLOP/s, the share of each operator, and the part of this machine's peak, a large matrix product in the\n"
-        "same run; and what the diagnosis of collapse costs beside the step. Then the same of the step that a segmentation below\n"
+        "same run; and what the diagnosis of collapse and a checkpoint cost beside the step. Then the same of the step that a segmentation below\n"
         "`evaluate:` fine-tunes by, once for each crop and batch. The first line says whether other processes keep the machine busy.\n\n"
         "  --steps N           timed steps (default 6)\n"
         "  --brief             the first lines only\n"

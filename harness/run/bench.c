@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/file.h"       // bl_seconds
 #include "base/random.h"     // bl_random_stream
 #include "datasets/loader.h" // bl_loader
 #include "graph/op.h"        // bl_op_rules
+#include "run/blocks.h"      // bl_blocks_put
 #include "run/collapse.h"    // bl_collapse
+#include "run/keeper.h"      // bl_keeper
 #include "run/loop.h"        // bl_loop_watch
 #include "run/model.h"       // bl_model
 #include "run/segmenter.h"   // bl_segmentation_of
@@ -252,9 +255,54 @@ static int fill_slots(const timed *t) {
     return BL_OK;
 }
 
+// Steps alone, then as many with a checkpoint that is written beside them.
+static int time_pair(const timed *t, bl_optimizer_kind optimizer, bl_keeper *keeper, const char *path, int steps, double *seconds,
+                     bl_bench_checkpoint *pair) {
+    bl_run_writer *writer;
+    const double start = bl_seconds();
+    if (timed_steps(t, steps, t->ahead, seconds) || bl_run_writer_create(&writer)) return BL_FAILED;
+    const double alone = bl_seconds();
+    if (bl_blocks_put(t->store, optimizer, writer)) {
+        bl_run_writer_free(writer);
+        return BL_FAILED;
+    }
+    pair->copy_seconds = bl_seconds() - alone;
+    if (bl_keeper_write(keeper, writer, path) || timed_steps(t, steps, t->ahead, seconds)) return BL_FAILED;
+    pair->seconds = (bl_seconds() - alone) - (alone - start);
+    if (bl_keeper_wait(keeper)) return BL_FAILED;
+    pair->file_seconds = bl_seconds() - alone;
+    return BL_OK;
+}
+
+static int compare_checkpoints(const void *a, const void *b) {
+    const bl_bench_checkpoint *x = a, *y = b;
+    return (x->seconds > y->seconds) - (x->seconds < y->seconds);
+}
+
+// The middle one of several pairs.
+static int measure_checkpoint(const timed *t, bl_optimizer_kind optimizer, bl_bench *result) {
+    enum { PAIRS = 5 };
+    const int steps = 1 + (int)(2 / result->step_seconds);
+    const char *folder = getenv("TMPDIR");
+    bl_arena *arena = bl_arena_create();
+    char *path = bl_arena_format(arena, "%s/byolab-bench-%d.ckpt", folder ? folder : "/tmp", (int)getpid());
+    bl_bench_checkpoint pairs[PAIRS] = {0};
+    bl_keeper *keeper = NULL;
+    double *seconds = bl_alloc((size_t)steps * sizeof *seconds);
+    int status = seconds ? bl_keeper_create(&keeper, (bl_interval){.seconds = 1e9}) : BL_FAILED;
+    for (int i = 0; !status && i < PAIRS; i++) status = time_pair(t, optimizer, keeper, path, steps, seconds, &pairs[i]);
+    bl_keeper_free(keeper);
+    bl_free(seconds);
+    unlink(path);
+    bl_arena_free(arena);
+    qsort(pairs, PAIRS, sizeof *pairs, compare_checkpoints);
+    result->checkpoint = pairs[PAIRS / 2];
+    return status;
+}
+
 static int measure_parts(const timed *t, const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options,
                          bl_bench *result) {
-    if (time_nodes(t, options, result) || measure_peak(t->plan->backend, cell, result) ||
+    if (time_nodes(t, options, result) || measure_checkpoint(t, cell->model.optimizer.kind, result) || measure_peak(t->plan->backend, cell, result) ||
         measure_views(cell, 1, &result->views_per_second[0]))
         return BL_FAILED;
     result->views_per_second[1] = result->views_per_second[0];

@@ -1,7 +1,7 @@
 // bench.h - how fast a cell's training step runs here, and where the time goes.
 //
 // Inside the timed window: one whole step (forward, backward, optimiser, EMA) on a batch that is ready in its staging slot.
-// Outside: views and loading, and the diagnosis of collapse (each measured apart); evaluation, checkpoints. A step is timed from the
+// Outside: views and loading, the diagnosis of collapse and checkpoints (each measured apart); evaluation. A step is timed from the
 // end of the one before to its own: as in training an asynchronous backend has it before that one has ended. The machine's peak is a
 // large matrix product by the same backend in the same run, so that the figure means something on a machine nobody else has.
 
@@ -29,6 +29,12 @@ typedef struct bl_bench_kind { // all nodes of one operator
     int count;
 } bl_bench_kind;
 
+typedef struct bl_bench_checkpoint { // of the blocks that training moves
+    double copy_seconds; // that the steps wait for
+    double seconds;      // that the steps take longer, the copy included, while the file is made beside them
+    double file_seconds; // until it is on disk
+} bl_bench_checkpoint;
+
 typedef struct bl_bench {
     int batch;                     // images a step
     char device[64];               // what it ran on, in the backend's words: an instruction set, or a GPU
@@ -39,6 +45,7 @@ typedef struct bl_bench {
     int peak_side;                 // of its matrices
     double views_per_second[2];    // one loader thread, and all of machine.loader_threads
     double collapse_seconds;       // a window of the diagnosis, over the steps from one to the next; 0: nothing is diagnosed
+    bl_bench_checkpoint checkpoint; // with `nodes`
     size_t arena_bytes, packed_bytes, staging_bytes;
     size_t process_bytes;          // the most that the process has held so far
     bl_bench_kind kinds[32];       // falling by seconds
