@@ -75,6 +75,8 @@ const bl_command bl_command_run = {
         "Several processes, on one machine or many, may share a folder: each run is done by one of them, and one that another\n"
         "process is at is passed over and tried again at the end. The exit status is 0 when every run asked for is finished, and\n"
         "not 0 where some failed or other processes are still at them. experiments/slurm_array.sh gives each Slurm task a part.\n\n"
+        "SIGINT, SIGTERM and SIGUSR1 end it after the step in hand, with a checkpoint: exit status 130, 143, 75. A second one ends it\n"
+        "at once.\n\n"
         SHARD_HELP
         "  --stop-after-epoch N\n"
         "                      leaves each run, with a checkpoint, where N of its epochs are finished: another's turn comes before its\n"
