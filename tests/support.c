@@ -40,6 +40,17 @@ const char *const *bl_test_backends(void) {
     return names;
 }
 
+bool bl_test_has_avx512(void) {
+    bl_backend *backend;
+    bl_text text = {0};
+    assert_ok(bl_backend_open(&backend, "onednn", &(bl_backend_options){.threads = 2, .isa = ""}));
+    backend->table->describe(backend, &text);
+    const bool has = strstr(text.chars, "instruction set: avx512") != NULL;
+    bl_text_free(&text);
+    bl_backend_close(backend);
+    return has;
+}
+
 bool bl_test_can_run(const char *name, const bl_graph *graph) {
     bl_backend *backend;
     bool can = true;
@@ -136,9 +147,9 @@ void bl_test_next(const char *name, void *function) {
     memcpy(function, &symbol, sizeof symbol);
 }
 
-// ---- leaks ----
+// ---- the end of a failing program ----
 
-// A test that fails leaps over every free that was to come: what it then holds is no leak, and would bury its message.
+// A test that fails leaps over every free that was to come: what it then holds is no leak, and a report of it would bury the message.
 static bool has_failed;
 
 static void note_exit(int status, void *context) {
