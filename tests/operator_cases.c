@@ -57,6 +57,8 @@ const operator_case operator_cases[] = {
         CONVOLUTION("convolution: odd width, fewer channels out", 9, 48, 6, 9, 16, 3, 1, 1, 1),
         CONVOLUTION("convolution: one pixel, many images",     140, 16, 1, 1, 32, 3, 1, 1, 1),
         CONVOLUTION("convolution: shortcut, odd sizes",        2, 16, 9, 7, 24, 1, 2, 0, 1),
+        CONVOLUTION("convolution: shortcut of few channels",   2,  4, 24, 24,  8, 1, 2, 0, 1),
+        CONVOLUTION("convolution: shortcut of seven channels", 1,  7, 24, 24, 14, 1, 2, 0, 1),
         CONVOLUTION("convolution: stem, padding two",          2,  3, 32, 32, 16, 3, 1, 2, 1),
         CONVOLUTION("convolution: padding two, many channels", 4, 16, 16, 16, 16, 3, 1, 2, 1),
         CONVOLUTION("convolution: layer1 after padding two",   1, 64, 34, 34, 64, 3, 1, 1, 1),

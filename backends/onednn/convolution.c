@@ -1,6 +1,8 @@
 // Convolutions by oneDNN, but for those that suit winograd.c. Activations are NHWC for every primitive; the weights' layout is each
 // primitive's choice.
 
+#include <string.h>
+
 #include "backends/onednn/onednn.h"
 
 typedef struct geometry {
@@ -46,6 +48,19 @@ static geometry node_geometry(const bl_node *node, bl_dtype *dtype) {
     }
 }
 
+// oneDNN's kernels for the weights' gradient of strided one by one convolutions write past their scratchpad, and on AVX2 err, where the input has
+// fewer channels than a vector (3.2; uxlfoundation/oneDNN issue 6035): the next implementation takes their place.
+static dnnl_status_t pass_over_faulty(dnnl_primitive_desc_t desc, const geometry *g) {
+    const char *name = "";
+    if (g->strides[0] == 1 || g->x[1] >= 16) return dnnl_success;
+    dnnl_status_t status = dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name);
+    while (!status && strstr(name, "1x1")) { // jit_1x1:avx2, jit_1x1:avx512_core, jit_bf16_1x1:avx512_core
+        status = dnnl_primitive_desc_next_impl(desc);
+        if (!status) status = dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name);
+    }
+    return status;
+}
+
 // Everything the node's primitive needs; on failure nothing is left.
 static int convolution_create(convolution *c, const bl_cpu_backend *backend, const bl_node *node) {
     bl_dtype dtype;
@@ -69,6 +84,7 @@ static int convolution_create(convolution *c, const bl_cpu_backend *backend, con
     if (!status && node->op == BL_OP_CONVOLUTION_BACKWARD_WEIGHTS)
         status = dnnl_convolution_backward_weights_primitive_desc_create(&c->backward, engine, direct, c->x, c->diff_weights, NULL, c->y,
                                                                          g.strides, g.dilations, g.before, g.after, c->forward, attributes);
+    if (!status && node->op == BL_OP_CONVOLUTION_BACKWARD_WEIGHTS) status = pass_over_faulty(c->backward, &g);
     if (!status) return BL_OK;
     convolution_free(c);
     return bl_cpu_dnnl(status, node, "convolution");

@@ -1,6 +1,7 @@
 """Golden values of ResNet-50, bilinear resizing and FCN-8s by PyTorch in f64, for tests/test_golden_segmentation.c.
 
-    python segmentation.py       # remakes segmentation.h5 beside this file (seconds)
+    python segmentation.py                  # remakes segmentation.h5 beside this file (a few minutes)
+    python segmentation.py --spread FILE    # measures only PyTorch's own distances again, on another processor
 
 resize/...: torch.nn.functional.interpolate(mode="bilinear", align_corners=False) up, down and both: y, and dx of a random dy.
 start/...: stirred weights and running statistics of torchvision's ResNet-18 and -50, 4 channels wide with their own stem, of FCN-8s'
@@ -10,13 +11,14 @@ resnet50, resnet50_dilated (replace_stride_with_dilation=[False, True, True]): a
 fcn_resnet18, fcn_resnet50, fcn_frozen (ResNet-18 with its running statistics, heads alone trained): the same of a segmentation of images
     that are not square, some pixels unlabelled; then loss and logits under all running statistics on an image of odd size.
 whole/...: FCN-8s on a wider ResNet-18, several times with other weights that `formed` makes of their names: three losses of SGD steps on the
-    same images in f64, and how far PyTorch in bf16 autocast is from that: NMSE of the whole gradient of the first step and the worst of the
-    three losses, both on average, as either alone is luck (0.04 to 0.14 the one, 0.001 to 0.008 the other).
+    same images in f64, and how far PyTorch in bf16 autocast is from that and from the first gradient (spread.py).
     (On so few pixels ResNet-50's gradient in bf16 is noise, PyTorch's too: its nodes are held one by one.)
 Needs torch, torchvision, numpy and h5py (made with 2.15.0, 0.29.2, 2.4.6, 3.16.0).
 """
+import argparse
 import os
 
+import h5py
 import numpy as np
 import torch
 import torch.nn as nn
@@ -24,11 +26,12 @@ import torchvision
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 import marks
-from step import nmse, put
+import spread
+from step import put
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 WIDTH, BATCH, CLASSES = 4, 2, 5
-WHOLE_WIDTH, LEARNING_RATE, WHOLE_SEEDS = 16, 0.02, 16
+WHOLE_WIDTH, LEARNING_RATE, WHOLE_SEEDS = 16, 0.02, 32
 SQUARE, WIDE, ODD = (64, 64), (64, 96), (50, 71)
 BLOCKS = {18: (BasicBlock, [2, 2, 2, 2]), 50: (Bottleneck, [3, 4, 6, 3])}
 
@@ -143,7 +146,7 @@ def segment(file, name, encoder, heads, frozen=False):
         put_scores(file, f"{name}/inference", *scored(ODD))
 
 
-# ---- whole steps, and how far PyTorch is from itself ----
+# ---- whole steps ----
 
 def drawn(name, count):
     """`count` numbers of -1 to 1 that depend on the name alone: FNV-1a of its bytes, then of each place's. Exact wherever it is computed."""
@@ -178,13 +181,13 @@ def formed(networks, seed):
     return networks
 
 
-def three_steps(file, seed, dtype, autocast=False):
+def three_steps(file, seed, dtype, layout, autocast):
     """Losses of three steps on the same images, and the gradient of the first."""
     networks = formed({"online": Encoder(18, width=WHOLE_WIDTH), "fcn": Heads(18, WHOLE_WIDTH)}, seed)
-    networks = {name: module.to(dtype).to(memory_format=torch.channels_last).train() for name, module in networks.items()}
+    networks = {name: module.to(dtype).to(memory_format=layout).train() for name, module in networks.items()}
     optimizer = torch.optim.SGD([p for module in networks.values() for p in module.parameters()], lr=LEARNING_RATE, momentum=0.9)
-    images, losses, gradients = file_images(file, WIDE).to(dtype).contiguous(memory_format=torch.channels_last), [], None
-    for _ in range(3):
+    images, losses, gradients = file_images(file, WIDE).to(dtype).contiguous(memory_format=layout), [], None
+    for _ in range(spread.STEPS):
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             logits = networks["fcn"](networks["online"].taps(images), WIDE)
             loss = nn.functional.cross_entropy(logits, file_labels(file, WIDE), ignore_index=255)
@@ -194,18 +197,6 @@ def three_steps(file, seed, dtype, autocast=False):
         gradients = gradients or {name: g.double() for name, g in marks.gradients_of(networks).items()}
         optimizer.step()
     return losses, gradients
-
-
-def whole_steps(file):
-    losses, distances = [], []
-    for seed in range(WHOLE_SEEDS):
-        exact, truth = three_steps(file, seed, torch.float64)
-        rounded, gradients = three_steps(file, seed, torch.float32, autocast=True)
-        losses.append(exact)
-        distances.append([nmse(gradients, truth), max(abs(a - b) for a, b in zip(rounded, exact))])
-        print("whole steps {}: losses {}; bf16: whole gradient {:.3g}, worst of three losses {:.3g}".format(seed, exact, *distances[-1]))
-    for name, value in (("width", WHOLE_WIDTH), ("lr", LEARNING_RATE), ("losses", losses), ("distance", np.mean(distances, 0))):
-        put(file, f"whole/{name}", value)
 
 
 def file_images(file, size):
@@ -221,11 +212,11 @@ def prepared(module, start):
     return module.double().train()
 
 
-def main():
+def make(path):
     torch.set_num_threads(1)
     torch.manual_seed(6)
     rng = np.random.default_rng(6)
-    with marks.open_file(os.path.join(FOLDER, "segmentation.h5")) as file:
+    with marks.open_file(path) as file:
         for name, value in (("width", WIDTH), ("batch", BATCH), ("classes", CLASSES)):
             put(file, f"options/{name}", value)
         for name, sizes in SIZES.items():
@@ -248,7 +239,23 @@ def main():
             classify(file, name, prepared(Encoder(50, dilate), start["resnet50"]), prepared(fresh, start["classifier"]))
         for name, depth, frozen in (("fcn_resnet18", 18, False), ("fcn_resnet50", 50, False), ("fcn_frozen", 18, True)):
             segment(file, name, prepared(Encoder(depth), start[f"resnet{depth}"]), prepared(Heads(depth), start[f"fcn{depth}"]), frozen)
-        whole_steps(file)
+        for name, value in (("width", WHOLE_WIDTH), ("lr", LEARNING_RATE)):
+            put(file, f"whole/{name}", value)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spread", metavar="FILE")
+    parser.add_argument("--distances", metavar="FILE", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.distances:
+        with h5py.File(arguments.distances) as file:
+            spread.print_distances(lambda *draw: three_steps(file, *draw), WHOLE_SEEDS)
+        return
+    path = arguments.spread or os.path.join(FOLDER, "segmentation.h5")
+    if not arguments.spread:
+        make(path)
+    spread.put_spread(path, "whole", os.path.abspath(__file__))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
     python step.py                       # remakes step_trained.h5 and step_cases.h5 beside this file (a few minutes)
     python step.py --full-width FILE     # a file like step_trained.h5 at width 64, heads 4096 / 256 (not committed);
     build/tests/test_golden_step FILE    # ... and how far every backend is from it, beside PyTorch's own distances
+    python step.py --spread FILE         # measures only PyTorch's own distances in bf16 again, on another processor
 
 step_trained.h5: two views of a batch of images, trained weights of the online network, of a target that lags behind it and of
-    the predictor; three losses of SGD steps and the gradient of the first one in f64; and how far PyTorch itself is from those
-    in four f32 variants and in bf16 autocast. At random weights the loss is 4 whatever the code does: hence trained ones.
+    the predictor; three losses of SGD steps and the gradient of the first one in f64; how far PyTorch itself is from those in
+    four f32 variants; and in bf16 autocast, from the same weights on several smaller batches (bf16/..., spread.py). At random
+    weights the loss is 4 whatever the code does: hence trained ones.
 step_cases.h5: in f64, a table of cases (random and trained weights, pairings, targets, heads): loss, every gradient and the
     running statistics of one step, and ten losses under an optimiser with an EMA after each step.
 
@@ -25,8 +27,13 @@ import torch
 import torch.nn as nn
 from torchvision.models.resnet import BasicBlock, ResNet
 
+import spread
+from spread import nmse
+
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 TAU = 0.99
+SGD = {"kind": "sgd", "lr": 0.05, "weight_decay": 5e-4}
+SPREAD_BATCH, SPREAD_DRAWS = 4, 32
 PACKED_FROM = 4096  # values of a data set that is worth compressing
 
 
@@ -224,14 +231,14 @@ def trained(sizes, steps, batch, seed):
 
 # ---- step_trained.h5: the whole step, and how far PyTorch is from itself ----
 
-def three_steps(method, images, batch, optimizer_options, dtype, layout=torch.contiguous_format, autocast=False):
-    """Losses of three steps, and the gradient of the first."""
+def three_steps(method, images, batch, optimizer_options, dtype, layout=torch.contiguous_format, autocast=False, first=0):
+    """Losses of three steps on the batches from `first` on, and the gradient of the first."""
     method = method.copy(dtype)
     for network in method.networks().values():
         network.to(memory_format=layout)
     optimizer = method.optimizer(**optimizer_options)
     losses, gradients = [], None
-    for step in range(3):
+    for step in range(first, first + spread.STEPS):
         views = [view.contiguous(memory_format=layout) for view in views_at(images, batch, step, dtype)]
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             loss = method.loss(views)
@@ -244,16 +251,12 @@ def three_steps(method, images, batch, optimizer_options, dtype, layout=torch.co
     return losses, gradients
 
 
-def nmse(gradients, truth):
-    return (sum(float(((gradients[n] - truth[n]) ** 2).sum()) for n in truth) / sum(float((truth[n] ** 2).sum()) for n in truth))
-
-
 def make_trained(path, sizes, image_count, steps, train_batch, seed, weight_bits, gradient_bits):
     method = trained(sizes, steps, train_batch, seed)
     for network in method.networks().values():
         keep_bits(network, weight_bits)
     images = draw_images(np.random.default_rng(seed + 1), image_count)
-    options = {"kind": "sgd", "lr": 0.05, "weight_decay": 5e-4}
+    options = SGD
     losses, truth = three_steps(method, images, sizes["batch"], options, torch.float64)
     print(f"  f64: losses {losses}", flush=True)
     variants = {}
@@ -262,8 +265,6 @@ def make_trained(path, sizes, image_count, steps, train_batch, seed, weight_bits
                                  ("channels_last_without_onednn", torch.channels_last, False)):
         with torch.backends.mkldnn.flags(enabled=onednn):
             variants["f32/" + name] = three_steps(method, images, sizes["batch"], options, torch.float32, layout)
-    variants["bf16/autocast"] = three_steps(method, images, sizes["batch"], options, torch.float32, torch.channels_last,
-                                            autocast=True)
     distances = {}  # NMSE of the whole gradient; worst of the three losses
     for name, (ours, gradients) in variants.items():
         distances[name] = [nmse(gradients, truth), max(abs(a - b) for a, b in zip(ours, losses))]
@@ -280,7 +281,28 @@ def make_trained(path, sizes, image_count, steps, train_batch, seed, weight_bits
         put_gradients(file, "step/gradients", truth, gradient_bits)
         for name, values in distances.items():
             put(file, f"distance/{name}", values)
+        put(file, "bf16/batch", SPREAD_BATCH)
+    spread.put_spread(path, "bf16", os.path.abspath(__file__))
     return method, images
+
+
+def read_trained(file):
+    """What make_trained has put: the method in f64, and the images."""
+    sizes = {name: int(value[()]) for name, value in file["sizes"].items()}
+    method = Method(Online(sizes), Online(sizes).requires_grad_(False), Predictor(sizes))
+    for network, module in method.networks().items():
+        module.double()
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                values = torch.from_numpy(file[f"weights/{network}/{name}"][()])
+                parameter.copy_(values.permute(0, 3, 1, 2) if values.dim() == 4 else values)
+    return method, np.stack([file[f"images/view{view + 1}"][()].astype("f8").transpose(0, 3, 1, 2) for view in range(2)])
+
+
+def print_distances(path):
+    with h5py.File(path) as file:
+        method, images = read_trained(file)
+    spread.print_distances(lambda draw, *how: three_steps(method, images, SPREAD_BATCH, SGD, *how, first=spread.STEPS * draw), SPREAD_DRAWS)
 
 
 # ---- step_cases.h5: mathematics, in f64 ----
@@ -295,13 +317,12 @@ def make_cases(path, sizes, batch, method, images, weight_bits, gradient_bits):
                     parameter.add_(0.2 * torch.randn_like(parameter))
         keep_bits(network, weight_bits)
     own, lagging, plain = method.online, method.target, method.predictor.without_batch_norm(sizes)
-    sgd = {"kind": "sgd", "lr": 0.05, "weight_decay": 5e-4}
     adam = {"kind": "adam", "lr": 1e-3}
     cases = {  # what the step is made of, and the optimiser of its ten losses
         "random_crossed": (Method(online, copy.deepcopy(online), predictor), adam),
-        "trained_crossed": (Method(own, lagging, method.predictor), sgd),
+        "trained_crossed": (Method(own, lagging, method.predictor), SGD),
         "trained_same_view": (Method(own, lagging, plain, pairing="same_view"),
-                              {**sgd, "nesterov": True, "decay_norms": False, "predictor_lr_scale": 10}),
+                              {**SGD, "nesterov": True, "decay_norms": False, "predictor_lr_scale": 10}),
         "trained_online_no_predictor": (Method(own, None, None), {**adam, "weight_decay": 1e-2}),
         "trained_online_with_gradient": (Method(own, None, method.predictor, stop_gradient=False), adam),
     }
@@ -339,8 +360,14 @@ def ten_losses(method, images, batch, optimizer_options):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full-width", metavar="FILE")
+    parser.add_argument("--spread", metavar="FILE")
+    parser.add_argument("--distances", metavar="FILE", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.full_width:
+    if arguments.distances:
+        print_distances(arguments.distances)
+    elif arguments.spread:
+        spread.put_spread(arguments.spread, "bf16", os.path.abspath(__file__))
+    elif arguments.full_width:
         full = {"width": 64, "hidden": 4096, "out": 256, "batch": 16}
         make_trained(arguments.full_width, full, image_count=16, steps=30, train_batch=32, seed=1, weight_bits=24, gradient_bits=22)
     else:
