@@ -1,8 +1,8 @@
 // golden_spread.h - whole steps in bf16, judged by how PyTorch spreads around f64 (tests/golden/spread.py).
 //
-// Rounding to bf16 moves a whole gradient, and what is learnt from it, at random: one distance from f64 says little, and on another processor it
-// is another. So a backend takes the same steps as PyTorch from many draws (other weights, or other images), and it is only asked in how many
-// it is further from f64 than most of PyTorch's variants are from the same draw.
+// Rounding to bf16 moves a whole gradient, and what is learnt from it, at random: one distance from f64 says little, and on another
+// processor it is another. So a backend takes the same steps as PyTorch from many draws (other weights, or other images), and it is only
+// asked in how many it is further from f64 than most of PyTorch's variants are from the same draw.
 
 #ifndef BL_TESTS_GOLDEN_SPREAD_H
 #define BL_TESTS_GOLDEN_SPREAD_H
@@ -19,8 +19,8 @@ typedef struct spread_distances { // from f64
     double of[SPREAD_DISTANCES];  // the first step's gradient (NMSE), then every step's loss
 } spread_distances;
 
-// The most draws in which a backend may be further away. One that is no further than PyTorch is further in half of them; more than this it is
-// by chance once in ten thousand processors.
+// The most draws in which a backend may be further away. One that is no further than PyTorch is further in half of them; more than this it
+// is by chance once in ten thousand processors.
 static inline int spread_most(int draws) {
     double ways = 1, tail = 0; // ways to choose `k` draws; the chance of k or more
     for (int k = draws; k >= 0; ways = ways * k / (draws - k + 1), k--) {

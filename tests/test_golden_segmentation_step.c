@@ -170,7 +170,8 @@ static void hold(const char *backend, const outcome *truths, const double *losse
         outcome ours;
         run(&r, seed, SPREAD_STEPS, &ours);
         distances[seed].of[0] = gradient_distance(&ours, &truths[seed]);
-        for (int step = 0; step < SPREAD_STEPS; step++) distances[seed].of[1 + step] = fabs(ours.losses[step] - losses[seed * SPREAD_STEPS + step]);
+        for (int step = 0; step < SPREAD_STEPS; step++)
+            distances[seed].of[1 + step] = fabs(ours.losses[step] - losses[seed * SPREAD_STEPS + step]);
         outcome_free(&ours);
     }
     release(&r);

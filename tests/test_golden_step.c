@@ -359,7 +359,8 @@ static outcome take_steps(const char *backend, bl_dtype precision, int64_t batch
 
 // The gradient's truth is the backend's own in f32, which (c) holds to f64: the reference would take minutes.
 static spread_distances distances_of(const char *backend, int64_t batch, const golden_images *images, int first, const double *losses) {
-    outcome truth = take_steps(backend, BL_F32, batch, images, first, 1), ours = take_steps(backend, BL_BF16, batch, images, first, SPREAD_STEPS);
+    outcome truth = take_steps(backend, BL_F32, batch, images, first, 1);
+    outcome ours = take_steps(backend, BL_BF16, batch, images, first, SPREAD_STEPS);
     gradient_sums sums = {0};
     spread_distances distances;
     const double off = fabs(truth.losses[0] - losses[0]);

@@ -48,8 +48,8 @@ static geometry node_geometry(const bl_node *node, bl_dtype *dtype) {
     }
 }
 
-// oneDNN's kernels for the weights' gradient of strided one by one convolutions write past their scratchpad, and on AVX2 err, where the input has
-// fewer channels than a vector (3.2; uxlfoundation/oneDNN issue 6035): the next implementation takes their place.
+// oneDNN's kernels for the weights' gradient of strided one by one convolutions write past their scratchpad, and on AVX2 err, where the
+// input has fewer channels than a vector (3.2; uxlfoundation/oneDNN issue 6035): the next implementation takes their place.
 static dnnl_status_t pass_over_faulty(dnnl_primitive_desc_t desc, const geometry *g) {
     const char *name = "";
     if (g->strides[0] == 1 || g->x[1] >= 16) return dnnl_success;
