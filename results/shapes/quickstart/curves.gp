@@ -1,5 +1,5 @@
-# Drawn from aggregate.csv, published.csv and steps.csv; `gnuplot curves.gp` in this folder writes curves.svg.
-set terminal svg size 814,606 font 'Helvetica,15' noenhanced background '#ffffff'
+# Drawn from the CSV files beside it; `gnuplot curves.gp` in this folder writes curves.svg.
+set terminal svg size 820,862 font 'Helvetica,15' noenhanced background '#ffffff'
 if (!exists('to_stdout')) set output 'curves.svg'
 set datafile separator comma
 set datafile columnheaders
@@ -8,19 +8,19 @@ set tics nomirror out scale 0.5 textcolor rgb '#000000'
 set format y '%g'
 set grid lt 1 lc rgb '#e4e4e4' lw 1
 unset key
+set lmargin at screen 0.09512
+set rmargin at screen 0.70488
+set multiplot
+set label 1 'BYOL and its collapse on drawn shapes' at screen 0.09512,0.97448 left font 'Helvetica,17'
 x_min = -0.12
 x_max = 8.12
 set xrange [x_min:x_max]
-set lmargin at screen 0.08845
-set rmargin at screen 0.70270
-set multiplot
 set xtics 1
-set label 1 'BYOL and its collapse on drawn shapes' at screen 0.08845,0.96370 left font 'Helvetica,17'
 
-set tmargin at screen 0.86799
-set bmargin at screen 0.52145
-set label 2 'k = 20, T = 0.1, train to test (monitored)' at graph 0, screen 0.89769 left
-set label 3 'k-NN accuracy (%)' at screen 0.01966, graph 0.5 center rotate by 90
+set tmargin at screen 0.90719
+set bmargin at screen 0.66357
+set label 2 'k = 20, T = 0.1, train to test (monitored)' at graph 0, screen 0.92807 left
+set label 3 'k-NN accuracy (%)' at screen 0.01951, graph 0.5 center rotate by 90
 set format x ''
 set offsets 0, 0, graph 0.06, graph 0.06
 set yrange [0<*:*<100]
@@ -32,16 +32,15 @@ plot 'aggregate.csv' using (strcol(1) eq 'byol' && strcol(2) eq 'pixels/k20/test
      'aggregate.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):5 with linespoints lc rgb '#D55E00' dt 1 lw 2 pt 7 ps 0.6 notitle
 unset label 1
 
-set tmargin at screen 0.44554
-set bmargin at screen 0.09901
-set label 2 'std of the projection, relative to step 0' at graph 0, screen 0.47525 left
-set label 3 'std ratio' at screen 0.01966, graph 0.5 center rotate by 90
-set format x '%g'
-set xtics offset 0,0.5
-set label 4 'finished epochs' at graph 0.5, screen 0.02640 center
+set tmargin at screen 0.61021
+set bmargin at screen 0.36659
+set label 2 'std of the projection, relative to step 0' at graph 0, screen 0.63109 left
+set label 3 'std ratio' at screen 0.01951, graph 0.5 center rotate by 90
+set format x ''
 unset offsets
 set logscale y
-set yrange [0.00419745:1.52897]
+set yrange [0.00412312:1.61476]
+set ytics (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 plot 'steps.csv' using (strcol(1) eq 'byol' && strcol(2) eq '0' ? $4 : NaN):7 every 3 with lines lc rgb '#0072B2' dt 1 lw 1.2 notitle, \
      'steps.csv' using (strcol(1) eq 'byol' && strcol(2) eq '1' ? $4 : NaN):7 every 3 with lines lc rgb '#0072B2' dt 1 lw 1.2 notitle, \
      'steps.csv' using (strcol(1) eq 'byol' && strcol(2) eq '2' ? $4 : NaN):7 every 3 with lines lc rgb '#0072B2' dt 1 lw 1.2 notitle, \
@@ -50,14 +49,33 @@ plot 'steps.csv' using (strcol(1) eq 'byol' && strcol(2) eq '0' ? $4 : NaN):7 ev
      'steps.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq '2' ? $4 : NaN):7 every 3 with lines lc rgb '#D55E00' dt 1 lw 1.2 notitle
 unset label 1
 
-set tmargin at screen 0.90594
+set tmargin at screen 0.31323
+set bmargin at screen 0.06961
+set label 2 'effective rank of the projection (centred)' at graph 0, screen 0.33411 left
+set label 3 'rank' at screen 0.01951, graph 0.5 center rotate by 90
+set format x '%g'
+set xtics offset 0,0.5
+set label 4 'finished epochs' at graph 0.5, screen 0.01856 center
+unset offsets
+set logscale y
+set yrange [0.80026:7.04447]
+set ytics (1, 2, 5)
+plot 'collapse.csv' using (strcol(1) eq 'byol' && strcol(2) eq '0' ? $4 : NaN):9 every 1 with linespoints lc rgb '#0072B2' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'byol' && strcol(2) eq '1' ? $4 : NaN):9 every 1 with linespoints lc rgb '#0072B2' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'byol' && strcol(2) eq '2' ? $4 : NaN):9 every 1 with linespoints lc rgb '#0072B2' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq '0' ? $4 : NaN):9 every 1 with linespoints lc rgb '#D55E00' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq '1' ? $4 : NaN):9 every 1 with linespoints lc rgb '#D55E00' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq '2' ? $4 : NaN):9 every 1 with linespoints lc rgb '#D55E00' dt 1 lw 1.2 pt 7 ps 0.35 notitle
+unset label 1
+
+set tmargin at screen 0.93387
 set bmargin at screen 0
 unset border
 unset tics
 unset grid
 unset label
 unset logscale
-set key at screen 0.71990,0.90594 left top Left reverse samplen 2.2 spacing 1.25
+set key at screen 0.72195,0.93387 left top Left reverse samplen 2.2 spacing 1.25
 plot [0:1] [0:1] NaN notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 2 pt 7 ps 0.6 title 'byol', \
      keyentry with linespoints lc rgb '#D55E00' dt 1 lw 2 pt 7 ps 0.6 title 'no_stop_gradient', \
