@@ -25,6 +25,7 @@ set format x ''
 set offsets 0, 0, graph 0.06, graph 0.06
 set yrange [0<*:*<100]
 plot 'aggregate.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):5 with linespoints lc rgb '#D55E00' dt 1 lw 2 pt 7 ps 0.6 notitle, \
+     'measurements.csv' using (strcol(2) eq 'ema_no_predictor' && strcol(3) eq '1' && strcol(6) eq 'knn/k20/test' && strcol(7) eq 'c95e00e1b4478141' ? $8 : NaN):9 with linespoints lc rgb '#D55E00' lw 1.2 dt (7,4) pt 7 ps 0.35 notitle, \
      'published.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq 'knn/k20/test' ? $11 == 1 ? $3 : NaN : NaN):5 with points lc rgb '#D55E00' lw 1.5 pt 12 ps 1.1 notitle
 unset label 1
 
@@ -66,6 +67,6 @@ unset logscale
 set key at screen 0.60905,0.93387 left top Left reverse samplen 2.2 spacing 1.25
 plot [0:1] [0:1] NaN notitle, \
      keyentry with linespoints lc rgb '#D55E00' dt 1 lw 2 pt 7 ps 0.6 title 'ema_no_predictor', \
-     keyentry with linespoints lc rgb '#D55E00' lw 1.2 dt (7,4) pt 7 ps 0.35 title 'ema_no_predictor (unfinished, step 228)', \
+     keyentry with linespoints lc rgb '#D55E00' lw 1.2 dt (7,4) pt 7 ps 0.35 title 'ema_no_predictor (unfinished, step 600)', \
      keyentry with points lw 1.5 pt 12 ps 1.1 lc rgb '#444444' title 'published, other set-up'
 unset multiplot
