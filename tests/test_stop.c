@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "base/random.h"
 #include "base/stop.h"
 #include "run_rig.h"
 
@@ -98,13 +99,6 @@ static void wait_for(double seconds) {
     while (nanosleep(&time, &time) && errno == EINTR) {}
 }
 
-static uint64_t drawn(uint64_t *state) { // SplitMix64 (Steele, Lea, Flood 2014)
-    uint64_t z = *state += 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
-}
-
 // ---- the same run ----
 
 static void assert_same_text(const char *one, const char *other) {
@@ -165,11 +159,11 @@ static void interrupt_at_drawn_moments(const char *recipe, const char *name, con
     const double longest = (bl_seconds() - since) / 5; // all moments together reach over the whole run, its report included
     for (int which = 0; which < (int)(sizeof signals / sizeof *signals); which++) {
         char *broken;
-        uint64_t state = 12;
+        bl_random random = bl_random_stream(12, "moments", 0, 0, 0);
         int stopped = 0;
         assert_true(asprintf(&broken, "%s.%s", whole, signals[which].name) > 0);
         for (int m = 0; m < MOMENTS; m++) {
-            const double moment = longest * (double)(drawn(&state) >> 11) / 9007199254740992.;
+            const double moment = longest * bl_random_uniform(&random);
             const pid_t child = start(broken, said, by_time);
             wait_for(moment);
             kill(child, signals[which].number);

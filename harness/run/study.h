@@ -31,7 +31,7 @@ typedef struct bl_study {
     const bl_experiment *experiment; // borrowed
     bl_arena *arena;
     bool counts_unfinished;          // they enter averages, as far as they are
-    bl_study_run *runs;           // by cell, then by seed, as in the experiment
+    bl_study_run *runs;              // by cell, then by seed, as in the experiment
     int run_count;
     const char **absent;             // "crossed, seed 1: not run yet"; those left out stand here too
     int absent_count;
