@@ -40,15 +40,23 @@ const char *const *bl_test_backends(void) {
     return names;
 }
 
-bool bl_test_has_avx512(void) {
+const char *bl_test_instruction_set(void) {
+    static char name[32];
     bl_backend *backend;
     bl_text text = {0};
+    if (*name) return name;
     assert_ok(bl_backend_open(&backend, "onednn", &(bl_backend_options){.threads = 2, .isa = ""}));
     backend->table->describe(backend, &text);
-    const bool has = strstr(text.chars, "instruction set: avx512") != NULL;
+    const char *line = strstr(text.chars, "instruction set: ");
+    assert_non_null(line);
+    assert_int_equal(sscanf(line, "instruction set: %31s", name), 1);
     bl_text_free(&text);
     bl_backend_close(backend);
-    return has;
+    return name;
+}
+
+bool bl_test_has_avx512(void) {
+    return !strncmp(bl_test_instruction_set(), "avx512", 6);
 }
 
 bool bl_test_can_run(const char *name, const bl_graph *graph) {

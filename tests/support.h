@@ -33,6 +33,7 @@ const char *const *bl_test_backends(void);
 // Whether every node can run there; prints the reason where one cannot.
 bool bl_test_can_run(const char *backend, const bl_graph *graph);
 // Whether oneDNN finds AVX-512, without which it has no bf16: the processor may lack it, or ONEDNN_MAX_CPU_ISA forbid it.
+const char *bl_test_instruction_set(void); // that oneDNN uses, as its backend describes itself: "avx512_bf16"
 bool bl_test_has_avx512(void);
 // What whole runs use where any backend will do: $BYOLAB_TEST_BACKEND, or the fastest that needs no GPU.
 const char *bl_test_backend(void);

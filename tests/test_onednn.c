@@ -135,16 +135,27 @@ static void observed_value_is_not_fused_away(void **state) {
     rig_close(&rig);
 }
 
-static void three_by_three_convolutions_are_winograds_where_channels_and_tiles_suffice(void **state) {
-    (void)state;
-    bl_rig rig = opened(BL_F32);
+static void expect_winograd(bl_dtype precision, bool expected) {
+    bl_rig rig = opened(precision);
     bl_plan_report report;
     rig.backend->table->report(rig.plan, &report);
-    assert_int_equal(!strcmp(implementation(&report, "online/layer1.0.conv1"), "winograd_2x2"), bl_test_has_avx512());
+    assert_int_equal(!strcmp(implementation(&report, "online/layer1.0.conv1"), "winograd_2x2"), expected);
     assert_string_not_equal(implementation(&report, "online/conv1"), "winograd_2x2");          // three channels
     assert_string_not_equal(implementation(&report, "online/layer2.0.conv1"), "winograd_2x2"); // stride two
     assert_string_not_equal(implementation(&report, "online/layer4.1.conv2"), "winograd_2x2"); // a tile an image
     rig_close(&rig);
+}
+
+static void three_by_three_convolutions_are_winograds_where_channels_and_tiles_suffice(void **state) {
+    (void)state;
+    expect_winograd(BL_F32, bl_test_has_avx512());
+}
+
+static void bf16_convolutions_are_winograds_where_f32_products_are_as_fast(void **state) {
+    (void)state;
+    const char *isa = bl_test_instruction_set();
+    if (!bl_test_has_avx512()) skip();
+    expect_winograd(BL_BF16, !strcmp(isa, "avx512") || !strcmp(isa, "avx512_vnni") || !strcmp(isa, "avx512_fp16"));
 }
 
 // Packed weights belong to a plan, the master to the store: whoever writes the master, every plan sees it.
@@ -206,6 +217,7 @@ int main(void) {
         cmocka_unit_test(repeated_run_gives_the_same_bits),
         cmocka_unit_test(observed_value_is_not_fused_away),
         cmocka_unit_test(three_by_three_convolutions_are_winograds_where_channels_and_tiles_suffice),
+        cmocka_unit_test(bf16_convolutions_are_winograds_where_f32_products_are_as_fast),
         cmocka_unit_test(weights_written_by_hand_are_packed_again),
         cmocka_unit_test(unknown_instruction_set_is_refused_with_those_there_are),
         cmocka_unit_test(not_a_number_stops_every_update),

@@ -3,7 +3,7 @@
 #include "backends/onednn/winograd.h"
 
 #include <immintrin.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 
 #define POINTS BL_WINOGRAD_POINTS
@@ -22,8 +22,8 @@ static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-bl_winograd bl_winograd_of(size_t images, size_t height, size_t width, size_t inputs, size_t outputs) {
-    bl_winograd w = {images, height, width, inputs, outputs, (height + 1) / 2, (width + 1) / 2, 0};
+bl_winograd bl_winograd_of(size_t images, size_t height, size_t width, size_t inputs, size_t outputs, bool half) {
+    bl_winograd w = {images, height, width, inputs, outputs, (height + 1) / 2, (width + 1) / 2, 0, half};
     const size_t groups = (inputs + outputs) / 64;
     w.block = GROUP * (groups < 4 ? 4 : groups > 16 ? 16 : groups);
     return w;
@@ -79,10 +79,33 @@ static void advance(const bl_winograd *w, tile *at) {
 }
 
 // Pixel (row, column) of an image, `outside` where there is none.
-static inline const float *pixel(const bl_winograd *w, const float *x, size_t channels, size_t image, size_t row, size_t column,
-                                 const float *outside) {
+static inline const void *pixel(const bl_winograd *w, const void *x, size_t channels, size_t image, size_t row, size_t column,
+                                const void *outside) {
     const bool is_inside = row < w->height && column < w->width; // -1 is large
-    return is_inside ? x + ((image * w->height + row) * w->width + column) * channels : outside;
+    const size_t bytes = w->half ? sizeof(uint16_t) : sizeof(float);
+    return is_inside ? (const unsigned char *)x + ((image * w->height + row) * w->width + column) * channels * bytes : outside;
+}
+
+// 16 channels of a pixel from channel c on; `half` is a constant where a transform is called.
+INLINE __m512 get(const void *pixel, size_t c, const bool half) {
+    if (!half) return _mm512_loadu_ps((const float *)pixel + c);
+    const __m256i halves = _mm256_loadu_si256((const __m256i *)(const void *)((const uint16_t *)pixel + c));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+INLINE __m512i narrowed(__m512 value) { // to the nearest bf16, ties to even; a NaN stays one. Bits as in rows.c
+    const __m512i bits = _mm512_castps_si512(value), top = _mm512_srli_epi32(bits, 16);
+    const __m512i odd = _mm512_and_si512(top, _mm512_set1_epi32(1));
+    const __m512i nearest = _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+    const __mmask16 is_nan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
+    return _mm512_mask_or_epi32(nearest, is_nan, top, _mm512_set1_epi32(0x40));
+}
+
+INLINE void put(void *pixel, size_t c, const bool half, __m512 value) {
+    if (half)
+        _mm256_storeu_si256((__m256i *)(void *)((uint16_t *)pixel + c), _mm512_cvtepi32_epi16(narrowed(value)));
+    else
+        _mm512_storeu_ps((float *)pixel + c, value);
 }
 
 // ---- transforms ----
@@ -96,11 +119,11 @@ INLINE void input_line(__m512 a, __m512 b, __m512 c, __m512 d, __m512 *out, int 
 
 // Tiles from `at` on: of each, 16 channels at a time, point p to to[p * plane]. A tile's lanes lie beside those of the next, 16
 // channels of `group` tiles beside the next 16 channels, and groups follow each other.
-WIDE static void transform_inputs(const bl_winograd *w, const float *x, size_t channels, tile at, size_t count, size_t group,
-                                  float *to, const float *outside) {
+INLINE void inputs_of(const bl_winograd *w, const void *x, size_t channels, tile at, size_t count, size_t group, float *to,
+                      const void *outside, const bool half) {
     const size_t stride = plane(w, channels);
     for (size_t t = 0; t < count; t++, advance(w, &at)) {
-        const float *from[4][4];
+        const void *from[4][4];
         for (size_t i = 0; i < 4; i++)
             for (size_t j = 0; j < 4; j++)
                 from[i][j] = pixel(w, x, channels, at.image, 2 * at.row + i - 1, 2 * at.column + j - 1, outside);
@@ -108,12 +131,20 @@ WIDE static void transform_inputs(const bl_winograd *w, const float *x, size_t c
         for (size_t c = 0; c < channels; c += LANES, dst += group * LANES) {
             __m512 rows[4][4], out[4][4];
             UNROLL for (int j = 0; j < 4; j++)
-                input_line(_mm512_loadu_ps(from[0][j] + c), _mm512_loadu_ps(from[1][j] + c), _mm512_loadu_ps(from[2][j] + c),
-                           _mm512_loadu_ps(from[3][j] + c), &rows[0][j], 4);
+                input_line(get(from[0][j], c, half), get(from[1][j], c, half), get(from[2][j], c, half), get(from[3][j], c, half),
+                           &rows[0][j], 4);
             UNROLL for (int i = 0; i < 4; i++) input_line(rows[i][0], rows[i][1], rows[i][2], rows[i][3], out[i], 1);
             UNROLL for (int p = 0; p < POINTS; p++) _mm512_store_ps(dst + (size_t)p * stride, out[p / 4][p % 4]);
         }
     }
+}
+
+WIDE static void transform_inputs(const bl_winograd *w, const void *x, size_t channels, tile at, size_t count, size_t group, float *to,
+                                  const void *outside) {
+    if (w->half)
+        inputs_of(w, x, channels, at, count, group, to, outside, true);
+    else
+        inputs_of(w, x, channels, at, count, group, to, outside, false);
 }
 
 INLINE void output_line(__m512 a, __m512 b, __m512 c, __m512 d, __m512 *out, int stride) { // A^T
@@ -122,13 +153,13 @@ INLINE void output_line(__m512 a, __m512 b, __m512 c, __m512 d, __m512 *out, int
 }
 
 // Products [point][tile][outputs] to pixels; those outside go to `sink`.
-WIDE static void transform_outputs(const bl_winograd *w, const float *products, float *y, tile at, size_t count, float *sink) {
+INLINE void outputs_of(const bl_winograd *w, const float *products, void *y, tile at, size_t count, void *sink, const bool half) {
     const size_t stride = plane(w, w->outputs), channels = w->outputs;
     for (size_t t = 0; t < count; t++, advance(w, &at)) {
-        float *to[2][2];
+        void *to[2][2];
         for (size_t i = 0; i < 2; i++)
             for (size_t j = 0; j < 2; j++)
-                to[i][j] = (float *)pixel(w, y, channels, at.image, 2 * at.row + i, 2 * at.column + j, sink);
+                to[i][j] = (void *)pixel(w, y, channels, at.image, 2 * at.row + i, 2 * at.column + j, sink);
         const float *from = products + t * channels;
         for (size_t c = 0; c < channels; c += LANES) {
             __m512 rows[2][4], out[2][2];
@@ -138,9 +169,16 @@ WIDE static void transform_outputs(const bl_winograd *w, const float *products, 
                             _mm512_load_ps(at_column + 12 * stride), &rows[0][j], 4);
             }
             UNROLL for (int i = 0; i < 2; i++) output_line(rows[i][0], rows[i][1], rows[i][2], rows[i][3], out[i], 1);
-            UNROLL for (int p = 0; p < 4; p++) _mm512_storeu_ps(to[p / 2][p % 2] + c, out[p / 2][p % 2]);
+            UNROLL for (int p = 0; p < 4; p++) put(to[p / 2][p % 2], c, half, out[p / 2][p % 2]);
         }
     }
+}
+
+WIDE static void transform_outputs(const bl_winograd *w, const float *products, void *y, tile at, size_t count, void *sink) {
+    if (w->half)
+        outputs_of(w, products, y, at, count, sink, true);
+    else
+        outputs_of(w, products, y, at, count, sink, false);
 }
 
 INLINE void gradient_line(__m512 a, __m512 b, __m512 *out, int stride) { // A
@@ -151,10 +189,10 @@ INLINE void gradient_line(__m512 a, __m512 b, __m512 *out, int stride) { // A
 }
 
 // The output's gradient to [point][16 channels][tile].
-WIDE static void transform_gradients(const bl_winograd *w, const float *dy, tile at, size_t count, float *to, const float *outside) {
+INLINE void gradients_of(const bl_winograd *w, const void *dy, tile at, size_t count, float *to, const void *outside, const bool half) {
     const size_t stride = plane(w, w->outputs), channels = w->outputs;
     for (size_t t = 0; t < count; t++, advance(w, &at)) {
-        const float *from[2][2];
+        const void *from[2][2];
         for (size_t i = 0; i < 2; i++)
             for (size_t j = 0; j < 2; j++)
                 from[i][j] = pixel(w, dy, channels, at.image, 2 * at.row + i, 2 * at.column + j, outside);
@@ -162,11 +200,18 @@ WIDE static void transform_gradients(const bl_winograd *w, const float *dy, tile
         for (size_t c = 0; c < channels; c += LANES, dst += w->block * LANES) {
             __m512 rows[4][2], out[4][4];
             UNROLL for (int j = 0; j < 2; j++)
-                gradient_line(_mm512_loadu_ps(from[0][j] + c), _mm512_loadu_ps(from[1][j] + c), &rows[0][j], 2);
+                gradient_line(get(from[0][j], c, half), get(from[1][j], c, half), &rows[0][j], 2);
             UNROLL for (int i = 0; i < 4; i++) gradient_line(rows[i][0], rows[i][1], out[i], 1);
             UNROLL for (int p = 0; p < POINTS; p++) _mm512_store_ps(dst + (size_t)p * stride, out[p / 4][p % 4]);
         }
     }
+}
+
+WIDE static void transform_gradients(const bl_winograd *w, const void *dy, tile at, size_t count, float *to, const void *outside) {
+    if (w->half)
+        gradients_of(w, dy, at, count, to, outside, true);
+    else
+        gradients_of(w, dy, at, count, to, outside, false);
 }
 
 INLINE void weight_line(__m512 a, __m512 b, __m512 c, __m512 *out, int stride) { // G
@@ -179,6 +224,8 @@ INLINE void weight_line(__m512 a, __m512 b, __m512 c, __m512 *out, int stride) {
 
 // 16 outputs of one input, from the nine taps: to 16 neighbours of a panel.
 INLINE void transform_weights(const bl_winograd *w, __m512 taps[9], float *packed, size_t input, size_t output) {
+    if (w->half)
+        UNROLL for (int k = 0; k < 9; k++) taps[k] = _mm512_castsi512_ps(_mm512_slli_epi32(narrowed(taps[k]), 16));
     const size_t stride = weight_plane(w), panel = output / PANEL * PANEL, width = least(PANEL, w->outputs - panel);
     __m512 rows[4][3], out[4][4];
     UNROLL for (int j = 0; j < 3; j++) weight_line(taps[j], taps[3 + j], taps[6 + j], &rows[0][j], 3);
@@ -243,8 +290,7 @@ WIDE static void multiply_point(const bl_winograd *w, const float *v, const floa
         }
 }
 
-void bl_winograd_convolve(const bl_winograd *w, const float *x, const float *packed, float *y, float *workspace, size_t begin,
-                          size_t end) {
+void bl_winograd_convolve(const bl_winograd *w, const void *x, const float *packed, void *y, float *workspace, size_t begin, size_t end) {
     float *v = workspace, *m = v + POINTS * plane(w, w->inputs), *outside = m + POINTS * plane(w, w->outputs);
     for (size_t first = begin; first < end; first += w->block) {
         const size_t count = least(w->block, end - first);
@@ -292,8 +338,7 @@ WIDE static void gradient_point(const bl_winograd *w, const float *z, const floa
         }
 }
 
-void bl_winograd_products(const bl_winograd *w, const float *x, const float *dy, float *sum, float *workspace, size_t begin,
-                          size_t end) {
+void bl_winograd_products(const bl_winograd *w, const void *x, const void *dy, float *sum, float *workspace, size_t begin, size_t end) {
     float *v = workspace, *z = v + POINTS * plane(w, w->inputs), *outside = z + POINTS * plane(w, w->outputs);
     memset(outside, 0, border(w) * sizeof(float));
     memset(sum, 0, bl_winograd_weight_floats(w) * sizeof(float));
