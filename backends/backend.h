@@ -19,7 +19,7 @@ typedef struct bl_plan bl_plan;       // owns activations, workspace, packed wei
 
 typedef struct bl_backend_options {
     int threads;      // for the backend's own loops; >= 1
-    const char *isa;  // "" or the highest instruction set a CPU backend may use: avx2 | avx512 | avx512_bf16
+    const char *isa;  // "" or the highest instruction set a CPU backend may use: avx2 | avx512 | avx512_bf16 | avx512_amx
     bool eager;       // a GPU backend launches each operation by itself instead of replaying recorded graphs: to look for a fault
 } bl_backend_options;
 

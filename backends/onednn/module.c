@@ -12,7 +12,10 @@ typedef struct isa {
 } isa;
 
 static const isa selectable[] = {
-    {"avx2", dnnl_cpu_isa_avx2}, {"avx512", dnnl_cpu_isa_avx512_core}, {"avx512_bf16", dnnl_cpu_isa_avx512_core_bf16}};
+    {"avx2", dnnl_cpu_isa_avx2},
+    {"avx512", dnnl_cpu_isa_avx512_core},
+    {"avx512_bf16", dnnl_cpu_isa_avx512_core_bf16},
+    {"avx512_amx", dnnl_cpu_isa_avx512_core_amx}};
 
 // One choice a process: oneDNN fixes it with the first primitive.
 static int select_isa(const char *name) {
@@ -25,7 +28,7 @@ static int select_isa(const char *name) {
         chosen = selectable[i].name;
         return BL_OK;
     }
-    return bl_fail("there is no instruction set '%s'; write avx2, avx512 or avx512_bf16", name);
+    return bl_fail("there is no instruction set '%s'; write avx2, avx512, avx512_bf16 or avx512_amx", name);
 }
 
 static void close_backend(bl_backend *backend) {

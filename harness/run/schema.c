@@ -67,7 +67,7 @@ static const bl_choice fitted_on[] = {{"cached", 1}, {"augmented", 0}, {0}};
 static const bl_choice solvers[] = {{"lbfgs", 1}, {"sgd", 0}, {0}};
 static const bl_choice keeps[] = {{"none", 0}, {"last", 1}, {0}};
 static const bl_choice backends[] = {{"onednn", 0}, {"reference", 1}, {"cudnn", 2}, {0}};
-static const bl_choice instruction_sets[] = {{"", 0}, {"avx2", 1}, {"avx512", 2}, {"avx512_bf16", 3}, {0}};
+static const bl_choice instruction_sets[] = {{"", 0}, {"avx2", 1}, {"avx512", 2}, {"avx512_bf16", 3}, {"avx512_amx", 4}, {0}};
 static const bl_choice origins[] = {{"read", 0}, {"digitised", 1}, {0}};
 static const bl_choice spreads[] = {{"none", 0}, {"sd", 1}, {"half_range", 2}, {"interval", 3}, {0}};
 static const bl_choice selections[] = {{"last", 0}, {"best_on_test", 1}, {"unknown", 2}, {0}};
@@ -347,7 +347,7 @@ const bl_key bl_schema[] = {
     {"machine.backend", MACHINE(backend), BL_TYPE_NAME, "onednn", 0, 0, backends, HOST, NULL, "what computes: a CPU, f64 in plain loops, or an NVIDIA GPU"},
     {"machine.threads", MACHINE(threads), BL_TYPE_INT, "0", 0, 1024, NULL, HOST, NULL, "of the backend; 0: chosen from the processors"},
     {"machine.loader_threads", MACHINE(loader_threads), BL_TYPE_INT, "0", 0, 1024, NULL, HOST, NULL, "that make views; 0: chosen from the processors"},
-    {"machine.isa", MACHINE(isa), BL_TYPE_NAME, "\"\"", 0, 0, instruction_sets, HOST, NULL, "the highest instruction set used; \"\": the best there is"},
+    {"machine.isa", MACHINE(isa), BL_TYPE_NAME, "\"\"", 0, 0, instruction_sets, HOST, NULL, "the highest instruction set used, where the machine has it; \"\": the best there is"},
     {"machine.eager", MACHINE(eager), BL_TYPE_BOOL, "false", 0, 0, NULL, HOST, "machine.backend=cudnn", "launch each operation by itself instead of replaying CUDA graphs"},
 
     {"report.title", STUDY(title), BL_TYPE_TEXT, "\"\"", 0, 0, NULL, REPORT, NULL, "of the plot; \"\": the study's name"},
