@@ -7,6 +7,8 @@
 
 #include "backends/backend.h"
 #include "base/file.h"
+#include "base/host.h"    // bl_host_cpu
+#include "base/threads.h" // bl_processors
 #include "support.h"
 
 enum { TEXT = 8192 };
@@ -109,8 +111,13 @@ static int ask_of_tiny(const char *command, const char *options, char says[], si
 
 static void every_backend_has_a_block_and_one_that_is_not_there_says_why(void **state) {
     (void)state;
-    char says[TEXT], line[64];
+    char says[TEXT], line[256], cpu[128];
     assert_int_equal(bl_test_byolab("check --machine", says, sizeof says), 0);
+    bl_host_cpu(cpu, sizeof cpu);
+    snprintf(line, sizeof line, "\ncpu: %s\ncpu flags: ", cpu);
+    bl_test_holds(says, line);
+    snprintf(line, sizeof line, "\nthreads: %d, and %d that make views\n", bl_processors(), bl_processors());
+    bl_test_holds(says, line);
     bl_test_holds(says, "reference:\n  backend: reference\n");
     for (const char *const *name = bl_backend_known(); *name; name++) {
         snprintf(line, sizeof line, "%s: not built\n", *name);
@@ -119,6 +126,53 @@ static void every_backend_has_a_block_and_one_that_is_not_there_says_why(void **
         snprintf(line, sizeof line, "%s:", *name);
         bl_test_holds(says, line);
     }
+}
+
+// What the machine offers a run of `tiny` under that cap, of the order in which oneDNN's sets grow.
+static int rank_under(const char *cap) {
+    static const char *const sets[] = {"generic", "sse41", "avx", "avx2", "avx2_vnni", "avx2_vnni_2", "avx512", "avx512_vnni", "avx512_bf16",
+                                       "avx512_fp16", "avx512_amx", "avx512_amx_fp16"};
+    char says[TEXT], options[64], set[32];
+    snprintf(options, sizeof options, "--machine --set machine.isa=%s", cap);
+    assert_int_equal(ask_of_tiny("check", options, says, sizeof says), 0);
+    bl_test_holds(says, "\nthreads: 1, and 2 that make views\n");
+    const char *line = strstr(says, "  instruction set: ");
+    assert_true(line && sscanf(line, " instruction set: %31s", set) == 1);
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        if (!strcmp(sets[i], set)) return (int)i;
+    fail_msg("no such set: %s", set);
+    return 0;
+}
+
+static void a_machine_uses_no_more_than_the_instruction_set_it_is_held_to(void **state) {
+    (void)state;
+    static const struct {
+        const char *cap;
+        int rank;
+    } cases[] = {{"avx2", 3}, {"avx512", 6}, {"avx512_bf16", 8}, {"avx512_amx", 10}};
+    char says[TEXT];
+    if (!bl_backend_present("onednn")) skip();
+    const int own = rank_under("\\\"\\\"");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int used = rank_under(cases[i].cap);
+        if (used > cases[i].rank || (own >= cases[i].rank && used != cases[i].rank)) fail_msg("%s: %d, without it %d", cases[i].cap, used, own);
+    }
+    assert_int_equal(ask_of_tiny("check", "--machine --set machine.isa=avx512_amxx", says, sizeof says), 1);
+    bl_test_holds(says, "avx512_amx");
+}
+
+static void a_product_is_timed_on_the_backend_that_a_run_takes(void **state) {
+    (void)state;
+    char says[TEXT];
+    int side;
+    double gflops;
+    assert_int_equal(ask_of_tiny("check", "--machine --backend reference", says, sizeof says), 0);
+    assert_null(strstr(says, " product: "));
+    if (!bl_backend_present("onednn")) skip();
+    assert_int_equal(ask_of_tiny("check", "--machine", says, sizeof says), 0);
+    const char *line = strstr(says, "  f32 product: ");
+    assert_true(line && sscanf(line, " f32 product: %lf GFLOP/s (%d x", &gflops, &side) == 2 && gflops > 0 && side >= 512);
+    bl_test_holds(line, "  bf16 product: "); // or why there is none
 }
 
 static void a_backend_that_cannot_be_used_is_told_with_those_that_can(void **state) {
@@ -240,6 +294,8 @@ int main(void) {
         cmocka_unit_test(a_command_takes_its_own_options_and_no_others),
         cmocka_unit_test(an_arm_whose_file_is_wrong_is_refused_before_anything_is_trained),
         cmocka_unit_test(every_backend_has_a_block_and_one_that_is_not_there_says_why),
+        cmocka_unit_test(a_machine_uses_no_more_than_the_instruction_set_it_is_held_to),
+        cmocka_unit_test(a_product_is_timed_on_the_backend_that_a_run_takes),
         cmocka_unit_test(a_backend_that_cannot_be_used_is_told_with_those_that_can),
         cmocka_unit_test(a_step_says_what_memory_it_needs_before_anything_runs),
         cmocka_unit_test(a_bench_for_scripts_is_a_header_and_one_row),

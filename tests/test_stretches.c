@@ -1,6 +1,7 @@
 // Who trained a run: each process's stretch in checkpoint and run file, and when another processor makes a run mixed.
 
 #include "base/host.h"
+#include "run/identity.h"
 #include "run/stretches.h"
 #include "run_rig.h"
 
@@ -30,6 +31,18 @@ static bl_stretches stretches_in(const char *path) {
     assert_ok(bl_stretches_get(&stretches, reader));
     bl_run_reader_close(reader);
     return stretches;
+}
+
+static void assert_machine_names_the_processor(const char *path) {
+    bl_run_reader *reader;
+    char *machine, expected[700], flags[512];
+    bl_host_flags(flags, sizeof flags);
+    snprintf(expected, sizeof expected, "\ncpu: %s\ncpu flags: %s\n", processor, flags);
+    assert_ok(bl_run_reader_open(&reader, path));
+    assert_ok(bl_run_get_text(reader, "/host/machine", &machine));
+    bl_test_holds(machine, expected);
+    bl_free(machine);
+    bl_run_reader_close(reader);
 }
 
 static bool is_mixed(const char *path) {
@@ -76,6 +89,7 @@ static void each_process_adds_its_own_and_the_run_file_keeps_them(void **state) 
     assert_stretch(&stretches.past[1], 5, 8, processor);
     bl_stretches_free(&stretches);
     assert_false(is_mixed(file));
+    assert_machine_names_the_processor(file);
     // Rows that are added later train nothing.
     plan.more[0] = (bl_override){"evaluate", "[{knn: {k: 1, protocol: cross_validation, folds: 2, split: test}}, {knn: {k: 3, protocol: train_to_test, split: test}}]"};
     plan.evaluate_only = true;
@@ -151,6 +165,36 @@ static void a_gpu_is_named_with_its_versions_and_the_processor_beside_it_may_cha
     bl_text_free(&text);
 }
 
+static const char *machine_of_file; // of the next that is written
+
+static void put_machine(bl_run_writer *writer) { assert_ok(bl_run_put_text(writer, "/host/machine", machine_of_file)); }
+
+static void another_processor_or_fewer_flags_are_another_machine_where_they_are_named(void **state) {
+    (void)state;
+#define ON_CPU "backend: onednn\nthreads: 2\n"
+#define ON_GPU "backend: cudnn\ndevice: NVIDIA H200\n"
+    static const struct {
+        const char *file, *here;
+        bool same;
+    } cases[] = {
+            {ON_CPU "cpu: A\ncpu flags: avx2 amx_tile\n", ON_CPU "cpu: A\ncpu flags: avx2 amx_tile\n", true},
+            {ON_CPU "cpu: A\ncpu flags: avx2 amx_tile\n", ON_CPU "cpu: B\ncpu flags: avx2 amx_tile\n", false},
+            {ON_CPU "cpu: A\ncpu flags: avx2 amx_tile\n", ON_CPU "cpu: A\ncpu flags: avx2\n", false},
+            {ON_CPU, ON_CPU "cpu: A\ncpu flags: avx2\n", true}, // of an earlier version
+            {ON_CPU "cpu: A\ncpu flags: avx2\n", "backend: onednn\nthreads: 3\ncpu: A\ncpu flags: avx2\n", false},
+            {ON_CPU, ON_CPU "library: another\ncpu: A\n", false},
+            {ON_GPU "cpu: A\ncpu flags: avx2\n", ON_GPU "cpu: B\ncpu flags: \n", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool same;
+        machine_of_file = cases[i].file;
+        bl_run_reader *reader = written(put_machine);
+        assert_ok(bl_identity_same_machine(cases[i].here, reader, &same));
+        bl_run_reader_close(reader);
+        if (same != cases[i].same) fail_msg("%s\nand\n%s", cases[i].file, cases[i].here);
+    }
+}
+
 static void put_nothing(bl_run_writer *writer) { assert_ok(bl_run_put_text(writer, "/manifest/status", "complete")); }
 
 static void files_of_earlier_versions_have_none(void **state) {
@@ -200,6 +244,7 @@ int main(void) {
             cmocka_unit_test(each_process_adds_its_own_and_the_run_file_keeps_them),
             cmocka_unit_test(another_processor_makes_the_run_mixed),
             cmocka_unit_test(a_gpu_is_named_with_its_versions_and_the_processor_beside_it_may_change),
+            cmocka_unit_test(another_processor_or_fewer_flags_are_another_machine_where_they_are_named),
             cmocka_unit_test(files_of_earlier_versions_have_none),
             cmocka_unit_test(columns_that_do_not_match_are_refused),
             cmocka_unit_test(the_program_names_the_commit_it_was_built_from),

@@ -2,17 +2,45 @@
 #include <string.h>
 
 #include "backends/backend.h"
+#include "base/host.h"    // bl_host_cpu, bl_host_flags
+#include "base/load.h"    // bl_load_watch
+#include "base/threads.h" // bl_processors
 #include "commands/command.h"
+#include "run/bench.h"     // bl_bench_product
 #include "run/cell.h"      // bl_cell_steps, bl_cell_warn
 #include "run/evaluate.h"  // bl_arms_are_there
 #include "run/needs.h"     // bl_needs_of_training
 #include "run/segmenter.h" // bl_segmentation_has_own_step
 
-static void print_machine(void) {
+static void print_products(bl_backend *backend) {
+    for (int i = 0; i < 2; i++) {
+        const bl_dtype precision = i ? BL_BF16 : BL_F32;
+        int side;
+        double gflops;
+        printf("  %s product: ", bl_dtype_name(precision));
+        fflush(stdout); // the figure comes a moment later
+        if (bl_bench_product(backend, precision, false, &side, &gflops)) printf("none here: %s\n", bl_error());
+        else printf("%.0f GFLOP/s (%d x %d x %d)\n", gflops, side, side, side);
+    }
+}
+
+// What runs would find here that ask for `machine`. The backend they take is timed, but for reference, which is not made to be fast.
+static int print_machine(const bl_machine *machine) {
+    bl_load load;
+    bl_text busy = {0};
+    char cpu[128], flags[512];
+    if (bl_load_watch(0.3, &load)) return BL_FAILED;
+    bl_load_describe(&load, &busy);
+    bl_load_free(&load);
+    bl_host_cpu(cpu, sizeof cpu);
+    bl_host_flags(flags, sizeof flags);
+    printf("machine: %s\ncpu: %s\ncpu flags: %s\nthreads: %d, and %d that make views\n", busy.chars, cpu, flags, machine->threads,
+           machine->loader_threads);
+    bl_text_free(&busy);
     for (const char *const *name = bl_backend_known(); *name; name++) {
         bl_backend *backend;
         bl_text text = {0};
-        const bl_backend_options options = {.threads = 1, .isa = ""};
+        const bl_backend_options options = {.threads = machine->threads, .isa = machine->isa};
         if (!bl_backend_present(*name)) {
             printf("%s: not built\n", *name);
             continue;
@@ -25,8 +53,10 @@ static void print_machine(void) {
         printf("%s:\n", *name);
         for (char *line = strtok(text.chars, "\n"); line; line = strtok(NULL, "\n")) printf("  %s\n", line);
         bl_text_free(&text);
+        if (!strcmp(*name, machine->backend) && strcmp(*name, "reference") != 0) print_products(backend);
         bl_backend_close(backend);
     }
+    return BL_OK;
 }
 
 static void print_cell(const bl_cell *cell) {
@@ -80,10 +110,14 @@ static int run(int argc, char **argv) {
         bl_text_free(&text);
         return BL_OK;
     }
-    if (bl_arguments_option(&arguments, "machine", NULL)) return print_machine(), BL_OK;
+    const bool only_machine = bl_arguments_option(&arguments, "machine", NULL);
+    if (only_machine && !arguments.file)
+        return print_machine(&(bl_machine){.backend = "onednn", .threads = bl_processors(), .loader_threads = bl_processors(), .isa = ""});
     if (bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
     int status = bl_arguments_cell(&arguments, experiment, &cell);
-    if (!status && bl_arguments_option(&arguments, "resolved", NULL)) {
+    if (!status && only_machine) {
+        status = print_machine(&experiment->machine);
+    } else if (!status && bl_arguments_option(&arguments, "resolved", NULL)) {
         fputs(cell->resolved, stdout);
     } else if (!status) {
         printf("%s: study %s, %d cell%s x %d seed%s, backend %s\n", experiment->path, experiment->study, experiment->cell_count,
@@ -110,5 +144,6 @@ const bl_command bl_command_check = {
         "byolab check FILE --memory      what a step of each cell needs, planned by its backend, and what is free\n"
         "byolab check FILE --resolved    one cell with every key, defaults included\n"
         "byolab check --schema           every key: type, default, range, meaning\n"
-        "byolab check --machine          the backends, and what this machine can use of them\n\n",
+        "byolab check [FILE] --machine   processor, threads, the backends and what this machine can use of them, and how fast a large\n"
+        "                                product is: for the file's machine keys, or for none\n\n",
         BL_COMMON_OPTIONS " schema! machine! memory! resolved!", run};

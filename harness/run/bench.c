@@ -92,9 +92,9 @@ static int time_product(bl_plan *plan, double *best) {
     return BL_OK;
 }
 
-static int measure_product(bl_backend *backend, const bl_cell *cell, int side, double *seconds) {
+static int measure_product(bl_backend *backend, bl_dtype precision, bool tf32, int side, double *seconds) {
     const bl_segment weights = {.name = "weight", .shape = {2, {side, side}}, .init = {BL_INIT_UNIFORM_FAN_IN, side}};
-    const bl_compile_options options = {.accumulate = 1, .tf32 = cell->train.precision == BL_PRECISION_TF32};
+    const bl_compile_options options = {.accumulate = 1, .tf32 = tf32};
     bl_layout *layout = NULL;
     bl_graph *graph = NULL;
     bl_store *store = NULL;
@@ -104,7 +104,7 @@ static int measure_product(bl_backend *backend, const bl_cell *cell, int side, d
     int network, segment, status = BL_FAILED;
     if (bl_layout_create(&layout) || bl_layout_network(layout, "peak", false, &network) ||
         bl_layout_parameter(layout, network, &weights, &segment) || bl_graph_create(&graph, layout) ||
-        bl_graph_input(graph, "x", cell->model.precision, (bl_shape){2, {side, side}}, &x) ||
+        bl_graph_input(graph, "x", precision, (bl_shape){2, {side, side}}, &x) ||
         bl_graph_stored(graph, (bl_place){network, BL_PARAMETERS, segment}, &w) ||
         bl_graph_node(graph, BL_OP_LINEAR, "product", NULL, (bl_tensor *[]){x, w, NULL}, 3, NULL))
         goto done;
@@ -122,16 +122,20 @@ done:
     return status;
 }
 
-// Large enough to be bound by arithmetic on this machine: the side doubles while a product takes less than 10 ms.
-static int measure_peak(bl_backend *backend, const bl_cell *cell, bl_bench *result) {
+int bl_bench_product(bl_backend *backend, bl_dtype precision, bool tf32, int *side, double *gflops) {
     enum { LEAST = 512, MOST = 8192 };
     double seconds = 0;
-    for (int side = LEAST; side <= MOST && seconds < 0.01; side *= 2) {
-        if (measure_product(backend, cell, side, &seconds)) return BL_FAILED;
-        result->peak_side = side;
-        result->peak_gflops = 2.0 * side * side * side / seconds / 1e9;
+    for (int next = LEAST; next <= MOST && seconds < 0.01; next *= 2) {
+        if (measure_product(backend, precision, tf32, next, &seconds)) return BL_FAILED;
+        *side = next;
+        *gflops = 2.0 * next * next * next / seconds / 1e9;
     }
     return BL_OK;
+}
+
+static int measure_peak(bl_backend *backend, const bl_cell *cell, bl_bench *result) {
+    return bl_bench_product(backend, cell->model.precision, cell->train.precision == BL_PRECISION_TF32, &result->peak_side,
+                            &result->peak_gflops);
 }
 
 static int measure_views(const bl_cell *cell, int threads, double *views_per_second) {

@@ -8,7 +8,8 @@
 #ifndef BL_RUN_BENCH_H
 #define BL_RUN_BENCH_H
 
-#include "run/experiment.h" // bl_cell, bl_machine
+#include "backends/backend.h" // bl_backend
+#include "run/experiment.h"   // bl_cell, bl_machine
 
 struct bl_bench;
 
@@ -51,6 +52,10 @@ typedef struct bl_bench {
     bl_bench_kind kinds[32];       // falling by seconds
     int kind_count;
 } bl_bench;
+
+// GFLOP/s of a matrix product in that precision by the backend, the best of ten, without what brings its operands there. The product is
+// large enough to be bound by arithmetic: its *side doubles while it takes less than 10 ms.
+BL_CHECK int bl_bench_product(bl_backend *backend, bl_dtype precision, bool tf32, int *side, double *gflops);
 
 BL_CHECK int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options, bl_bench *result);
 // The step that a segmentation row fine-tunes by. Nothing of views or collapse.

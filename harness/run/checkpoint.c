@@ -102,7 +102,7 @@ int bl_checkpoint_read(const char *path, const bl_run_reader *reader, const bl_i
     bool same_machine;
     if (check_graph(model, reader, path) || bl_identity_check_data(identity, reader, path) || get_progress(progress, reader) ||
         (collapse && bl_collapse_get(collapse, reader)) || bl_history_get(history, reader) ||
-        bl_identity_same_machine(identity, reader, &same_machine) ||
+        bl_identity_same_machine(identity->machine, reader, &same_machine) ||
         bl_blocks_get(model->store, cell->model.optimizer.kind, path, reader))
         return BL_FAILED;
     progress->mixed = progress->mixed || !same_machine || !bl_stretches_same_cpu(&progress->stretches);

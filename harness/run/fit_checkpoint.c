@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "base/file.h"  // bl_file_exists
 #include "run/blocks.h"
+#include "run/identity.h" // bl_identity_same_machine
 #include "run/learner.h"
 
 // ---- which row, from which start ----
@@ -124,10 +125,9 @@ static int get_looks(bl_history *history, const bl_run_reader *reader) {
 }
 
 static int get_machine(const bl_fit_keeper *fits, const bl_run_reader *reader) {
-    char *machine;
-    if (bl_run_get_text(reader, "/host/machine", &machine)) return BL_FAILED;
-    *fits->mixed = *fits->mixed || strcmp(machine, fits->machine) != 0;
-    bl_free(machine);
+    bool same;
+    if (bl_identity_same_machine(fits->machine, reader, &same)) return BL_FAILED;
+    *fits->mixed = *fits->mixed || !same;
     return BL_OK;
 }
 

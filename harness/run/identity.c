@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/digest.h" // bl_digest_hex
+#include "base/host.h"   // bl_host_cpu, bl_host_flags
 
 void bl_run_id(const bl_cell *cell, uint64_t seed, char out[65]) {
     char text[128];
@@ -12,14 +13,18 @@ void bl_run_id(const bl_cell *cell, uint64_t seed, char out[65]) {
     bl_digest_hex(text, (size_t)size, out);
 }
 
+#define PROCESSOR "cpu: " // begins the machine's last lines
+
 void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request *request, const bl_backend *backend,
                     const bl_dataset *dataset) {
-    char id[65];
+    char id[65], cpu[128], flags[512];
     bl_text machine = {0};
     bl_run_id(request->cell, request->seed, id);
     *identity = (bl_identity){.run_id = bl_arena_copy(arena, id)};
     backend->table->describe(backend, &machine);
-    bl_text_add(&machine, "host_isa: " BYOLAB_ISA "\n");
+    bl_host_cpu(cpu, sizeof cpu);
+    bl_host_flags(flags, sizeof flags);
+    bl_text_add(&machine, "host_isa: " BYOLAB_ISA "\n" PROCESSOR "%s\ncpu flags: %s\n", cpu, flags);
     identity->machine = bl_arena_copy(arena, machine.chars);
     bl_text_free(&machine);
     bl_dataset_digest(dataset, identity->dataset_digest);
@@ -145,10 +150,23 @@ int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_run_reader
     return keep_text(&identity->machine, arena, reader, "/host/machine");
 }
 
-int bl_identity_same_machine(const bl_identity *identity, const bl_run_reader *reader, bool *same) {
-    char *machine;
-    if (bl_run_get_text(reader, "/host/machine", &machine)) return BL_FAILED;
-    *same = !strcmp(machine, identity->machine);
-    bl_free(machine);
+// What is said of the processor; "" in files of earlier versions.
+static const char *processor_in(const char *machine) {
+    const char *line = strstr(machine, "\n" PROCESSOR);
+    return line ? line + 1 : machine + strlen(machine);
+}
+
+// A GPU's results do not depend on the processor beside it; where none is named nothing is known against it.
+static bool is_same_machine(const char *a, const char *b) {
+    const char *a_processor = processor_in(a), *b_processor = processor_in(b);
+    if (a_processor - a != b_processor - b || memcmp(a, b, (size_t)(a_processor - a)) != 0) return false;
+    return strstr(a, "\ndevice: ") || !*a_processor || !*b_processor || !strcmp(a_processor, b_processor);
+}
+
+int bl_identity_same_machine(const char *machine, const bl_run_reader *reader, bool *same) {
+    char *theirs;
+    if (bl_run_get_text(reader, "/host/machine", &theirs)) return BL_FAILED;
+    *same = is_same_machine(machine, theirs);
+    bl_free(theirs);
     return BL_OK;
 }

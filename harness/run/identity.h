@@ -11,7 +11,7 @@
 typedef struct bl_identity { // strings owned by the arena of bl_identity_of
     const char *run_id;      // SHA-256 of train id and seed
     const char *graph_digest, *version; // of a finished run that rows are added to; NULL: this program's
-    const char *machine;     // what `describe` says, and the host code's instruction set: bit for bit only where this is equal
+    const char *machine;     // what `describe` says, the host code's instruction set, the processor and its flags
     const char *choices;     // of a finished run that rows are added to; NULL: the backend's
     char dataset_digest[65];
     const bl_dataset *dataset; // borrowed
@@ -39,7 +39,7 @@ BL_CHECK int bl_identity_recall(bl_backend *backend, const bl_run_reader *reader
 // Who trained the run of a finished file: rows that are added later change nothing of that.
 BL_CHECK int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_run_reader *reader);
 
-// Whether the file was written by the same machine kind, backend and threads.
-BL_CHECK int bl_identity_same_machine(const bl_identity *identity, const bl_run_reader *reader, bool *same);
+// Whether the file was written by the same machine kind, backend and threads as `machine` says: bit for bit only there.
+BL_CHECK int bl_identity_same_machine(const char *machine, const bl_run_reader *reader, bool *same);
 
 #endif

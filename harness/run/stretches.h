@@ -41,7 +41,8 @@ BL_CHECK int bl_stretches_put(const bl_stretches *stretches, int64_t step, doubl
 BL_CHECK int bl_stretches_get(bl_stretches *stretches, const bl_run_reader *reader);
 
 // Whether the file's last stretch, where it has any, was computed by this machine's processor as far as results may depend on it: the
-// CPU backends' libraries choose by its caches too. (What else makes a machine is compared by bl_identity_same_machine.)
+// CPU backends' libraries choose by its caches too. (bl_identity_same_machine compares the rest, and the processor where the file's text
+// of the machine names it; that of earlier versions does not.)
 bool bl_stretches_same_cpu(const bl_stretches *stretches);
 
 // Whether both were made by the same machine, library and program.
