@@ -5,6 +5,7 @@ batch through the online network (forward and backward) and the target (forward)
 momentum and weight decay, EMA of the target. Views are ready in memory; loading and augmentation are outside the timed window.
 
     python byol_step.py build/byolab [--precision f32 bf16] [--pairs 5] [--batch 64]
+    python byol_step.py build/byolab --encoder resnet50 --size 224 --batch 16
     python byol_step.py build/byolab --device cuda --precision bf16 --batch 512 --kinds eager compiled
     python byol_step.py build/byolab --device cuda --precision bf16 --batch 256 --size 224 --kinds eager compiled
 
@@ -12,7 +13,7 @@ Needs torch and torchvision. byolab and each kind of PyTorch (eager, compiled by
 measures, warm, when it is its turn. byolab's figure is that of its median step. So is PyTorch's on a CPU; on a GPU it is all steps
 of a turn with one wait at their end, so that Python runs ahead as it does in training (byolab's steps come one ahead too, and
 bring their batch from the host). bf16 is autocast, f32 is f32 (tf32: TF32, as byolab's), memory is channels_last, cuDNN
-picks PyTorch's convolutions by timing. The last line of a kind is the median of the ratios, one a turn.
+picks PyTorch's convolutions by timing. The last lines are a kind's each: the medians, and on a CPU each process's peak memory (turns.py).
 """
 import os
 import sys
@@ -92,21 +93,24 @@ def serve_pytorch(a):
         torch.cuda.synchronize()
         return (time.perf_counter() - start) / a.steps
 
-    turns.serve(step, a.batch, 10 if on_gpu else 3, mean_of_all if on_gpu else lambda: turns.median_of_steps(step, a.steps))
+    turns.serve(step, a.batch, 10 if on_gpu else 3, mean_of_all if on_gpu else lambda: turns.median_of_steps(step, a.steps),
+                torch.__version__)
 
 
 # ---- both sides ----
 
 def pytorch(a, kind, precision):
-    return turns.Side(kind, [sys.executable, os.path.abspath(__file__), "--serve", kind, "--precision", precision, "--device", a.device,
-                             "--encoder", a.encoder, "--size", a.size, "--batch", a.batch, "--steps", a.steps, "--threads", a.threads])
+    return turns.Side(f"PyTorch {kind}", [sys.executable, os.path.abspath(__file__), "--serve", kind, "--precision", precision, "--device",
+                                          a.device, "--encoder", a.encoder, "--size", a.size, "--batch", a.batch, "--steps", a.steps,
+                                          "--threads", a.threads])
 
 
 def measure(a, precision):
     experiment = os.path.join(EXPERIMENTS, "pytorch_step.yaml" if a.size == 32 else "pytorch_step_224.yaml")
     peers = [pytorch(a, kind, precision) for kind in a.kinds]
     ours = turns.byolab(a, precision, experiment, ["--backend", BACKENDS[a.device]], {"train.batch": a.batch})
-    turns.compare(precision, ours, peers, a.pairs, seconds=a.seconds)
+    what = f"BYOL step, {a.encoder}, {a.size} px, batch {a.batch}, {precision}"
+    turns.compare(what, ours, peers, a.pairs, seconds=a.seconds, with_memory=a.device == "cpu")
 
 
 def main():

@@ -2,22 +2,24 @@
 
 Needs torch, torchvision, Pillow and numpy, byolab's libraries, and scenes in Cityscapes' folder format:
 
-    python tests/peers/png.py BUILD_FOLDER data/camvid_cityscapes [--split train] [--scenes 100]
+    python tests/peers/png.py BUILD_FOLDER data/camvid_cityscapes [--split train] [--scenes 100] [--pairs 5]
 
 All read the same files, which are in memory after the first pass, and end with 8-bit RGB: a NumPy array from Pillow, a tensor of planes
-from torchvision, rows of pixels from byolab, which also looks whether a file is still the one that was listed. They take turns, five
-times; what is compared is the median of a turn's processor time, so that a machine with other work to do disturbs it little.
+from torchvision, rows of pixels from byolab, which also looks whether a file is still the one that was listed. They take turns; what is
+compared is a turn's processor time, so that a machine with other work to do disturbs it little. The last lines have the medians and the
+ratios.
 """
 import argparse
 import ctypes as c
 import glob
 import os
-import statistics
 import sys
 import time
 
 import numpy
+import PIL
 import torch
+import torchvision
 from PIL import Image
 from torchvision.io import read_image
 
@@ -65,32 +67,35 @@ def main():
     parser.add_argument("root")
     parser.add_argument("--split", default="train", choices=SPLITS)
     parser.add_argument("--scenes", type=int, default=100)
+    parser.add_argument("--pairs", type=int, default=5)
     a = parser.parse_args()
     files = sorted(glob.glob(os.path.join(a.root, "leftImg8bit", a.split, "*", "*_leftImg8bit.png")))[:a.scenes]
     ours = Ours(a.build, a.root, a.split)
-    readers = {
-        "Pillow": lambda i: numpy.asarray(Image.open(files[i])),
-        "torchvision.io": lambda i: read_image(files[i]),
-        "byolab": lambda i: ours.read(i),
+    peers = {
+        f"Pillow {PIL.__version__}": lambda i: numpy.asarray(Image.open(files[i])),
+        f"torchvision.io {torchvision.__version__}": lambda i: read_image(files[i]),
     }
     for i in range(len(files)):  # the same pixels of the same files
-        theirs = readers["Pillow"](i)
+        theirs = numpy.asarray(Image.open(files[i]))
         scene = ours.read(i)
         assert os.path.basename(files[i]).startswith(os.path.basename(ours.name(i)))
         assert numpy.array_equal(theirs, numpy.ctypeslib.as_array(scene.pixels, theirs.shape))
         assert numpy.array_equal(theirs, read_image(files[i]).permute(1, 2, 0))
-    seconds = {name: [] for name in readers}
-    for _ in range(5):
-        for name, read in readers.items():
-            start = time.process_time()
-            for i in range(len(files)):
-                read(i)
-            seconds[name].append((time.process_time() - start) / len(files))
-    rates = {name: 1 / statistics.median(values) for name, values in seconds.items()}
-    print(f"{len(files)} scenes of {theirs.shape[1]} x {theirs.shape[0]}")
-    for name, rate in rates.items():
-        print(f"{name:14} {rate:7.1f} scenes/s a core; byolab's is {rates['byolab'] / rate:.2f} times that")
+
+    def scenes_a_second(read):
+        start = time.process_time()
+        for i in range(len(files)):
+            read(i)
+        return len(files) / (time.process_time() - start)
+
+    rates = {peer: [] for peer in peers}
+    with turns.queue_paused():
+        for _ in range(a.pairs):
+            for peer, read in peers.items():
+                rates[peer].append((scenes_a_second(ours.read), scenes_a_second(read)))
+    for peer, pairs in rates.items():
+        print(turns.figure(f"{len(files)} scenes of {theirs.shape[1]} x {theirs.shape[0]} decoded, one core", peer, "scenes", pairs))
 
 
-with turns.queue_paused():
+if __name__ == "__main__":
     main()

@@ -9,8 +9,7 @@ outside the timed window. A tenth of the pixels is unlabelled in PyTorch's batch
 
 Needs torch and torchvision. byolab and each kind of PyTorch (its activations channels_last, or contiguous as it makes them) are a process
 each, started at once, which measures, warm, when it is its turn; a turn's figure is that of its median step. bf16 is autocast, f32 is f32.
-The last lines are the median of the ratios to each kind, one a turn, and each process's peak memory (VmHWM) with what it held before
-its network was made.
+The last lines are a kind's each: the medians and each process's peak memory (turns.py).
 """
 import os
 import sys
@@ -79,21 +78,14 @@ def pytorch_step(a, torch):
 
 def serve_pytorch(a):
     import torch
-    import torchvision  # counted as held before
 
     torch.set_num_threads(a.threads)
-    print(peak_bytes("self"), torchvision.__version__, flush=True)
     step = pytorch_step(a, torch)
 
-    turns.serve(step, BATCH, 3, lambda: turns.median_of_steps(step, a.steps))
+    turns.serve(step, BATCH, 3, lambda: turns.median_of_steps(step, a.steps), torch.__version__)
 
 
 # ---- both sides ----
-
-def peak_bytes(process):
-    with open(f"/proc/{process}/status") as status:
-        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-
 
 def pytorch(a, kind, precision):
     return turns.Side(f"PyTorch {kind}", [sys.executable, os.path.abspath(__file__), "--serve", kind, "--precision", precision,
@@ -103,14 +95,7 @@ def pytorch(a, kind, precision):
 def measure(a, precision):
     ours = turns.byolab(a, precision, EXPERIMENT, ["--segmentation"], {})
     peers = [pytorch(a, kind, precision) for kind in a.kinds]
-    before = {ours: 0, **{peer: int(peer.answer().split()[0]) for peer in peers}}
-
-    def say_memory(side):
-        peak = peak_bytes(side.process.pid)
-        print(f"{precision} {side.name}: peak memory {peak / 2**20:.0f} MiB, {(peak - before[side]) / 2**20:.0f} MiB of it above what was "
-              f"held before the network", flush=True)
-
-    turns.compare(precision, ours, peers, a.pairs, at_end=say_memory)
+    turns.compare(f"FCN-8s step, {a.encoder}, crop {CROP}, batch {BATCH}, {precision}", ours, peers, a.pairs)
 
 
 def main():

@@ -1,10 +1,14 @@
-"""What the scripts beside this file share: two programs that take turns on one machine, each a process that is warm when it is its turn.
+"""What the scripts beside this file share: two programs that take turns on one machine, each a process that is warm when it is its turn,
+and the line that tells what came of it.
 
-A process says a line when it is ready, and then answers a line of images per second to each line it gets.
+A process says a line when it is ready, with its version where it has one, and then answers a line of images per second to each line it
+gets. Peak memory is the most that the process which ran the steps ever held in memory (VmHWM in /proc/<pid>/status: libraries, weights,
+batch and activations, nothing taken off), of both sides alike, once all turns are over.
 """
 import argparse
 import contextlib
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -26,6 +30,22 @@ def queue_paused():
             subprocess.run([QUEUE, "resume"])
 
 
+# ---- a figure ----
+
+FIGURE = re.compile(r"(?P<what>.+), beside (?P<peer>.+): (?P<ours>[\d.]+) and (?P<theirs>[\d.]+) \S+/s; ratio (?P<ratio>[\d.]+) "
+                    r"\((?P<lowest>[\d.]+) to (?P<highest>[\d.]+), (?P<pairs>\d+) pairs?\)"
+                    r"(; peak memory (?P<ours_mib>\d+) and (?P<theirs_mib>\d+) MiB)?")
+
+
+def figure(what, peer, unit, pairs, peak_mib=None):
+    """The line that FIGURE reads. `pairs`: (ours, theirs), one a turn; the medians of both and of the ratios, and the ratios' range."""
+    ratios = [ours / theirs for ours, theirs in pairs]
+    ours, theirs = (statistics.median(side) for side in zip(*pairs))
+    memory = f"; peak memory {peak_mib[0]:.0f} and {peak_mib[1]:.0f} MiB" if peak_mib else ""
+    return (f"{what}, beside {peer}: {ours:.2f} and {theirs:.2f} {unit}/s; ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to "
+            f"{max(ratios):.3f}, {len(pairs)} pair{'s' * (len(pairs) != 1)}){memory}")
+
+
 # ---- in PyTorch's process ----
 
 def median_of_steps(step, steps):
@@ -37,10 +57,10 @@ def median_of_steps(step, steps):
     return statistics.median(seconds)
 
 
-def serve(step, images, warm_up, seconds_of_a_step):
+def serve(step, images, warm_up, seconds_of_a_step, version):
     for _ in range(warm_up):
         step()
-    print("ready", flush=True)
+    print("ready", version, flush=True)
     for _ in sys.stdin:
         step()  # the other side had the caches
         print(images / seconds_of_a_step(), flush=True)
@@ -63,6 +83,10 @@ class Side:
         print(file=self.process.stdin, flush=True)
         return float(self.answer())
 
+    def peak_mib(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
+
     def end(self):
         self.process.kill()
         self.process.wait()
@@ -76,29 +100,26 @@ def byolab(a, precision, experiment, options, settings):
     return Side("byolab", words)
 
 
-def compare(precision, ours, peers, pairs, seconds=0, at_end=lambda side: None):
-    """Prints the ratio of ours to each of the peers, one a turn, and their median; no pair that would end after `seconds` (0: all)."""
+def compare(what, ours, peers, pairs, seconds=0, with_memory=True):
+    """Prints the pairs and the figure beside each of the peers; no further pair that would end after `seconds` (0: all)."""
     begun = time.monotonic()
-    sides, ratios = [ours, *peers], {peer: [] for peer in peers}
+    sides, taken = [ours, *peers], {peer: [] for peer in peers}
     try:
-        for side in sides:
-            side.answer()
+        versions = {side: side.answer().split()[1:] for side in sides}
         for pair in range(pairs):
             since = time.monotonic()
             theirs = [peer.images_per_second() for peer in peers]
-            figure = ours.images_per_second()
+            speed = ours.images_per_second()
             for peer, theirs_one in zip(peers, theirs):
-                ratios[peer].append(figure / theirs_one)
-                print(f"{precision} pair {pair + 1}: {peer.name} {theirs_one:.2f} images/s, byolab {figure:.2f}, ratio {ratios[peer][-1]:.3f}",
+                taken[peer].append((speed, theirs_one))
+                print(f"{what} pair {pair + 1}: {peer.name} {theirs_one:.2f} images/s, byolab {speed:.2f}, ratio {speed / theirs_one:.3f}",
                       flush=True)
             now = time.monotonic()
             if seconds and now + (now - since) > begun + seconds:
                 break
-        for peer, values in ratios.items():
-            print(f"{precision} {peer.name}: median ratio {statistics.median(values):.3f}, lowest {min(values):.3f}, "
-                  f"highest {max(values):.3f}, of {len(values)}", flush=True)
-        for side in sides:
-            at_end(side)
+        for peer, values in taken.items():
+            memory = (ours.peak_mib(), peer.peak_mib()) if with_memory else None
+            print(figure(what, " ".join([peer.name, *versions[peer]]), "images", values, memory), flush=True)
     finally:
         for side in sides:
             side.end()

@@ -1,15 +1,16 @@
 """Views per second of the blog's recipe on 32 pixels, torchvision.transforms.v2 and byolab, on one thread each.
 
-Needs torch and torchvision, and byolab's libraries: `python tests/peers/views.py BUILD_FOLDER`. Both start from bytes in
-memory. torchvision gets one float tensor (3, 32, 32) an image, as the blog's DataLoader workers do; byolab fills whole
-batches through its loader, with one thread. The two take turns, five times; the medians are compared.
+Needs torch and torchvision, and byolab's libraries: `python tests/peers/views.py BUILD_FOLDER [--pairs 5]`. Both start from
+bytes in memory. torchvision gets one float tensor (3, 32, 32) an image, as the blog's DataLoader workers do; byolab fills
+whole batches through its loader, with one thread. The two take turns; the last line has the medians and the ratios.
 """
+import argparse
 import ctypes as c
-import statistics
 import sys
 import time
 
 import torch
+import torchvision
 from torchvision.transforms import v2
 
 import turns
@@ -31,13 +32,15 @@ peer = v2.Compose([
 
 class Options(c.Structure):  # bl_dataset_options
     _fields_ = [("name", c.c_char_p), ("root", c.c_char_p), ("seed", c.c_uint64), ("train", c.c_int), ("test", c.c_int),
-                ("validation", c.c_int), ("split_seed", c.c_uint64), ("limit", c.c_int)]
+                ("validation", c.c_int), ("split_seed", c.c_uint64), ("limit", c.c_int), ("scene_splits", c.c_uint), ("crop", c.c_int),
+                ("width", c.c_int), ("height", c.c_int), ("labelled", c.c_bool)]
 
 
 class Transform(c.Structure):  # bl_transform
     _fields_ = [("kind", c.c_int), ("p", c.c_double), ("size", c.c_int), ("scale", c.c_double * 2), ("ratio", c.c_double * 2),
-                ("antialias", c.c_bool), ("brightness", c.c_double), ("contrast", c.c_double), ("saturation", c.c_double),
-                ("hue", c.c_double), ("kernel", c.c_int), ("sigma", c.c_double * 2), ("mean", c.c_double * 3), ("std", c.c_double * 3)]
+                ("antialias", c.c_bool), ("interpolation", c.c_int), ("resize", c.c_int), ("threshold", c.c_double),
+                ("brightness", c.c_double), ("contrast", c.c_double), ("saturation", c.c_double), ("hue", c.c_double), ("rule", c.c_int),
+                ("kernel", c.c_int), ("sigma", c.c_double * 2), ("mean", c.c_double * 3), ("std", c.c_double * 3)]
 
 
 class Recipe(c.Structure):  # bl_recipe
@@ -51,7 +54,7 @@ def recipe():
         Transform(kind=2, p=0.8, brightness=JITTER[0], contrast=JITTER[1], saturation=JITTER[2], hue=JITTER[3]),
         Transform(kind=4, p=0.5, kernel=3, sigma=SIGMA),
         Transform(kind=3, p=0.2),
-        Transform(kind=5, p=1, mean=MEAN, std=STD),
+        Transform(kind=7, p=1, mean=MEAN, std=STD),
     ]
     return Recipe((Transform * 12)(*items), len(items))
 
@@ -86,17 +89,20 @@ def seconds(work):
 
 
 def main():
-    ours = Ours(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build")
+    parser.add_argument("--pairs", type=int, default=5)
+    a = parser.parse_args()
+    ours = Ours(a.build)
     to_float = v2.ToDtype(torch.float32, scale=True)
-    times = {"torchvision": [], "byolab": []}
-    for turn in range(6):  # the first warms up
-        times["byolab"].append(seconds(lambda: [ours.epoch(10 * turn + i) for i in range(8)]) / (8 * COUNT))
-        times["torchvision"].append(seconds(lambda: [peer(to_float(image)) for image in ours.images]) / COUNT)
-    rates = {name: 1 / statistics.median(values[1:]) for name, values in times.items()}
-    for name, rate in rates.items():
-        print(f"{name:12} {rate:9.0f} views/s a core")
-    print(f"ratio        {rates['byolab'] / rates['torchvision']:9.1f}")
+    rates = []
+    with turns.queue_paused():
+        for turn in range(a.pairs + 1):
+            rates.append((8 * COUNT / seconds(lambda: [ours.epoch(10 * turn + i) for i in range(8)]),
+                          COUNT / seconds(lambda: [peer(to_float(image)) for image in ours.images])))
+    what = "the blog's views, 32 px, one core"
+    print(turns.figure(what, f"torchvision {torchvision.__version__}", "views", rates[1:]))  # the first warmed up
 
 
-with turns.queue_paused():
+if __name__ == "__main__":
     main()
