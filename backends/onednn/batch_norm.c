@@ -7,11 +7,17 @@
 #include "backends/onednn/onednn.h"
 #include "backends/onednn/rows.h"
 
+typedef struct lies { // how the tensors lie that a pass may work on; y is also dx
+    bl_lines x, residual, y, dy, mask, sum, dz;
+} lies;
+
 typedef struct norm {
     size_t groups, rows, channels; // rows of a group
+    size_t line;                   // rows that lie side by side in every tensor; 0: all of them
     double epsilon;
     bl_dtype dtype;
     bool relu;
+    lies lines;
 } norm;
 
 static norm norm_of(const bl_node *node) {
@@ -23,6 +29,17 @@ static norm norm_of(const bl_node *node) {
                   .channels = channels,
                   .epsilon = node->attributes.epsilon,
                   .dtype = node->inputs[0]->dtype};
+}
+
+// Notes how a tensor lies that the pass works on.
+static void lay(const bl_cpu_plan *plan, norm *n, const bl_tensor *tensor, bl_lines *lines) {
+    if (!tensor) return;
+    *lines = bl_cpu_lines(plan, tensor);
+    if (lines->strips.places) n->line = lines->width;
+}
+
+static void *row_at(const norm *n, const void *data, const bl_lines *lines, size_t row) { // NULL stays NULL
+    return data ? bl_cpu_from(data, n->dtype, bl_lines_at(lines, row)) : NULL;
 }
 
 // ---- workspace: sums of every share ----
@@ -67,27 +84,30 @@ static double combined(const norm *n, float *base, int shares, size_t index, boo
     return sum;
 }
 
-// One block of rows of a group, in the walk of a share.
+// One block of rows of a group, in the walk of a share; `run` of them at a time lie side by side.
 typedef struct walk {
-    size_t group, row, end, step, first, rows; // `first`: index of the block's first value in the tensor
+    size_t group, row, end, step, first, rows, run; // `first`: the block's first row, counted over all groups
 } walk;
 
 static bool next_block(const norm *n, walk *w, int share, int shares) {
+    const size_t grain = n->line ? n->line : 4;
     if (!w->step) { // begin
-        const bl_cpu_range range = bl_cpu_share(n->rows, 4, share, shares);
+        const bl_cpu_range range = bl_cpu_share(n->rows, grain, share, shares);
         w->step = bl_cpu_block_rows(n->channels);
+        if (n->line) w->step = n->line < w->step ? w->step / n->line * n->line : n->line;
         w->row = range.begin;
         w->end = range.end;
     } else {
         w->row += w->rows;
     }
     if (w->row >= w->end) {
-        const bl_cpu_range range = bl_cpu_share(n->rows, 4, share, shares);
+        const bl_cpu_range range = bl_cpu_share(n->rows, grain, share, shares);
         if (++w->group >= n->groups || range.begin >= range.end) return false;
         w->row = range.begin;
     }
     w->rows = w->end - w->row < w->step ? w->end - w->row : w->step;
-    w->first = (w->group * n->rows + w->row) * n->channels;
+    w->first = w->group * n->rows + w->row;
+    w->run = n->line ? n->line : w->rows;
     return true;
 }
 
@@ -102,6 +122,7 @@ static int add_workspace(bl_cpu_plan *plan, const bl_node *node, const norm *n, 
 typedef struct context { // what the shares of a pass work on
     const norm *n;
     const void *x, *residual, *dy, *sum, *mask;
+    const bl_lines *dy_lines;
     void *y, *dz;
     const float *mean, *scale, *beta, *coefficients;
     float *base;
@@ -109,7 +130,7 @@ typedef struct context { // what the shares of a pass work on
 
 static void load_first_row(const context *c, size_t group, float *row) {
     const norm *n = c->n;
-    const float *first = bl_cpu_load(c->x, n->dtype, group * n->rows * n->channels, n->channels, row);
+    const float *first = bl_cpu_load(c->x, n->dtype, bl_lines_at(&n->lines.x, group * n->rows), n->channels, row);
     if (first != row) memcpy(row, first, n->channels * sizeof(float));
 }
 
@@ -125,7 +146,8 @@ static void statistics_share(const void *passed, int share, int shares) {
             group = at.group;
             load_first_row(c, group, w.shift);
         }
-        bl_cpu_moments(bl_cpu_from(c->x, n->dtype, at.first), n->dtype, w.shift, at.rows, n->channels, w.part, w.other_part);
+        for (size_t row = at.first; row < at.first + at.rows; row += at.run)
+            bl_cpu_moments(row_at(n, c->x, &n->lines.x, row), n->dtype, w.shift, at.run, n->channels, w.part, w.other_part);
         bl_cpu_fold(w.part, w.sum + group * n->channels, n->channels);
         bl_cpu_fold(w.other_part, w.other + group * n->channels, n->channels);
     }
@@ -153,8 +175,9 @@ static int statistics_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 }
 
 int bl_cpu_batch_norm(bl_cpu_plan *plan, const bl_node *node) {
-    const norm n = norm_of(node);
+    norm n = norm_of(node);
     int buffers[4];
+    lay(plan, &n, node->inputs[0], &n.lines.x);
     if (bl_cpu_value(plan, node->inputs[0], &buffers[0]) || bl_cpu_value(plan, node->outputs[1], &buffers[1]) ||
         bl_cpu_value(plan, node->outputs[2], &buffers[2]) || add_workspace(plan, node, &n, &buffers[3]))
         return BL_FAILED;
@@ -177,9 +200,11 @@ static void apply_share(const void *passed, int share, int shares) {
     const norm *n = c->n;
     for (walk at = {0}; next_block(n, &at, share, shares);) {
         const size_t statistics = at.group * n->channels;
-        bl_cpu_normalize(bl_cpu_from(c->x, n->dtype, at.first), bl_cpu_from(c->residual, n->dtype, at.first),
-                         bl_cpu_from(c->y, n->dtype, at.first), n->dtype, at.rows, n->channels, c->mean + statistics, c->scale + statistics,
-                         c->beta, n->relu);
+        for (size_t row = at.first; row < at.first + at.rows; row += at.run)
+            bl_cpu_normalize(row_at(n, c->x, &n->lines.x, row), row_at(n, c->residual, &n->lines.residual, row),
+                             row_at(n, c->y, &n->lines.y, row), n->dtype, at.run, n->channels, c->mean + statistics,
+                             c->scale + statistics, c->beta, n->relu);
+        bl_cpu_part_images(&n->lines.y, c->y, n->dtype, at.first, at.rows);
     }
 }
 
@@ -213,6 +238,9 @@ int bl_cpu_batch_norm_apply(bl_cpu_plan *plan, const bl_node *node) {
         y = fusion->add->outputs[0];
     }
     if (fusion->relu) y = fusion->relu->outputs[0];
+    lay(plan, &n, node->inputs[0], &n.lines.x);
+    lay(plan, &n, residual, &n.lines.residual);
+    lay(plan, &n, y, &n.lines.y);
     const bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->inputs[2], mean, variance, residual, y};
     int buffers[8];
     for (int i = 0; i < 7; i++)
@@ -225,12 +253,12 @@ int bl_cpu_batch_norm_apply(bl_cpu_plan *plan, const bl_node *node) {
 //   dz = dy, or where ReLU's y is above 0: dy [+ the other gradient]
 //   dx = gamma / sd (dz - average of dz - (x - mean) / variance' * average of dz (x - mean)), variance' = variance + epsilon
 
-static bl_cpu_gradient gradient_at(const context *c, size_t first) {
-    const bl_dtype dtype = c->n->dtype;
-    return (bl_cpu_gradient){.dy = bl_cpu_from(c->dy, dtype, first),
-                             .other = bl_cpu_from(c->sum, dtype, first),
-                             .y = bl_cpu_from(c->mask, dtype, first),
-                             .dz = bl_cpu_from(c->dz, dtype, first)};
+static bl_cpu_gradient gradient_at(const context *c, size_t row) {
+    const norm *n = c->n;
+    return (bl_cpu_gradient){.dy = row_at(n, c->dy, c->dy_lines, row),
+                             .other = row_at(n, c->sum, &n->lines.sum, row),
+                             .y = row_at(n, c->mask, &n->lines.mask, row),
+                             .dz = row_at(n, c->dz, &n->lines.dz, row)};
 }
 
 static void reduce_share(const void *passed, int share, int shares) {
@@ -240,9 +268,12 @@ static void reduce_share(const void *passed, int share, int shares) {
     clear_sums(n, &w);
     for (walk at = {0}; next_block(n, &at, share, shares);) {
         const size_t statistics = at.group * n->channels;
-        const bl_cpu_gradient gradient = gradient_at(c, at.first);
-        bl_cpu_products(&gradient, bl_cpu_from(c->x, n->dtype, at.first), n->dtype, c->mean + statistics, at.rows, n->channels, w.part,
-                        w.other_part);
+        for (size_t row = at.first; row < at.first + at.rows; row += at.run) {
+            const bl_cpu_gradient gradient = gradient_at(c, row);
+            bl_cpu_products(&gradient, row_at(n, c->x, &n->lines.x, row), n->dtype, c->mean + statistics, at.run, n->channels, w.part,
+                            w.other_part);
+        }
+        if (c->dz) bl_cpu_part_images(&n->lines.dz, c->dz, n->dtype, at.first, at.rows);
         bl_cpu_fold(w.part, w.sum + statistics, n->channels);
         bl_cpu_fold(w.other_part, w.other + statistics, n->channels);
     }
@@ -255,6 +286,7 @@ static context backward_context(const bl_cpu_plan *plan, const bl_cpu_step *step
     return (context){.n = step->state,
                      .x = bl_cpu_at(plan, step, X),
                      .dy = bl_cpu_at(plan, step, DY),
+                     .dy_lines = &((const norm *)step->state)->lines.dy,
                      .mean = bl_cpu_at(plan, step, MEAN),
                      .mask = bl_cpu_at(plan, step, MASK),
                      .sum = bl_cpu_at(plan, step, SUM),
@@ -295,9 +327,12 @@ static void backward_share(const void *passed, int share, int shares) {
     const float *a = c->coefficients, *b = a + n->groups * n->channels, *k = b + n->groups * n->channels;
     for (walk at = {0}; next_block(n, &at, share, shares);) {
         const size_t s = at.group * n->channels;
-        const bl_cpu_gradient gradient = gradient_at(c, at.first);
-        bl_cpu_normalize_backward(&gradient, bl_cpu_from(c->x, n->dtype, at.first), bl_cpu_from(c->y, n->dtype, at.first), n->dtype,
-                                  at.rows, n->channels, c->mean + s, a + s, b + s, k + s);
+        for (size_t row = at.first; row < at.first + at.rows; row += at.run) {
+            const bl_cpu_gradient gradient = gradient_at(c, row);
+            bl_cpu_normalize_backward(&gradient, row_at(n, c->x, &n->lines.x, row), row_at(n, c->y, &n->lines.y, row), n->dtype, at.run,
+                                      n->channels, c->mean + s, a + s, b + s, k + s);
+        }
+        bl_cpu_part_images(&n->lines.y, c->y, n->dtype, at.first, at.rows);
     }
 }
 
@@ -306,6 +341,7 @@ static int backward_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
     c.y = bl_cpu_at(plan, step, FIRST_RESULT);
     if (c.dz) { // the first pass has stored it
         c.dy = c.dz;
+        c.dy_lines = &c.n->lines.dz;
         c.mask = c.sum = c.dz = NULL;
     }
     bl_cpu_parallel(plan->backend->threads, backward_share, &c);
@@ -319,8 +355,8 @@ static const bl_tensor *stored_dz(const bl_cpu_plan *plan, const bl_fusion *fusi
     return fusion->gradient_sum || plan->uses.readers[dz->id] > 1 || plan->uses.observed[dz->id] ? dz : NULL;
 }
 
-// The buffers of both passes.
-static int backward_buffers(bl_cpu_plan *plan, const bl_node *node, int *buffers) {
+// The buffers of both passes, and how they lie.
+static int backward_buffers(bl_cpu_plan *plan, const bl_node *node, norm *n, int *buffers) {
     const bl_fusion *fusion = &plan->uses.fusion[node->id];
     const bl_node *relu = fusion->relu_backward, *sum = fusion->gradient_sum;
     const bl_tensor *dy = sum ? sum->inputs[0] : relu ? relu->inputs[1] : node->inputs[1];
@@ -334,13 +370,19 @@ static int backward_buffers(bl_cpu_plan *plan, const bl_node *node, int *buffers
                                   [DZ] = stored_dz(plan, fusion)};
     for (int i = X; i <= DZ; i++)
         if (bl_cpu_value(plan, tensors[i], &buffers[i])) return BL_FAILED;
+    lay(plan, n, tensors[X], &n->lines.x);
+    lay(plan, n, tensors[DY], &n->lines.dy);
+    lay(plan, n, tensors[MASK], &n->lines.mask);
+    lay(plan, n, tensors[SUM], &n->lines.sum);
+    lay(plan, n, tensors[DZ], &n->lines.dz);
+    lay(plan, n, node->outputs[0], &n->lines.y);
     return BL_OK;
 }
 
 int bl_cpu_batch_norm_reduce(bl_cpu_plan *plan, const bl_node *node) {
-    const norm n = norm_of(node);
+    norm n = norm_of(node);
     int buffers[BL_CPU_OPERANDS];
-    if (backward_buffers(plan, node, buffers) || add_workspace(plan, node, &n, &buffers[WORKSPACE])) return BL_FAILED;
+    if (backward_buffers(plan, node, &n, buffers) || add_workspace(plan, node, &n, &buffers[WORKSPACE])) return BL_FAILED;
     if (bl_cpu_buffer_add(plan, 3 * n.groups * n.channels * sizeof(float), &buffers[COEFFICIENTS])) return BL_FAILED;
     if (bl_cpu_value(plan, node->outputs[1], &buffers[FIRST_RESULT])) return BL_FAILED;
     if (bl_cpu_value(plan, node->outputs[2], &buffers[SECOND_RESULT])) return BL_FAILED;
@@ -350,12 +392,12 @@ int bl_cpu_batch_norm_reduce(bl_cpu_plan *plan, const bl_node *node) {
 
 int bl_cpu_batch_norm_backward(bl_cpu_plan *plan, const bl_node *node) {
     const bl_fusion *fusion = &plan->uses.fusion[node->id];
-    const norm n = norm_of(node);
+    norm n = norm_of(node);
     int buffers[BL_CPU_OPERANDS];
     if (!fusion->relu_backward && bl_cpu_batch_norm_reduce(plan, node)) return BL_FAILED;
     bl_cpu_note(plan, node, "byolab%s%s", fusion->relu_backward ? " + relu_backward" : "", fusion->gradient_sum ? " + add" : "");
     if (!node->outputs[0]) return BL_OK;
-    if (backward_buffers(plan, node, buffers)) return BL_FAILED;
+    if (backward_buffers(plan, node, &n, buffers)) return BL_FAILED;
     buffers[COEFFICIENTS] = plan->coefficients[node->id];
     buffers[WORKSPACE] = buffers[SECOND_RESULT] = -1;
     if (bl_cpu_value(plan, node->outputs[0], &buffers[FIRST_RESULT])) return BL_FAILED;

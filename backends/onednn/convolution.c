@@ -38,14 +38,30 @@ static void convolution_free(convolution *c) {
     if (c->backward) dnnl_primitive_desc_destroy(c->backward);
 }
 
-static geometry node_geometry(const bl_node *node, bl_dtype *dtype) {
-    const bl_attributes *a = &node->attributes;
+// What the convolution reads and writes forward, whichever of its gradients the node is.
+static const bl_tensor *read_by(const bl_node *node) {
+    return node->op == BL_OP_CONVOLUTION_BACKWARD_DATA ? node->outputs[0] : node->inputs[0];
+}
+
+static const bl_tensor *written_by(const bl_node *node) {
+    return node->op == BL_OP_CONVOLUTION ? node->outputs[0] : node->op == BL_OP_CONVOLUTION_BACKWARD_DATA ? node->inputs[0] : node->inputs[1];
+}
+
+// As it lies: the strips of a tensor are wide images.
+static bl_shape laid(const bl_tensor *tensor, const bl_strips *strips) {
+    bl_shape shape = tensor->shape;
+    if (!strips || !strips[tensor->id].places) return shape;
+    shape.dims[0] = (int64_t)strips[tensor->id].count;
+    shape.dims[2] = (int64_t)(strips[tensor->id].places * strips[tensor->id].pitch);
+    return shape;
+}
+
+// `strips`: of every tensor; NULL: all are plain.
+static geometry node_geometry(const bl_node *node, const bl_strips *strips, bl_dtype *dtype) {
+    const bl_shape x = laid(read_by(node), strips), y = laid(written_by(node), strips);
     *dtype = node->inputs[0]->dtype;
-    switch (node->op) {
-    case BL_OP_CONVOLUTION: return geometry_of(a, &node->inputs[0]->shape, &node->inputs[1]->shape, &node->outputs[0]->shape);
-    case BL_OP_CONVOLUTION_BACKWARD_DATA: return geometry_of(a, &a->shape, &node->inputs[1]->shape, &node->inputs[0]->shape);
-    default: return geometry_of(a, &node->inputs[0]->shape, &a->shape, &node->inputs[1]->shape);
-    }
+    const bl_shape *w = node->op == BL_OP_CONVOLUTION_BACKWARD_WEIGHTS ? &node->attributes.shape : &node->inputs[1]->shape;
+    return geometry_of(&node->attributes, &x, w, &y);
 }
 
 // oneDNN's kernels for the weights' gradient of strided one by one convolutions write past their scratchpad, and on AVX2 err, where the
@@ -62,9 +78,9 @@ static dnnl_status_t pass_over_faulty(dnnl_primitive_desc_t desc, const geometry
 }
 
 // Everything the node's primitive needs; on failure nothing is left.
-static int convolution_create(convolution *c, const bl_cpu_backend *backend, const bl_node *node) {
+static int convolution_create(convolution *c, const bl_cpu_backend *backend, const bl_node *node, const bl_strips *strips) {
     bl_dtype dtype;
-    geometry g = node_geometry(node, &dtype);
+    geometry g = node_geometry(node, strips, &dtype);
     const dnnl_data_type_t type = bl_cpu_type(dtype);
     *c = (convolution){0};
     dnnl_status_t status = dnnl_memory_desc_create_with_tag(&c->x, 4, g.x, type, dnnl_nhwc);
@@ -92,21 +108,32 @@ static int convolution_create(convolution *c, const bl_cpu_backend *backend, con
 
 int bl_cpu_convolution_supported(const bl_cpu_backend *backend, const bl_node *node) {
     convolution c;
-    if (convolution_create(&c, backend, node)) return BL_FAILED;
+    if (convolution_create(&c, backend, node, NULL)) return BL_FAILED;
     convolution_free(&c);
+    return BL_OK;
+}
+
+static bool is_winograd(const bl_cpu_plan *plan, const bl_node *node) {
+    return !plan->strips[read_by(node)->id].places && bl_cpu_winograd_suits(plan->backend, node);
+}
+
+static int convolution_step(bl_cpu_plan *plan, const bl_node *node, const_dnnl_primitive_desc_t desc, const bl_cpu_operand operands[3]) {
+    const size_t places = plan->strips[read_by(node)->id].places;
+    if (bl_cpu_primitive_step(plan, node, desc, operands, 3)) return BL_FAILED;
+    if (places) bl_cpu_note(plan, node, "%s, strips of %zu", plan->rows[node->id].implementation, places);
     return BL_OK;
 }
 
 int bl_cpu_convolution(bl_cpu_plan *plan, const bl_node *node) {
     convolution c;
     int x, w, y, status = BL_FAILED;
-    if (bl_cpu_winograd_suits(plan->backend, node)) return bl_cpu_winograd(plan, node);
-    if (convolution_create(&c, plan->backend, node)) return BL_FAILED;
+    if (is_winograd(plan, node)) return bl_cpu_winograd(plan, node);
+    if (convolution_create(&c, plan->backend, node, plan->strips)) return BL_FAILED;
     const const_dnnl_memory_desc_t wanted = dnnl_primitive_desc_query_md(c.forward, dnnl_query_weights_md, 0);
     if (bl_cpu_value(plan, node->inputs[0], &x) || bl_cpu_value(plan, node->outputs[0], &y)) goto done;
     if (bl_cpu_pack(plan, node, node->inputs[1], c.plain, wanted, &w)) goto done;
     const bl_cpu_operand operands[] = {{DNNL_ARG_SRC, c.x, x}, {DNNL_ARG_WEIGHTS, wanted, w}, {DNNL_ARG_DST, c.y, y}};
-    status = bl_cpu_primitive_step(plan, node, c.forward, operands, 3);
+    status = convolution_step(plan, node, c.forward, operands);
 done:
     convolution_free(&c);
     return status;
@@ -115,13 +142,13 @@ done:
 int bl_cpu_convolution_backward_data(bl_cpu_plan *plan, const bl_node *node) {
     convolution c;
     int dx, w, dy, status = BL_FAILED;
-    if (bl_cpu_winograd_suits(plan->backend, node)) return bl_cpu_winograd(plan, node);
-    if (convolution_create(&c, plan->backend, node)) return BL_FAILED;
+    if (is_winograd(plan, node)) return bl_cpu_winograd(plan, node);
+    if (convolution_create(&c, plan->backend, node, plan->strips)) return BL_FAILED;
     const const_dnnl_memory_desc_t wanted = dnnl_primitive_desc_query_md(c.backward, dnnl_query_weights_md, 0);
     if (bl_cpu_value(plan, node->inputs[0], &dy) || bl_cpu_value(plan, node->outputs[0], &dx)) goto done;
     if (bl_cpu_pack(plan, node, node->inputs[1], c.plain, wanted, &w)) goto done;
     const bl_cpu_operand operands[] = {{DNNL_ARG_DIFF_SRC, c.x, dx}, {DNNL_ARG_WEIGHTS, wanted, w}, {DNNL_ARG_DIFF_DST, c.y, dy}};
-    status = bl_cpu_primitive_step(plan, node, c.backward, operands, 3);
+    status = convolution_step(plan, node, c.backward, operands);
 done:
     convolution_free(&c);
     return status;
@@ -130,8 +157,8 @@ done:
 int bl_cpu_convolution_backward_weights(bl_cpu_plan *plan, const bl_node *node) {
     convolution c;
     int x, dw, dy, made, status = BL_FAILED;
-    if (bl_cpu_winograd_suits(plan->backend, node)) return bl_cpu_winograd(plan, node);
-    if (convolution_create(&c, plan->backend, node)) return BL_FAILED;
+    if (is_winograd(plan, node)) return bl_cpu_winograd(plan, node);
+    if (convolution_create(&c, plan->backend, node, plan->strips)) return BL_FAILED;
     const const_dnnl_memory_desc_t given = dnnl_primitive_desc_query_md(c.backward, dnnl_query_diff_weights_md, 0);
     const bool is_plain = dnnl_memory_desc_equal(given, c.plain);
     if (bl_cpu_value(plan, node->inputs[0], &x) || bl_cpu_value(plan, node->inputs[1], &dy)) goto done;
@@ -139,7 +166,7 @@ int bl_cpu_convolution_backward_weights(bl_cpu_plan *plan, const bl_node *node) 
     made = dw;
     if (!is_plain && bl_cpu_buffer_add(plan, dnnl_memory_desc_get_size(given), &made)) goto done;
     const bl_cpu_operand operands[] = {{DNNL_ARG_SRC, c.x, x}, {DNNL_ARG_DIFF_WEIGHTS, given, made}, {DNNL_ARG_DIFF_DST, c.y, dy}};
-    if (bl_cpu_primitive_step(plan, node, c.backward, operands, 3)) goto done;
+    if (convolution_step(plan, node, c.backward, operands)) goto done;
     if (!is_plain && bl_cpu_reorder_step(plan, node, operands[1], (bl_cpu_operand){0, c.plain, dw})) goto done;
     status = BL_OK;
 done:

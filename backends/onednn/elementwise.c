@@ -18,7 +18,7 @@ typedef struct operands {
 
 static int add_step(bl_cpu_plan *plan, const bl_node *node, int (*run)(const bl_cpu_plan *, const bl_cpu_step *), const bl_tensor *a,
                     const bl_tensor *b, const bl_tensor *y) {
-    const values of = {(size_t)bl_shape_count(&y->shape), y->dtype};
+    const values of = {bl_cpu_values(plan, y), y->dtype};
     int buffers[3];
     if (bl_cpu_value(plan, a, &buffers[0]) || bl_cpu_value(plan, b, &buffers[1]) || bl_cpu_value(plan, y, &buffers[2])) return BL_FAILED;
     return bl_cpu_step_add(plan, node, run, buffers, 3, &of, sizeof of);
@@ -118,6 +118,7 @@ int bl_cpu_convert_input(bl_cpu_plan *plan, const bl_tensor *input, int staged, 
 typedef struct planes { // images of `rows` pixels of `channels` values; or one image, for the bias gradient
     size_t images, rows, channels;
     bl_dtype dtype;
+    bl_lines lines; // of the images
 } planes;
 
 typedef struct plane_operands {
@@ -156,9 +157,10 @@ static void pool_share(const void *passed, int share, int shares) {
     memset(part, 0, channels * sizeof(float));
     for (size_t image = range.begin; image < range.end; image++) {
         memset(sum, 0, channels * sizeof(double));
-        for (size_t row = 0; row < rows; row += step) {
-            const size_t count = rows - row < step ? rows - row : step;
-            const float *x = bl_cpu_load(o->x, o->of.dtype, (image * rows + row) * channels, count * channels, block);
+        for (size_t row = 0, count; row < rows; row += count) {
+            const size_t beside = o->of.lines.strips.places ? o->of.lines.width - row % o->of.lines.width : rows - row;
+            count = beside < step ? beside : step;
+            const float *x = bl_cpu_load(o->x, o->of.dtype, bl_lines_at(&o->of.lines, image * rows + row), count * channels, block);
             bl_cpu_column_sums(x, count, channels, part);
             bl_cpu_fold(part, sum, channels);
         }
@@ -175,12 +177,14 @@ static void pool_backward_share(const void *passed, int share, int shares) {
     const bl_cpu_range range = bl_cpu_share(o->of.images, 1, share, shares);
     for (size_t image = range.begin; image < range.end; image++) {
         const float *dy = bl_cpu_load(o->x, o->of.dtype, image * channels, channels, block);
-        const size_t first = image * rows * channels;
-        unsigned char *dst = (unsigned char *)o->y + image * rows * bytes;
+        const size_t first = bl_lines_at(&o->of.lines, image * rows);
         float *dx = bl_cpu_target(o->y, o->of.dtype, first, block);
         for (size_t c = 0; c < channels; c++) dx[c] = dy[c] / (float)rows;
         bl_cpu_store_rows(o->y, o->of.dtype, first, channels, dx);
-        for (size_t row = 1; row < rows; row++) memcpy(dst + row * bytes, dst, bytes);
+        const void *pixel = bl_cpu_from(o->y, o->of.dtype, first);
+        for (size_t row = 1; row < rows; row++)
+            memcpy(bl_cpu_from(o->y, o->of.dtype, bl_lines_at(&o->of.lines, image * rows + row)), pixel, bytes);
+        bl_cpu_part_images(&o->of.lines, o->y, o->of.dtype, image * rows, rows);
     }
 }
 
@@ -215,22 +219,23 @@ static int bias_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
     return run_planes(plan, step, bias_share);
 }
 
-static planes planes_of(const bl_shape *image, bl_dtype dtype) {
-    return (planes){(size_t)image->dims[0], (size_t)(image->dims[1] * image->dims[2]), (size_t)image->dims[3], dtype};
+static planes planes_of(const bl_cpu_plan *plan, const bl_tensor *images) {
+    const int64_t *dims = images->shape.dims;
+    return (planes){(size_t)dims[0], (size_t)(dims[1] * dims[2]), (size_t)dims[3], images->dtype, bl_cpu_lines(plan, images)};
 }
 
 int bl_cpu_pool(bl_cpu_plan *plan, const bl_node *node) {
-    const planes of = planes_of(&node->inputs[0]->shape, node->inputs[0]->dtype);
+    const planes of = planes_of(plan, node->inputs[0]);
     return add_plane_step(plan, node, pool_run, &of);
 }
 
 int bl_cpu_pool_backward(bl_cpu_plan *plan, const bl_node *node) {
-    const planes of = planes_of(&node->outputs[0]->shape, node->outputs[0]->dtype);
+    const planes of = planes_of(plan, node->outputs[0]);
     return add_plane_step(plan, node, pool_backward_run, &of);
 }
 
 int bl_cpu_linear_backward_bias(bl_cpu_plan *plan, const bl_node *node) {
     const bl_tensor *dy = node->inputs[0];
-    const planes of = {1, (size_t)bl_shape_rows(&dy->shape), (size_t)node->outputs[0]->shape.dims[0], dy->dtype};
+    const planes of = {1, (size_t)bl_shape_rows(&dy->shape), (size_t)node->outputs[0]->shape.dims[0], dy->dtype, bl_cpu_lines(plan, dy)};
     return add_plane_step(plan, node, bias_run, &of);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "backends/backend.h"
+#include "backends/onednn/strips.h"
 #include "backends/uses.h"
 #include "oneapi/dnnl/dnnl.h"
 
@@ -75,6 +76,7 @@ struct bl_cpu_plan {
     bl_uses uses;
     int *coefficients;       // per node, batch norm backward: the buffer from its first pass to its second
     int *buffer_of;          // per tensor: index of its buffer, -1: none
+    bl_strips *strips;       // per tensor: how its images lie
     bl_cpu_buffer *buffers;
     int buffer_count, buffer_capacity;
     bl_cpu_step *steps;
@@ -113,7 +115,11 @@ BL_CHECK int bl_cpu_value(bl_cpu_plan *plan, const bl_tensor *tensor, int *buffe
 BL_CHECK int bl_cpu_step_add(bl_cpu_plan *plan, const bl_node *node, int (*run)(const bl_cpu_plan *, const bl_cpu_step *),
                              const int *buffers, int count, const void *state, size_t state_bytes); // the state is copied
 void bl_cpu_note(bl_cpu_plan *plan, const bl_node *node, const char *format, ...) BL_PRINTF(3, 4);  // the implementation's name
-size_t bl_cpu_bytes(const bl_tensor *tensor);
+bl_lines bl_cpu_lines(const bl_cpu_plan *plan, const bl_tensor *tensor);
+size_t bl_cpu_values(const bl_cpu_plan *plan, const bl_tensor *tensor);   // zeros between the images of a strip included
+
+// Zeros after those lines of images whose first pixels are among the `count` from `pixel` on; nothing where the tensor is plain.
+void bl_cpu_part_images(const bl_lines *lines, void *data, bl_dtype dtype, size_t pixel, size_t count);
 
 static inline void *bl_cpu_at(const bl_cpu_plan *plan, const bl_cpu_step *step, int operand) {
     const int buffer = step->buffers[operand];

@@ -78,13 +78,24 @@ static int place_gradients(bl_cpu_plan *plan) {
     return BL_OK;
 }
 
+// On AMX, where the images of a stage are small. The test variable puts everything into strips that may lie there, on any processor.
+#define LARGEST 16 // pixels wide
+
+static bool suits_strips(const bl_tensor *tensor) {
+    if (getenv("BYOLAB_TEST_STRIPS")) return true;
+    const bool has_amx = (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx;
+    return has_amx && tensor->dtype == BL_BF16 && tensor->shape.dims[2] <= LARGEST;
+}
+
 static int take_tables(bl_cpu_plan *plan, const bl_compile_options *options) {
     const bl_graph *graph = plan->base.graph;
     plan->names = bl_arena_create();
     plan->buffer_of = bl_alloc((size_t)graph->tensor_count * sizeof *plan->buffer_of);
     plan->coefficients = bl_alloc((size_t)graph->node_count * sizeof *plan->coefficients);
     plan->rows = bl_alloc((size_t)graph->node_count * sizeof *plan->rows);
-    if (!plan->buffer_of || !plan->coefficients || !plan->rows) return BL_FAILED;
+    plan->strips = bl_alloc((size_t)graph->tensor_count * sizeof *plan->strips);
+    if (!plan->buffer_of || !plan->coefficients || !plan->rows || !plan->strips) return BL_FAILED;
+    if (bl_strips_find(graph, suits_strips, plan->strips)) return BL_FAILED;
     for (int t = 0; t < graph->tensor_count; t++) plan->buffer_of[t] = -1;
     for (int n = 0; n < graph->node_count; n++) plan->rows[n] = (bl_node_report){.node = graph->nodes[n], .implementation = "byolab"};
     plan->accumulate = options->accumulate > 1 ? options->accumulate : 1;
@@ -200,6 +211,7 @@ void bl_cpu_plan_free(bl_plan *plan) {
     bl_free(self->steps);
     bl_free(self->buffers);
     bl_free(self->buffer_of);
+    bl_free(self->strips);
     bl_free(self->coefficients);
     bl_uses_free(&self->uses);
     bl_free(self->rows);
@@ -266,10 +278,12 @@ int bl_cpu_read(bl_plan *plan, const bl_tensor *tensor, double *dst) {
     const int buffer = self->buffer_of[tensor->id];
     if (!bl_uses_keep(&self->uses, tensor) || buffer < 0) return bl_fail("'%s' is not observed by this plan", tensor->name);
     const void *data = self->buffers[buffer].data;
-    if (tensor->dtype == BL_F32)
-        for (int64_t i = 0; i < count; i++) dst[i] = ((const float *)data)[i];
-    else
-        for (int64_t i = 0; i < count; i++) dst[i] = widened(((const uint16_t *)data)[i]);
+    const bl_lines lines = bl_cpu_lines(self, tensor);
+    for (int64_t pixel = 0; pixel < count / (int64_t)lines.channels; pixel++, dst += lines.channels) {
+        const size_t first = bl_lines_at(&lines, (size_t)pixel);
+        for (size_t c = 0; c < lines.channels; c++)
+            dst[c] = tensor->dtype == BL_F32 ? ((const float *)data)[first + c] : widened(((const uint16_t *)data)[first + c]);
+    }
     return BL_OK;
 }
 

@@ -5,9 +5,27 @@
 #include <string.h>
 
 #include "backends/onednn/onednn.h"
+#include "backends/onednn/rows.h" // bl_cpu_size
 
-size_t bl_cpu_bytes(const bl_tensor *tensor) {
-    return (size_t)bl_shape_count(&tensor->shape) * (tensor->dtype == BL_F32 ? sizeof(float) : sizeof(uint16_t));
+bl_lines bl_cpu_lines(const bl_cpu_plan *plan, const bl_tensor *tensor) {
+    return bl_lines_of(&plan->strips[tensor->id], tensor);
+}
+
+size_t bl_cpu_values(const bl_cpu_plan *plan, const bl_tensor *tensor) {
+    if (!plan->strips[tensor->id].places) return (size_t)bl_shape_count(&tensor->shape);
+    const bl_lines lines = bl_cpu_lines(plan, tensor);
+    return bl_lines_values(&lines);
+}
+
+void bl_cpu_part_images(const bl_lines *lines, void *data, bl_dtype dtype, size_t pixel, size_t count) {
+    for (size_t first = pixel; lines->strips.places && first < pixel + count; first += lines->width) {
+        const size_t after = bl_lines_at(lines, first) + lines->width * lines->channels;
+        memset(bl_cpu_from(data, dtype, after), 0, bl_lines_zeros(lines, first) * bl_cpu_size(dtype));
+    }
+}
+
+static size_t bytes_of(const bl_cpu_plan *plan, const bl_tensor *tensor) {
+    return bl_cpu_values(plan, tensor) * bl_cpu_size(tensor->dtype);
 }
 
 static int add_buffer(bl_cpu_plan *plan, bl_cpu_buffer buffer, int *index) {
@@ -27,7 +45,7 @@ static int input_value(bl_cpu_plan *plan, const bl_tensor *tensor, int *buffer) 
         return BL_FAILED;
     if (tensor->dtype == BL_F32) return BL_OK;
     const int staged = *buffer;
-    if (bl_cpu_buffer_add(plan, bl_cpu_bytes(tensor), buffer)) return BL_FAILED;
+    if (bl_cpu_buffer_add(plan, bytes_of(plan, tensor), buffer)) return BL_FAILED;
     return bl_cpu_convert_input(plan, tensor, staged, *buffer);
 }
 
@@ -43,7 +61,7 @@ int bl_cpu_value(bl_cpu_plan *plan, const bl_tensor *tensor, int *buffer) {
         if (!data) return bl_fail("'%s' does not exist in the store", tensor->name);
         if (add_buffer(plan, (bl_cpu_buffer){.bytes = count * sizeof(float), .data = data, .input = -1}, known)) return BL_FAILED;
     } else if (*known < 0) {
-        if (bl_cpu_buffer_add(plan, bl_cpu_bytes(tensor), known)) return BL_FAILED;
+        if (bl_cpu_buffer_add(plan, bytes_of(plan, tensor), known)) return BL_FAILED;
         plan->buffers[*known].kept = bl_uses_keep(&plan->uses, tensor);
     }
     *buffer = *known;
