@@ -11,13 +11,47 @@ static void count_readers(bl_uses *uses, const bl_graph *graph) {
     }
 }
 
+// ---- order ----
+
+// The nodes whose values a gradient passes through: all that lead to what a derived node reads, but not past a stop of the gradient.
+static void mark_differentiated(const bl_graph *graph, bool *is_marked) {
+    for (int n = graph->node_count - 1; n >= 0; n--) {
+        const bl_node *node = graph->nodes[n];
+        if ((!node->derived && !is_marked[n]) || node->op == BL_OP_STOP_GRADIENT) continue;
+        for (int k = 0; k < node->input_count; k++)
+            if (node->inputs[k] && node->inputs[k]->producer) is_marked[node->inputs[k]->producer->id] = true;
+    }
+}
+
+static int find_order(bl_uses *uses, const bl_graph *graph) {
+    bool *is_differentiated = bl_alloc((size_t)graph->node_count * sizeof *is_differentiated);
+    bool *is_early = bl_alloc((size_t)graph->node_count * sizeof *is_early);
+    int count = 0;
+    if (is_differentiated && is_early) {
+        mark_differentiated(graph, is_differentiated);
+        for (int n = 0; n < graph->node_count; n++) {
+            const bl_node *node = graph->nodes[n];
+            is_early[n] = node->phase == BL_PHASE_MICRO && !node->derived && !is_differentiated[n];
+            for (int k = 0; k < node->input_count; k++)
+                if (node->inputs[k] && node->inputs[k]->producer) is_early[n] &= is_early[node->inputs[k]->producer->id];
+            if (is_early[n]) uses->order[count++] = n;
+        }
+        for (int n = 0; n < graph->node_count; n++)
+            if (!is_early[n]) uses->order[count++] = n;
+    }
+    bl_free(is_differentiated);
+    bl_free(is_early);
+    return count == graph->node_count ? BL_OK : BL_FAILED;
+}
+
 int bl_uses_find(bl_uses *uses, const bl_graph *graph, const bl_compile_options *options) {
     const size_t tensors = (size_t)graph->tensor_count;
     uses->observed = bl_alloc(tensors * sizeof *uses->observed);
     uses->readers = bl_alloc(tensors * sizeof *uses->readers);
     uses->inputs = bl_alloc(tensors * sizeof *uses->inputs);
     uses->fusion = bl_alloc((size_t)graph->node_count * sizeof *uses->fusion);
-    if (!uses->observed || !uses->readers || !uses->inputs || !uses->fusion) return BL_FAILED;
+    uses->order = bl_alloc((size_t)graph->node_count * sizeof *uses->order);
+    if (!uses->observed || !uses->readers || !uses->inputs || !uses->fusion || !uses->order) return BL_FAILED;
     for (int t = 0; t < graph->tensor_count; t++) {
         uses->observed[t] = options->observe_all;
         if (graph->tensors[t]->role == BL_ROLE_INPUT) uses->inputs[uses->input_count++] = graph->tensors[t];
@@ -27,7 +61,7 @@ int bl_uses_find(bl_uses *uses, const bl_graph *graph, const bl_compile_options 
     count_readers(uses, graph);
     if (options->accumulate <= 1) bl_fuse_gradients(graph, uses->fusion, uses->writes_gradients);
     if (!options->observe_all) bl_fuse(graph, uses->observed, uses->readers, uses->fusion);
-    return BL_OK;
+    return find_order(uses, graph);
 }
 
 void bl_uses_free(bl_uses *uses) {
@@ -35,6 +69,7 @@ void bl_uses_free(bl_uses *uses) {
     bl_free(uses->readers);
     bl_free(uses->inputs);
     bl_free(uses->fusion);
+    bl_free(uses->order);
 }
 
 bool bl_uses_keep(const bl_uses *uses, const bl_tensor *tensor) {

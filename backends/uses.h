@@ -12,6 +12,8 @@ typedef struct bl_uses {       // start from {0}; owns its tables
     bl_tensor **inputs;        // the graph's inputs
     int input_count;
     bl_fusion *fusion;         // per node
+    int *order;                // ids of all nodes as they had better run: what no gradient passes through (the target) comes first, for its
+                               // values need not lie beside those that are kept for the backward
     bool writes_gradients[BL_MAX_NETWORKS]; // backward overwrites the gradient block: the optimiser need not clear it
 } bl_uses;
 

@@ -73,6 +73,7 @@ struct bl_cpu_plan {
     bl_cpu_backend *backend;
     bl_cpu_store *store;
     int accumulate;
+    bool weights_move;       // with every run of the micro phase
     bl_uses uses;
     int *coefficients;       // per node, batch norm backward: the buffer from its first pass to its second
     int *buffer_of;          // per tensor: index of its buffer, -1: none

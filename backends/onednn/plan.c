@@ -99,6 +99,7 @@ static int take_tables(bl_cpu_plan *plan, const bl_compile_options *options) {
     for (int t = 0; t < graph->tensor_count; t++) plan->buffer_of[t] = -1;
     for (int n = 0; n < graph->node_count; n++) plan->rows[n] = (bl_node_report){.node = graph->nodes[n], .implementation = "byolab"};
     plan->accumulate = options->accumulate > 1 ? options->accumulate : 1;
+    for (int n = 0; n < graph->node_count; n++) plan->weights_move |= graph->nodes[n]->phase == BL_PHASE_UPDATE && plan->accumulate == 1;
     return bl_uses_find(&plan->uses, graph, options);
 }
 
@@ -183,7 +184,7 @@ int bl_cpu_compile(bl_backend *backend, bl_store *store, const bl_graph *graph, 
     omp_set_num_threads(made->backend->threads); // oneDNN chooses implementations by it
     if (take_tables(made, options) || place_gradients(made)) goto failed;
     for (int n = 0; n < graph->node_count; n++)
-        if (bl_stop_here() || lower_node(made, graph->nodes[n])) goto failed;
+        if (bl_stop_here() || lower_node(made, graph->nodes[made->uses.order[n]])) goto failed;
     if (bind(made, options)) goto failed;
     *plan = &made->base;
     return BL_OK;

@@ -1,7 +1,7 @@
 // Which convolutions are done by Winograd's algorithm, and their steps.
 //
 // Tiles are split over the threads; each transforms and multiplies a block of them at a time, so that what it writes it reads back
-// from its own cache. Weights are transformed once a step, like other packed weights.
+// from its own cache.
 
 #include "backends/onednn/winograd.h"
 #include "backends/onednn/onednn.h"
@@ -62,6 +62,31 @@ static void pack_share(const void *passed, int share, int shares) {
 static void pack(const bl_cpu_plan *plan, const bl_node *node, const float *master, float *packed) {
     const packing p = {geometry_of(node), node->op == BL_OP_CONVOLUTION_BACKWARD_DATA, master, packed};
     bl_cpu_parallel(plan->backend->threads, pack_share, &p);
+}
+
+typedef struct weights { // of a step that packs
+    bl_winograd w;
+    bool turned;
+} weights;
+
+// master | packed
+static int pack_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    const weights *of = step->state;
+    const packing p = {of->w, of->turned, bl_cpu_at(plan, step, 0), bl_cpu_at(plan, step, 1)};
+    bl_cpu_parallel(plan->backend->threads, pack_share, &p);
+    return BL_OK;
+}
+
+// Packed weights are 16 / 9 of the master's size. Where they are made anew for every step anyway they are made just before they are
+// read, and their memory is free again after it; else they are kept.
+static int packed_weights(bl_cpu_plan *plan, const bl_node *node, const bl_winograd *w, int *packed) {
+    const size_t bytes = bl_winograd_weight_floats(w) * sizeof(float);
+    const weights of = {*w, node->op == BL_OP_CONVOLUTION_BACKWARD_DATA};
+    int master;
+    if (!plan->weights_move) return bl_cpu_pack_by(plan, node, node->inputs[1], pack, bytes, packed);
+    if (bl_cpu_value(plan, node->inputs[1], &master) || bl_cpu_buffer_add(plan, bytes, packed)) return BL_FAILED;
+    plan->rows[node->id].bytes += bytes;
+    return bl_cpu_step_add(plan, node, pack_run, (int[]){master, *packed}, 2, &of, sizeof of);
 }
 
 // ---- steps ----
@@ -128,16 +153,15 @@ static int add_workspace(bl_cpu_plan *plan, const bl_node *node, size_t floats, 
 int bl_cpu_winograd(bl_cpu_plan *plan, const bl_node *node) {
     const bl_winograd w = geometry_of(node);
     const bool is_of_weights = node->op == BL_OP_CONVOLUTION_BACKWARD_WEIGHTS;
-    const size_t weight_floats = bl_winograd_weight_floats(&w);
     int buffers[5];
     bl_cpu_note(plan, node, NAME);
     if (bl_cpu_value(plan, node->inputs[0], &buffers[0]) || bl_cpu_value(plan, node->outputs[0], &buffers[2])) return BL_FAILED;
     if (add_workspace(plan, node, bl_winograd_workspace(&w), &buffers[3])) return BL_FAILED;
     if (is_of_weights) {
         if (bl_cpu_value(plan, node->inputs[1], &buffers[1])) return BL_FAILED;
-        if (add_workspace(plan, node, weight_floats, &buffers[4])) return BL_FAILED;
+        if (add_workspace(plan, node, bl_winograd_weight_floats(&w), &buffers[4])) return BL_FAILED;
         return bl_cpu_step_add(plan, node, weights_run, buffers, 5, &w, sizeof w);
     }
-    if (bl_cpu_pack_by(plan, node, node->inputs[1], pack, weight_floats * sizeof(float), &buffers[1])) return BL_FAILED;
+    if (packed_weights(plan, node, &w, &buffers[1])) return BL_FAILED;
     return bl_cpu_step_add(plan, node, convolve_run, buffers, 4, &w, sizeof w);
 }
