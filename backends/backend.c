@@ -159,6 +159,15 @@ int bl_store_read(const bl_store *store, bl_place place, double *dst) {
     return store->backend->table->store_read((bl_store *)store, place, dst); // waits for running steps, changes nothing
 }
 
+bool bl_store_holds_f32(const bl_store *store) {
+    return store->backend->table->store_read_f32;
+}
+
+int bl_store_read_f32(const bl_store *store, bl_place place, float *dst) {
+    if (check_place(store->layout, place)) return BL_FAILED;
+    return store->backend->table->store_read_f32((bl_store *)store, place, dst);
+}
+
 int bl_store_scalar(bl_store *store, bl_scalar scalar, double value) {
     return bl_store_write(store, (bl_place){.network = BL_SCALAR_NETWORK, .segment = (int)scalar}, &value);
 }

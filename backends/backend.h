@@ -1,7 +1,8 @@
 // backend.h - what can run a graph. One small table a backend.
 //
 // Open a backend, make a store from a layout, compile graphs into plans that share the store. Free in the opposite order.
-// Host values are `double` everywhere in this interface: f32 passes through unchanged and `reference` loses nothing.
+// Host values are `double` in this interface: f32 passes through unchanged and `reference` loses nothing. Where that would cost a step
+// its time they are what the backend holds: staging slots, and the blocks a checkpoint copies.
 // All calls come from one thread.
 
 #ifndef BL_BACKENDS_BACKEND_H
@@ -73,6 +74,8 @@ typedef struct bl_backend_table {
     // A segment, a whole block (floats of the table, padding included), or a scalar. Waits for running steps.
     int (*store_write)(bl_store *store, bl_place place, const double *src);
     int (*store_read)(bl_store *store, bl_place place, double *dst);
+    // As store_read, the values as they are held: one straight copy. NULL: the backend holds doubles.
+    int (*store_read_f32)(bl_store *store, bl_place place, float *dst);
 
     // A plan that needs more memory than is free is refused before any of it is taken, with a batch that would fit.
     int (*compile)(bl_backend *backend, bl_store *store, const bl_graph *graph, const bl_compile_options *options, bl_plan **plan);
@@ -139,6 +142,8 @@ BL_CHECK int bl_store_create(bl_backend *backend, bl_layout *layout, bl_store **
 void bl_store_free(bl_store *store);
 BL_CHECK int bl_store_write(bl_store *store, bl_place place, const double *src);
 BL_CHECK int bl_store_read(const bl_store *store, bl_place place, double *dst);
+bool bl_store_holds_f32(const bl_store *store);
+BL_CHECK int bl_store_read_f32(const bl_store *store, bl_place place, float *dst); // of a store that holds f32
 BL_CHECK int bl_store_scalar(bl_store *store, bl_scalar scalar, double value);
 BL_CHECK int bl_store_initialize(bl_store *store, uint64_t seed, bool target_copies_online); // initial weights from (seed, name)
 size_t bl_place_count(const bl_layout *layout, bl_place place);                               // values behind a place

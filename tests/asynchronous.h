@@ -103,6 +103,10 @@ static inline int later_store_read(bl_store *store, bl_place place, double *dst)
     return run_all() ? BL_FAILED : asynchronous.real->store_read(store, place, dst);
 }
 
+static inline int later_store_read_f32(bl_store *store, bl_place place, float *dst) {
+    return run_all() ? BL_FAILED : asynchronous.real->store_read_f32(store, place, dst);
+}
+
 static inline int later_read(bl_plan *plan, const bl_tensor *tensor, double *dst) {
     return run_all() ? BL_FAILED : asynchronous.real->read(plan, tensor, dst);
 }
@@ -134,6 +138,7 @@ static inline void make_asynchronous(bl_backend *backend) {
     asynchronous.table.slot = later_slot;
     asynchronous.table.store_write = later_store_write;
     asynchronous.table.store_read = later_store_read;
+    if (asynchronous.real->store_read_f32) asynchronous.table.store_read_f32 = later_store_read_f32;
     asynchronous.table.read = later_read;
     asynchronous.table.write = later_write;
     asynchronous.table.plan_free = later_plan_free;

@@ -96,6 +96,13 @@ static void check_store(bl_backend *backend) {
     assert_true(three[0] == 0.5 && three[2] == 2.5);
     assert_ok(bl_store_read(store, whole, values));
     assert_true(values[bias_at - 1] == bias_at - 1 && values[bias_at] == 0.5 && values[bias_at + 3] == bias_at + 3);
+    assert_true(bl_store_holds_f32(store) == !!strcmp(backend->table->name, "reference"));
+    if (bl_store_holds_f32(store)) {
+        float single[block_floats];
+        assert_ok(bl_store_read_f32(store, whole, single));
+        for (int i = 0; i < block_floats; i++) assert_true(single[i] == values[i]);
+        assert_int_not_equal(bl_store_read_f32(store, (bl_place){1, BL_GRADIENTS, BL_WHOLE_BLOCK}, single), BL_OK);
+    }
     bl_store_free(store);
     bl_layout_free(layout);
 }

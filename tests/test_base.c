@@ -7,6 +7,7 @@
 
 #include "base/digest.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "base/threads.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -171,6 +172,19 @@ static void digest_does_not_depend_on_the_pieces(void **state) {
     }
 }
 
+static void digest_is_the_same_by_the_processors_instructions(void **state) {
+    (void)state;
+    unsigned char blocks[50 * 64];
+    uint32_t plain[8], fast[8];
+    if (!bl_digest_has_instructions()) skip();
+    bl_random random = bl_random_stream(1, "digest", 0, 0, 0);
+    for (size_t i = 0; i < sizeof blocks; ++i) blocks[i] = (unsigned char)bl_random_below(&random, 256);
+    for (int i = 0; i < 8; ++i) plain[i] = fast[i] = 0x9e3779b9u * (uint32_t)(i + 1);
+    bl_digest_compress_plain(plain, blocks, 50);
+    bl_digest_compress_fast(fast, blocks, 50);
+    assert_memory_equal(plain, fast, sizeof plain);
+}
+
 // ---- threads ----
 
 static int count_visit(void *visits, int index) {
@@ -328,6 +342,7 @@ int main(void) {
         cmocka_unit_test(text_grows),
         cmocka_unit_test(digest_gives_its_published_answers),
         cmocka_unit_test(digest_does_not_depend_on_the_pieces),
+        cmocka_unit_test(digest_is_the_same_by_the_processors_instructions),
         cmocka_unit_test(every_task_runs_once),
         cmocka_unit_test(workers_run_at_the_same_time),
         cmocka_unit_test(first_failed_task_speaks),

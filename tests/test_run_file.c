@@ -50,6 +50,12 @@ static bl_run_writer *filled_writer(void) {
     assert_ok(bl_run_put_f32(writer, "/weights/online/layer1.0.conv1.weight", many, (int64_t[]){100, 2, 3, 5}, 4));
     assert_ok(bl_run_put_i64(writer, "/step/step", (int64_t[]){0, INT64_MAX, INT64_MIN}, (int64_t[]){3}, 1));
     assert_ok(bl_run_put_u8(writer, "/features/labels", (uint8_t[]){0, 255}, (int64_t[]){2}, 1));
+    double *two;
+    float *three;
+    assert_ok(bl_run_make_f64(writer, "/made/f64", (int64_t[]){2}, 1, &two));
+    assert_ok(bl_run_make_f32(writer, "/made/f32", (int64_t[]){1, 3}, 2, &three));
+    two[0] = 1.0 / 3, two[1] = -2;
+    three[1] = 1.0f / 3;
     assert_ok(bl_run_put_f64(writer, "/step/none", NULL, (int64_t[]){0}, 1));
     return writer;
 }
@@ -94,6 +100,12 @@ static void what_is_put_comes_back(void **state) {
     bl_free(integers);
     assert_ok(bl_run_get_f64(reader, "/features/labels", &values, &count)); // bytes widen
     assert_true(count == 2 && values[0] == 0 && values[1] == 255);
+    bl_free(values);
+    assert_ok(bl_run_get_f64(reader, "/made/f64", &values, &count));
+    assert_true(count == 2 && values[0] == 1.0 / 3 && values[1] == -2);
+    bl_free(values);
+    assert_ok(bl_run_get_f64(reader, "/made/f32", &values, &count));
+    assert_true(count == 3 && values[0] == 0 && values[1] == (double)(1.0f / 3) && values[2] == 0);
     bl_free(values);
     assert_ok(bl_run_get_f64(reader, "/step/none", &values, &count));
     assert_int_equal(count, 0);

@@ -131,6 +131,7 @@ int bl_gpu_store_create(bl_backend *backend, const bl_layout *layout, bl_store *
 void bl_gpu_store_free(bl_store *store);
 int bl_gpu_store_write(bl_store *store, bl_place place, const double *src);
 int bl_gpu_store_read(bl_store *store, bl_place place, double *dst);
+int bl_gpu_store_read_f32(bl_store *store, bl_place place, float *dst);
 float *bl_gpu_store_at(bl_gpu_store *store, bl_place place, size_t *count); // NULL when the block does not exist
 
 // plan.c: compile and what does not run

@@ -194,6 +194,7 @@ static const bl_backend_table table = {
         .store_free = bl_gpu_store_free,
         .store_write = bl_gpu_store_write,
         .store_read = bl_gpu_store_read,
+        .store_read_f32 = bl_gpu_store_read_f32,
         .compile = bl_gpu_compile,
         .plan_free = bl_gpu_plan_free,
         .slot = bl_gpu_slot,

@@ -91,15 +91,19 @@ int bl_gpu_store_write(bl_store *store, bl_place place, const double *src) {
 }
 
 int bl_gpu_store_read(bl_store *store, bl_place place, double *dst) {
+    const size_t count = bl_place_count(store->layout, place);
+    float *values = bl_alloc(count * sizeof *values);
+    if (!values) return BL_FAILED;
+    const int status = bl_gpu_store_read_f32(store, place, values);
+    for (size_t i = 0; i < count && !status; i++) dst[i] = values[i];
+    bl_free(values);
+    return status;
+}
+
+int bl_gpu_store_read_f32(bl_store *store, bl_place place, float *dst) {
     const bl_gpu_backend *backend = (const bl_gpu_backend *)store->backend;
     size_t count;
     if (backend->is_described) return bl_fail("a described device holds no values");
     const float *data = find(store, place, &count);
-    if (!data) return BL_FAILED;
-    float *values = bl_alloc(count * sizeof *values);
-    if (!values) return BL_FAILED;
-    const int status = bl_gpu_download(backend, values, data, count * sizeof *values);
-    for (size_t i = 0; i < count && !status; i++) dst[i] = values[i];
-    bl_free(values);
-    return status;
+    return data ? bl_gpu_download(backend, dst, data, count * sizeof *dst) : BL_FAILED;
 }

@@ -111,6 +111,7 @@ static const bl_backend_table table = {
         .store_free = bl_cpu_store_free,
         .store_write = bl_cpu_store_write,
         .store_read = bl_cpu_store_read,
+        .store_read_f32 = bl_cpu_store_read_f32,
         .compile = bl_cpu_compile,
         .plan_free = bl_cpu_plan_free,
         .slot = bl_cpu_slot,

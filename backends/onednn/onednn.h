@@ -98,6 +98,7 @@ int bl_cpu_store_create(bl_backend *backend, const bl_layout *layout, bl_store *
 void bl_cpu_store_free(bl_store *store);
 int bl_cpu_store_write(bl_store *store, bl_place place, const double *src);
 int bl_cpu_store_read(bl_store *store, bl_place place, double *dst);
+int bl_cpu_store_read_f32(bl_store *store, bl_place place, float *dst);
 float *bl_cpu_store_at(bl_cpu_store *store, bl_place place, size_t *count); // NULL when the block does not exist
 
 // plan.c: compile, step and the rest of the table

@@ -67,3 +67,11 @@ int bl_cpu_store_read(bl_store *store, bl_place place, double *dst) {
     for (size_t i = 0; i < count; i++) dst[i] = data[i];
     return BL_OK;
 }
+
+int bl_cpu_store_read_f32(bl_store *store, bl_place place, float *dst) {
+    size_t count;
+    const float *data = find(store, place, &count);
+    if (!data) return BL_FAILED;
+    memcpy(dst, data, count * sizeof *dst);
+    return BL_OK;
+}

@@ -1,5 +1,6 @@
 #include "base/digest.h"
 
+#include <immintrin.h>
 #include <string.h>
 
 // FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of the first 64 primes.
@@ -16,7 +17,7 @@ static uint32_t rotate(uint32_t x, int by) {
     return x >> by | x << (32 - by);
 }
 
-static void compress(uint32_t state[8], const unsigned char block[64]) {
+static void compress_block(uint32_t state[8], const unsigned char block[64]) {
     uint32_t w[64];
     for (int i = 0; i < 16; ++i) {
         const unsigned char *p = block + 4 * i;
@@ -39,6 +40,43 @@ static void compress(uint32_t state[8], const unsigned char block[64]) {
     for (int i = 0; i < 8; ++i) state[i] += sums[i];
 }
 
+void bl_digest_compress_plain(uint32_t state[8], const unsigned char *blocks, size_t count) {
+    for (; count; --count, blocks += 64) compress_block(state, blocks);
+}
+
+bool bl_digest_has_instructions(void) {
+    return __builtin_cpu_supports("sha");
+}
+
+// The instructions hold the state as two rows, (a, b, e, f) and (c, d, g, h), the first in the highest lane, and do two rounds a piece.
+__attribute__((target("sha"))) void bl_digest_compress_fast(uint32_t state[8], const unsigned char *blocks, size_t count) {
+    const __m128i big_endian = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    const __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128((const void *)state), 0xb1);
+    const __m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128((const void *)(state + 4)), 0x1b);
+    __m128i abef = _mm_alignr_epi8(badc, efgh, 8), cdgh = _mm_blend_epi16(efgh, badc, 0xf0), w[4];
+    for (; count; --count, blocks += 64) {
+        const __m128i abef_before = abef, cdgh_before = cdgh;
+        for (int i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const void *)(blocks + 16 * i)), big_endian);
+        for (int i = 0; i < 16; ++i) {
+            const __m128i now = w[i % 4], next = w[(i + 1) % 4], third = w[(i + 2) % 4], last = w[(i + 3) % 4];
+            const __m128i terms = _mm_add_epi32(now, _mm_loadu_si128((const void *)(round_constants + 4 * i)));
+            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, terms);
+            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(terms, 0x0e));
+            w[i % 4] = _mm_sha256msg2_epu32(_mm_add_epi32(_mm_sha256msg1_epu32(now, next), _mm_alignr_epi8(last, third, 4)), last);
+        }
+        abef = _mm_add_epi32(abef, abef_before);
+        cdgh = _mm_add_epi32(cdgh, cdgh_before);
+    }
+    const __m128i feba = _mm_shuffle_epi32(abef, 0x1b), dchg = _mm_shuffle_epi32(cdgh, 0xb1);
+    _mm_storeu_si128((void *)state, _mm_blend_epi16(feba, dchg, 0xf0));
+    _mm_storeu_si128((void *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+static void compress(uint32_t state[8], const unsigned char *blocks, size_t count) {
+    if (bl_digest_has_instructions()) bl_digest_compress_fast(state, blocks, count);
+    else bl_digest_compress_plain(state, blocks, count);
+}
+
 void bl_digest_begin(bl_digest *digest) {
     static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     memcpy(digest->state, start, sizeof start);
@@ -50,14 +88,15 @@ void bl_digest_add(bl_digest *digest, const void *data, size_t bytes) {
     while (bytes) {
         size_t filled = digest->bytes % 64;
         if (!filled && bytes >= 64) { // whole blocks need no copy
-            compress(digest->state, from);
-            from += 64, bytes -= 64, digest->bytes += 64;
+            const size_t whole = bytes / 64;
+            compress(digest->state, from, whole);
+            from += 64 * whole, bytes -= 64 * whole, digest->bytes += 64 * whole;
             continue;
         }
         size_t take = 64 - filled < bytes ? 64 - filled : bytes;
         memcpy(digest->block + filled, from, take);
         from += take, bytes -= take, digest->bytes += take;
-        if (filled + take == 64) compress(digest->state, digest->block);
+        if (filled + take == 64) compress(digest->state, digest->block, 1);
     }
 }
 

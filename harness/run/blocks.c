@@ -1,35 +1,19 @@
 #include "run/blocks.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/memory.h"
 
-static bool stores_f64(const bl_store *store) {
-    return !strcmp(store->backend->table->name, "reference");
-}
-
-static int put_values(const bl_store *store, bl_run_writer *writer, const char *path, double *values, const int64_t *dims, int rank) {
-    if (stores_f64(store)) return bl_run_put_f64(writer, path, values, dims, rank);
-    int64_t count = 1;
-    for (int i = 0; i < rank; i++) count *= dims[i];
-    float *single = (float *)values; // narrowed in place: index i is read before byte 4 i is written
-    for (int64_t i = 0; i < count; i++) {
-        const float value = (float)values[i];
-        memcpy(&single[i], &value, sizeof value);
-    }
-    return bl_run_put_f32(writer, path, single, dims, rank);
-}
-
+// Straight into the writer. Without a shape: one row of values.
 static int put_place(const bl_store *store, bl_place place, const char *path, const bl_shape *shape, bl_run_writer *writer) {
-    const int64_t count = (int64_t)bl_place_count(store->layout, place);
-    double *values = bl_alloc((size_t)count * sizeof *values);
-    int status = BL_FAILED;
-    if (!values || bl_store_read(store, place, values)) goto done;
-    status = shape ? put_values(store, writer, path, values, shape->dims, shape->rank) : put_values(store, writer, path, values, &count, 1);
-done:
-    bl_free(values);
-    return status;
+    const int64_t count = (int64_t)bl_place_count(store->layout, place), *dims = shape ? shape->dims : &count;
+    const int rank = shape ? shape->rank : 1;
+    double *values;
+    float *single;
+    const bool failed = bl_store_holds_f32(store)
+                                ? bl_run_make_f32(writer, path, dims, rank, &single) || bl_store_read_f32(store, place, single)
+                                : bl_run_make_f64(writer, path, dims, rank, &values) || bl_store_read(store, place, values);
+    return failed ? BL_FAILED : BL_OK;
 }
 
 static int get_place(bl_store *store, bl_place place, const char *path, const char *file, const bl_run_reader *reader) {

@@ -1,6 +1,6 @@
 // run_file.c - see run_file.h. The HDF5 image lives in the core driver without backing store; the user block is ours.
 //
-// What is put is copied and kept until the writer is saved: only then does HDF5 see it. The library is entered by one thread at a
+// What is put is kept until the writer is saved: only then does HDF5 see it. The library is entered by one thread at a
 // time, since Debian's and many others' are built without a lock of their own.
 //
 // HDF5 strips a user block of its own from a file image, and its old-style metadata carries no checksum: so the 512 bytes in
@@ -119,24 +119,33 @@ static void *copy_of(const void *bytes, size_t size) {
     return copy;
 }
 
-static int put(bl_run_writer *writer, const char *path, value_kind kind, size_t value_bytes, const void *values, const int64_t *dims, int rank) {
-    if (writer->is_saved) return bl_fail("%s: this run file was saved already", path);
-    if (rank < 0 || rank > 4) return bl_fail("%s: rank %d is not 0 .. 4", path, rank);
+// A data set of zeros; NULL where there is none. A text is one value, of as many bytes as its one dimension says.
+static held *hold(bl_run_writer *writer, const char *path, value_kind kind, size_t value_bytes, const int64_t *dims, int rank) {
+    if (writer->is_saved) return bl_fail("%s: this run file was saved already", path), NULL;
+    if (rank < 0 || rank > 4) return bl_fail("%s: rank %d is not 0 .. 4", path, rank), NULL;
     held *set = bl_alloc(sizeof *set);
-    if (!set) return BL_FAILED;
+    if (!set) return NULL;
     *writer->end = set;
     writer->end = &set->next;
-    *set = (held){.kind = kind, .rank = rank, .count = 1};
+    *set = (held){.kind = kind, .rank = kind == TEXT ? 0 : rank, .count = 1};
     for (int i = 0; i < rank; i++) {
-        if (dims[i] < 0) return bl_fail("%s: dimension %d is %lld", path, i, (long long)dims[i]);
+        if (dims[i] < 0) return bl_fail("%s: dimension %d is %lld", path, i, (long long)dims[i]), NULL;
         set->extent[i] = (hsize_t)dims[i];
         set->count *= set->extent[i];
     }
-    if (kind == TEXT) set->count = strlen(values) + 1;
-    return (set->path = copy_of(path, strlen(path) + 1)) && (set->values = copy_of(values, set->count * value_bytes)) ? BL_OK : BL_FAILED;
+    return (set->path = copy_of(path, strlen(path) + 1)) && (set->values = bl_alloc(set->count * value_bytes)) ? set : NULL;
 }
 
-int bl_run_put_text(bl_run_writer *writer, const char *path, const char *text) { return put(writer, path, TEXT, 1, text, NULL, 0); }
+static int put(bl_run_writer *writer, const char *path, value_kind kind, size_t value_bytes, const void *values, const int64_t *dims, int rank) {
+    const held *set = hold(writer, path, kind, value_bytes, dims, rank);
+    if (!set) return BL_FAILED;
+    if (set->count) memcpy(set->values, values, set->count * value_bytes);
+    return BL_OK;
+}
+
+int bl_run_put_text(bl_run_writer *writer, const char *path, const char *text) {
+    return put(writer, path, TEXT, 1, text, &(int64_t){(int64_t)strlen(text) + 1}, 1);
+}
 
 int bl_run_put_f64(bl_run_writer *writer, const char *path, const double *values, const int64_t *dims, int rank) {
     return put(writer, path, F64, sizeof *values, values, dims, rank);
@@ -152,6 +161,20 @@ int bl_run_put_i64(bl_run_writer *writer, const char *path, const int64_t *value
 
 int bl_run_put_u8(bl_run_writer *writer, const char *path, const uint8_t *values, const int64_t *dims, int rank) {
     return put(writer, path, U8, sizeof *values, values, dims, rank);
+}
+
+int bl_run_make_f64(bl_run_writer *writer, const char *path, const int64_t *dims, int rank, double **values) {
+    const held *set = hold(writer, path, F64, sizeof **values, dims, rank);
+    if (!set) return BL_FAILED;
+    *values = set->values;
+    return BL_OK;
+}
+
+int bl_run_make_f32(bl_run_writer *writer, const char *path, const int64_t *dims, int rank, float **values) {
+    const held *set = hold(writer, path, F32, sizeof **values, dims, rank);
+    if (!set) return BL_FAILED;
+    *values = set->values;
+    return BL_OK;
 }
 
 // ---- writing: the file ----

@@ -20,17 +20,20 @@
 
 // From any thread; a writer or reader is one thread's at a time.
 //
-// ---- writing: data sets that are copied as they are put, and become a file when the writer is saved ----
+// ---- writing: data sets that the writer holds, and that become a file when it is saved ----
 typedef struct bl_run_writer bl_run_writer;
 BL_CHECK int bl_run_writer_create(bl_run_writer **writer);
 void bl_run_writer_free(bl_run_writer *writer);
-// `path` is "/group/name"; missing groups are made. Data sets of 64 values or more carry fletcher32. What HDF5 finds wrong with one
-// (two of one name) is said by bl_run_writer_save.
+// Copies the values. `path` is "/group/name"; missing groups are made. Data sets of 64 values or more carry fletcher32. What HDF5
+// finds wrong with one (two of one name) is said by bl_run_writer_save.
 BL_CHECK int bl_run_put_text(bl_run_writer *writer, const char *path, const char *text);
 BL_CHECK int bl_run_put_f64(bl_run_writer *writer, const char *path, const double *values, const int64_t *dims, int rank);
 BL_CHECK int bl_run_put_f32(bl_run_writer *writer, const char *path, const float *values, const int64_t *dims, int rank);
 BL_CHECK int bl_run_put_i64(bl_run_writer *writer, const char *path, const int64_t *values, const int64_t *dims, int rank);
 BL_CHECK int bl_run_put_u8(bl_run_writer *writer, const char *path, const uint8_t *values, const int64_t *dims, int rank);
+// Without a copy: *values, the writer's own, are zeros to be overwritten before it is saved.
+BL_CHECK int bl_run_make_f64(bl_run_writer *writer, const char *path, const int64_t *dims, int rank, double **values);
+BL_CHECK int bl_run_make_f32(bl_run_writer *writer, const char *path, const int64_t *dims, int rank, float **values);
 BL_CHECK int bl_run_writer_save(bl_run_writer *writer, const char *path); // the atomic write; the writer is then spent
 
 // ---- reading ----
