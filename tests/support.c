@@ -28,13 +28,14 @@ static bool opens(const char *name) {
     return true;
 }
 
+bool bl_test_backend_is_named(void) { return *environment("BYOLAB_TEST_BACKEND", ""); }
+
 const char *const *bl_test_backends(void) {
     static const char *names[8];
     const char *wanted = environment("BYOLAB_TEST_BACKEND", "");
     int count = 0;
     if (names[0]) return names;
-    names[count++] = "reference";
-    if (*wanted) names[count++] = wanted;
+    names[count++] = *wanted ? wanted : "reference";
     for (const char *const *name = bl_backend_names() + 1; !*wanted && *name && count < 7; name++)
         if (opens(*name)) names[count++] = *name;
     return names;

@@ -28,8 +28,9 @@ const char *bl_test_source(void);
 const char *bl_test_build(void);
 
 // "reference" and the backends to hold against it, NULL-terminated: those that open here. $BYOLAB_TEST_BACKEND names one instead, which
-// must open.
+// must open, alone: what is the same whichever backend is named (the reference's own mathematics) is proved where none is.
 const char *const *bl_test_backends(void);
+bool bl_test_backend_is_named(void);
 // Whether every node can run there; prints the reason where one cannot.
 bool bl_test_can_run(const char *backend, const bl_graph *graph);
 // Whether oneDNN finds AVX-512, without which it has no bf16: the processor may lack it, or ONEDNN_MAX_CPU_ISA forbid it.

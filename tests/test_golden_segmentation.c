@@ -212,6 +212,7 @@ static void run_step(const golden_case *c, const char *name, double allowed, dou
 }
 
 static void reference_equals_pytorch(void **state) {
+    if (bl_test_backend_is_named()) skip(); // the reference is the same whichever it is
     run_step(*state, "reference", 1e-11, 1e-9);
 }
 

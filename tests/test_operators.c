@@ -184,7 +184,7 @@ int main(void) {
     size_t count = 0;
     int failures = 0;
     // The reference is the same whichever backend is asked for by name.
-    for (int i = 0; i < operator_case_count && !getenv("BYOLAB_TEST_BACKEND"); i++)
+    for (int i = 0; i < operator_case_count && !bl_test_backend_is_named(); i++)
         if (bl_op_rules[operator_cases[i].op]->gradient)
             tests[count++] = (struct CMUnitTest){.name = operator_cases[i].name, .test_func = gradient_equals_finite_differences,
                                                  .initial_state = (void *)&operator_cases[i]};

@@ -1,5 +1,7 @@
 // A run can be stopped anywhere: SIGKILL, SIGTERM and SIGUSR1 at moments drawn from a seed, over training and its evaluations, linear
 // evaluation, fine-tuning, segmentation and the report. What is there in the end is what an uninterrupted run leaves.
+//
+//     BYOLAB_TEST_MOMENTS=20 test_stop    # moments of each signal (default 5)
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,7 +13,13 @@
 #include "base/stop.h"
 #include "run_rig.h"
 
-enum { MOMENTS = 20 };
+// Of each signal for each recipe. Few are enough to see that nothing has broken; whoever changes how runs stop takes twenty.
+static int moment_count(void) {
+    const char *wanted = getenv("BYOLAB_TEST_MOMENTS");
+    const int count = wanted ? atoi(wanted) : 5;
+    assert_true(count > 0);
+    return count;
+}
 
 // Every protocol, each with several fits, choices among them and looks between.
 static const char images[] =
@@ -156,20 +164,21 @@ static void interrupt_at_drawn_moments(const char *recipe, const char *name, con
     write_text(path, recipe);
     const double since = bl_seconds();
     run_to_its_end(whole, said);
-    const double longest = (bl_seconds() - since) / 5; // all moments together reach over the whole run, its report included
+    const int moments = moment_count();
+    const double longest = 4 * (bl_seconds() - since) / moments; // all together reach over the whole run, its report included
     for (int which = 0; which < (int)(sizeof signals / sizeof *signals); which++) {
         char *broken;
         bl_random random = bl_random_stream(12, "moments", 0, 0, 0);
         int stopped = 0;
         assert_true(asprintf(&broken, "%s.%s", whole, signals[which].name) > 0);
-        for (int m = 0; m < MOMENTS; m++) {
+        for (int m = 0; m < moments; m++) {
             const double moment = longest * bl_random_uniform(&random);
             const pid_t child = start(broken, said, by_time);
             wait_for(moment);
             kill(child, signals[which].number);
             stopped += was_stopped(which, end_of(child), said);
         }
-        print_message("%s, %s: %d of %d moments of up to %.2f s found it at work\n", name, signals[which].name, stopped, MOMENTS, longest);
+        print_message("%s, %s: %d of %d moments of up to %.2f s found it at work\n", name, signals[which].name, stopped, moments, longest);
         assert_true(stopped > 0);
         run_to_its_end(broken, said);
         assert_same_study(whole, broken, tables);
