@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "backends/reference/reference.h" // bl_reference_table
+#include "base/file.h"                    // bl_seconds
 #include "base/memory.h"                  // bl_alloc
 
 // ---- the registry ----
@@ -66,14 +67,37 @@ static int refuse(const char *name, const char *what) {
     return status;
 }
 
+static void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+// How often libgomp looks before a waiting thread sleeps, for this many seconds of it: a look takes 10 cycles or 140, by processor.
+static long looks_in(double seconds) {
+    enum { TRIES = 5, LOOKS = 500 };
+    double best = 1;
+    for (int i = 0; i < TRIES; i++) {
+        const double begin = bl_seconds();
+        for (volatile int k = 0; k < LOOKS; k++) relax();
+        const double spent = bl_seconds() - begin;
+        if (spent < best) best = spent;
+    }
+    return (long)(seconds * LOOKS / best) + 1;
+}
+
 // libgomp reads its environment once, when the module that needs it is loaded. The number of threads is the run's; how idle
-// ones wait is the user's choice where they made one. By default they spin only as long as the gap between two primitives:
-// libgomp's own default (milliseconds) takes cores from the loader threads, and sleeping at once costs a wake-up a primitive.
+// ones wait is the user's choice where they made one. By default they spin about as long as waking up takes: libgomp's own default
+// (milliseconds) takes cores from the loader threads and from whoever else is on the machine, and sleeping at once costs a wake-up a
+// primitive.
+#define SPIN_SECONDS 60e-6
+
 static void set_thread_environment(const bl_backend_options *options) {
-    char threads[16];
+    char threads[16], looks[32];
     snprintf(threads, sizeof threads, "%d", options->threads);
+    snprintf(looks, sizeof looks, "%ld", looks_in(SPIN_SECONDS));
     setenv("OMP_NUM_THREADS", threads, 1);
-    if (!getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT")) setenv("GOMP_SPINCOUNT", "10000", 1);
+    if (!getenv("OMP_WAIT_POLICY") && !getenv("GOMP_SPINCOUNT")) setenv("GOMP_SPINCOUNT", looks, 1);
 }
 
 // What the loader did not find: "libcudnn.so.9: cannot open shared object file: ...".

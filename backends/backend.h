@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"  // BL_CHECK
 #include "graph/graph.h" // bl_graph, bl_place
@@ -42,6 +43,7 @@ typedef struct bl_node_report {   // a row of `bench` and of the run file
     const bl_node *node;
     const char *implementation;   // "brgconv:avx512_core", "fused into online/bn1"; owned by the plan
     double seconds;               // summed over the steps since the plan began timing
+    int64_t regions, barriers;    // of a CPU's threads, summed likewise: see bl_plan_report
     size_t bytes;                 // workspace
 } bl_node_report;
 
@@ -50,6 +52,10 @@ typedef struct bl_plan_report {
     int count;
     size_t arena_bytes, packed_bytes, staging_bytes;
     size_t free_bytes;            // that the plan could have taken when it was compiled; 0: not known
+    // How often a CPU's threads waited for each other, summed over the steps since the plan began timing. Regions: all threads are called
+    // and all are waited for. What a library's primitive does inside is not known: it counts as one. Own kernels that follow one another
+    // share a region, which is the first one's; a barrier is the end of a pass within one. Rows sum to less: inputs are converted too.
+    int64_t regions, barriers;
 } bl_plan_report;
 
 #define BL_STAGING_SLOTS 3

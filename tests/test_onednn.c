@@ -94,11 +94,15 @@ static void repeated_run_gives_the_same_bits(void **state) {
     if (rig_can_run("onednn", &bf16, BATCH)) expect_repeatable(BL_BF16);
 }
 
-static const char *implementation(const bl_plan_report *report, const char *node) {
+static const bl_node_report *row_of(const bl_plan_report *report, const char *node) {
     for (int i = 0; i < report->count; i++)
-        if (!strcmp(report->rows[i].node->name, node)) return report->rows[i].implementation;
+        if (!strcmp(report->rows[i].node->name, node)) return &report->rows[i];
     fail_msg("the report has no node '%s'", node);
     return NULL;
+}
+
+static const char *implementation(const bl_plan_report *report, const char *node) {
+    return row_of(report, node)->implementation;
 }
 
 static bool is_fused(const bl_plan_report *report, const char *node) {
@@ -156,6 +160,70 @@ static void bf16_convolutions_are_winograds_where_f32_products_are_as_fast(void 
     const char *isa = bl_test_instruction_set();
     if (!bl_test_has_avx512()) skip();
     expect_winograd(BL_BF16, !strcmp(isa, "avx512") || !strcmp(isa, "avx512_vnni") || !strcmp(isa, "avx512_fp16"));
+}
+
+// ---- how often threads meet ----
+
+static bool is_library(const bl_node_report *row) {
+    switch (row->node->op) {
+    case BL_OP_CONVOLUTION:
+    case BL_OP_CONVOLUTION_BACKWARD_DATA:
+    case BL_OP_CONVOLUTION_BACKWARD_WEIGHTS:
+    case BL_OP_LINEAR:
+    case BL_OP_LINEAR_BACKWARD_DATA:
+    case BL_OP_LINEAR_BACKWARD_WEIGHTS: return strcmp(row->implementation, "winograd_2x2") != 0;
+    default: return false;
+    }
+}
+
+// Passes of the kernels, as they are written: statistics and application, and backward the same; packing and convolution.
+static int passes_of(const bl_node_report *row) {
+    const bool is_winograd = !strcmp(row->implementation, "winograd_2x2");
+    if (strstr(row->implementation, "fused into") || strstr(row->implementation, "in place")) return 0;
+    switch (row->node->op) {
+    case BL_OP_BATCH_NORM:
+    case BL_OP_BATCH_NORM_BACKWARD: return 2;
+    case BL_OP_CONVOLUTION_BACKWARD_WEIGHTS: return is_winograd ? 2 : 0;
+    case BL_OP_CONVOLUTION:
+    case BL_OP_CONVOLUTION_BACKWARD_DATA: return is_winograd ? 2 : 0;
+    case BL_OP_RUNNING_AVERAGE:
+    case BL_OP_STOP_GRADIENT:
+    case BL_OP_PROJECTION_STD: return 0;
+    default: return !is_library(row);
+    }
+}
+
+// Own nodes between two of oneDNN's share a region, or have none where they touch little: then they have no barriers either.
+static void threads_meet_once_for_own_nodes_that_follow_one_another(void **state) {
+    (void)state;
+    bl_rig rig = opened(BL_F32);
+    bl_plan_report report;
+    rig.backend->table->timing(rig.plan, true);
+    train(&rig);
+    rig.backend->table->report(rig.plan, &report);
+    int64_t regions = 0, barriers = 0, of_update = 0, of_own = 0;
+    int library = 0;
+    for (int i = 0; i < report.count; i++) {
+        const bl_node_report *row = &report.rows[i];
+        regions += row->regions;
+        barriers += row->barriers;
+        of_update += row->node->phase == BL_PHASE_UPDATE ? row->regions : 0;
+        library += is_library(row);
+        of_own += is_library(row) ? 0 : row->regions;
+        if (is_library(row) && (row->regions < STEPS || row->barriers)) fail_msg("%s is oneDNN's: a region or more, no barrier", row->node->name);
+        const int most = is_library(row) ? 3 : strstr(row->implementation, "+ add") ? 2 : 1; // a reorder, packing; a branch's convolution
+        if (row->regions > STEPS * most) fail_msg("%s: %g regions a step", row->node->name, (double)row->regions / STEPS);
+        if (row->barriers > STEPS * passes_of(row)) fail_msg("%s: %g barriers a step", row->node->name, (double)row->barriers / STEPS);
+    }
+    assert_true(of_own <= STEPS * (library + 1)); // there is one of oneDNN's between any two
+    assert_true(of_update <= STEPS);              // finite, SGD of two networks and EMA in one, and that may be the backward pass's last
+    assert_int_equal(row_of(&report, "loss")->regions, 0); // little
+    assert_int_equal(row_of(&report, "online/layer1.0.bn1")->barriers, 2 * STEPS);
+    assert_int_equal(row_of(&report, "online/layer1.0.bn1")->regions, bl_test_has_avx512() ? 0 : STEPS); // Winograd's has one open
+    assert_int_equal(row_of(&report, "target/projector.1")->barriers, 0); // eight rows
+    assert_int_equal(report.regions, regions);
+    assert_int_equal(report.barriers, barriers + STEPS); // packing is a pass of no node's
+    rig_close(&rig);
 }
 
 // Packed weights belong to a plan, the master to the store: whoever writes the master, every plan sees it.
@@ -218,6 +286,7 @@ int main(void) {
         cmocka_unit_test(observed_value_is_not_fused_away),
         cmocka_unit_test(three_by_three_convolutions_are_winograds_where_channels_and_tiles_suffice),
         cmocka_unit_test(bf16_convolutions_are_winograds_where_f32_products_are_as_fast),
+        cmocka_unit_test(threads_meet_once_for_own_nodes_that_follow_one_another),
         cmocka_unit_test(weights_written_by_hand_are_packed_again),
         cmocka_unit_test(unknown_instruction_set_is_refused_with_those_there_are),
         cmocka_unit_test(not_a_number_stops_every_update),

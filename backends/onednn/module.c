@@ -33,6 +33,7 @@ static int select_isa(const char *name) {
 
 static void close_backend(bl_backend *backend) {
     bl_cpu_backend *self = (bl_cpu_backend *)backend;
+    bl_cpu_team_free(self->team);
     if (self->attributes) dnnl_primitive_attr_destroy(self->attributes);
     if (self->stream) dnnl_stream_destroy(self->stream);
     if (self->engine) dnnl_engine_destroy(self->engine);
@@ -48,6 +49,10 @@ static int open_backend(bl_backend **backend, const bl_backend_options *options)
     if (!made) return BL_FAILED;
     made->base.table = &table;
     made->threads = options->threads;
+    if (bl_cpu_team_create(&made->team, options->threads)) {
+        close_backend(&made->base);
+        return BL_FAILED;
+    }
     omp_set_dynamic(0);
     omp_set_num_threads(options->threads);
     dnnl_status_t status = dnnl_engine_create(&made->engine, dnnl_cpu, 0);

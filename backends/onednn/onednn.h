@@ -3,8 +3,8 @@
 // A plan is a list of steps over a list of buffers. Compiling lowers each node of the graph to steps (or to none, when another
 // node's step does its work), then every buffer gets its address: in the store, in staging, packed, or in the plan's one arena.
 //
-// Own kernels are deterministic for a given thread count: each thread owns the same rows every time, and partial sums are
-// combined in the order of the threads. Statistics are summed in f32 over short blocks of rows and in f64 over the blocks.
+// Own kernels are deterministic for a given thread count: a share is the same rows every time, whoever does it (team.h), and partial
+// sums are combined in the order of the shares. Statistics are summed in f32 over short blocks of rows and in f64 over the blocks.
 
 #ifndef BL_BACKENDS_ONEDNN_ONEDNN_H
 #define BL_BACKENDS_ONEDNN_ONEDNN_H
@@ -13,12 +13,14 @@
 
 #include "backends/backend.h"
 #include "backends/onednn/strips.h"
+#include "backends/onednn/team.h"
 #include "backends/uses.h"
 #include "oneapi/dnnl/dnnl.h"
 
 typedef struct bl_cpu_backend {
     bl_backend base;
     int threads;
+    bl_cpu_team *team;
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     dnnl_primitive_attr_t attributes; // scratchpads are the plan's
@@ -44,12 +46,17 @@ typedef struct bl_cpu_plan bl_cpu_plan;
 
 #define BL_CPU_OPERANDS 12
 
+// What touches less than this is done by one thread: a region takes as long to begin and end, a few microseconds.
+#define BL_CPU_SMALL_BYTES ((size_t)64 << 10)
+
 typedef struct bl_cpu_step {
     const bl_node *node; // whose phase and time it is; NULL: a conversion of the inputs, in the micro phase
     int (*run)(const bl_cpu_plan *plan, const struct bl_cpu_step *step);
     int buffers[BL_CPU_OPERANDS]; // what it touches, in an order of its own; -1: absent
     void *state;                  // owned
     void (*state_free)(void *state);
+    size_t bytes;                 // of those buffers
+    bool is_library;              // oneDNN's, by all threads: it opens regions of its own
 } bl_cpu_step;
 
 // Weights in the layout and precision that a primitive asked for, made from the master when that has changed.
@@ -61,11 +68,13 @@ typedef struct bl_cpu_packed {
     const float *source;
     dnnl_memory_desc_t desc;
     dnnl_primitive_t reorder;
-    dnnl_memory_t master, packed;
+    dnnl_memory_t master, packed, scratchpad;
     void *data;
     size_t bytes;
     int buffer;
     uint64_t version;
+    double seconds;       // that the last packing took
+    dnnl_status_t status; // of it
 } bl_cpu_packed;
 
 struct bl_cpu_plan {
@@ -91,6 +100,7 @@ struct bl_cpu_plan {
     bl_node_report *rows;
     size_t arena_bytes, packed_bytes, staging_bytes, free_bytes; // bl_plan_report
     bool is_timed;
+    bl_cpu_waits waits;      // while it was timed
 };
 
 // store.c
@@ -110,6 +120,8 @@ int bl_cpu_write(bl_plan *plan, const bl_tensor *tensor, const double *src);
 int bl_cpu_read(bl_plan *plan, const bl_tensor *tensor, double *dst);
 void bl_cpu_timing(bl_plan *plan, bool on);
 void bl_cpu_report(const bl_plan *plan, bl_plan_report *report);
+// Runs `work` with the help of all threads (bl_cpu_team_run); the region is the node's (NULL: the plan's alone).
+BL_CHECK int bl_cpu_run_together(bl_cpu_plan *plan, const bl_node *node, int (*work)(void *context), void *context);
 
 // steps.c: what lowering uses
 BL_CHECK int bl_cpu_buffer_add(bl_cpu_plan *plan, size_t bytes, int *buffer);        // in the arena

@@ -198,6 +198,7 @@ static void packed_free(bl_cpu_packed *packed) {
     if (packed->reorder) dnnl_primitive_destroy(packed->reorder);
     if (packed->master) dnnl_memory_destroy(packed->master);
     if (packed->packed) dnnl_memory_destroy(packed->packed);
+    if (packed->scratchpad) dnnl_memory_destroy(packed->scratchpad);
     bl_free(packed->data);
 }
 
@@ -230,13 +231,77 @@ int bl_cpu_slot(bl_plan *plan, int slot, const bl_tensor *input, float **host) {
     return BL_OK;
 }
 
+// ---- running ----
+
+static bl_cpu_waits waits_since(const bl_cpu_plan *plan, bl_cpu_waits before) {
+    const bl_cpu_waits now = bl_cpu_team_waits(plan->backend->team);
+    return (bl_cpu_waits){now.regions - before.regions, now.barriers - before.barriers};
+}
+
+static int run_step(bl_cpu_plan *plan, const bl_cpu_step *step) {
+    if (!plan->is_timed) return step->run(plan, step);
+    const double begin = bl_seconds();
+    const bl_cpu_waits before = bl_cpu_team_waits(plan->backend->team);
+    const bool opens_region = step->is_library && plan->backend->threads > 1;
+    if (step->run(plan, step)) return BL_FAILED;
+    plan->waits.regions += opens_region;
+    if (!step->node) return BL_OK;
+    bl_node_report *row = &plan->rows[step->node->id];
+    row->seconds += bl_seconds() - begin;
+    row->regions += opens_region;
+    row->barriers += waits_since(plan, before).barriers;
+    return BL_OK;
+}
+
+int bl_cpu_run_together(bl_cpu_plan *plan, const bl_node *node, int (*work)(void *context), void *context) {
+    const bl_cpu_waits before = bl_cpu_team_waits(plan->backend->team);
+    const int status = bl_cpu_team_run(plan->backend->team, work, context);
+    if (!plan->is_timed) return status;
+    const bl_cpu_waits added = waits_since(plan, before);
+    plan->waits.regions += added.regions;
+    plan->waits.barriers += added.barriers;
+    if (node) plan->rows[node->id].regions += added.regions;
+    return status;
+}
+
+// Own steps that follow one another, from `begin` to before `end`; what they touch in all.
+typedef struct stretch {
+    bl_cpu_plan *plan;
+    unsigned phases;
+    int begin, end;
+    size_t bytes;
+    const bl_node *node; // the first one
+} stretch;
+
+static bool is_of(const bl_cpu_step *step, unsigned phases) {
+    return (step->node ? step->node->phase : BL_PHASE_MICRO) & phases;
+}
+
+static int run_stretch(void *passed) {
+    const stretch *s = passed;
+    for (int i = s->begin; i < s->end; i++)
+        if (is_of(&s->plan->steps[i], s->phases) && run_step(s->plan, &s->plan->steps[i])) return BL_FAILED;
+    return BL_OK;
+}
+
+static stretch stretch_from(bl_cpu_plan *plan, int begin, unsigned phases) {
+    stretch s = {.plan = plan, .phases = phases, .begin = begin, .end = begin};
+    for (; s.end < plan->step_count; s.end++) {
+        const bl_cpu_step *step = &plan->steps[s.end];
+        if (!is_of(step, phases)) continue;
+        if (step->is_library) break;
+        s.bytes += step->bytes;
+        if (!s.node) s.node = step->node;
+    }
+    return s;
+}
+
 static int run_steps(bl_cpu_plan *plan, unsigned phases) {
     for (int i = 0; i < plan->step_count; i++) {
-        const bl_cpu_step *step = &plan->steps[i];
-        if (!((step->node ? step->node->phase : BL_PHASE_MICRO) & phases)) continue;
-        const double begin = plan->is_timed ? bl_seconds() : 0;
-        if (step->run(plan, step)) return BL_FAILED;
-        if (plan->is_timed && step->node) plan->rows[step->node->id].seconds += bl_seconds() - begin;
+        stretch s = stretch_from(plan, i, phases);
+        if (s.bytes <= BL_CPU_SMALL_BYTES ? run_stretch(&s) : bl_cpu_run_together(plan, s.node, run_stretch, &s)) return BL_FAILED;
+        i = s.end;
+        if (i < plan->step_count && run_step(plan, &plan->steps[i])) return BL_FAILED;
     }
     return BL_OK;
 }
@@ -299,5 +364,7 @@ void bl_cpu_report(const bl_plan *plan, bl_plan_report *report) {
                                .arena_bytes = self->arena_bytes,
                                .packed_bytes = self->packed_bytes,
                                .staging_bytes = self->staging_bytes,
-                               .free_bytes = self->free_bytes};
+                               .free_bytes = self->free_bytes,
+                               .regions = self->waits.regions,
+                               .barriers = self->waits.barriers};
 }

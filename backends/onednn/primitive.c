@@ -1,5 +1,8 @@
 // oneDNN primitives as steps of a plan, and weights packed into the layouts they ask for.
 
+#include <omp.h>
+#include <stdatomic.h>
+
 #include "backends/onednn/onednn.h"
 #include "base/file.h" // bl_seconds
 
@@ -74,6 +77,7 @@ static int primitive_step(bl_cpu_plan *plan, const bl_node *node, const_dnnl_pri
         plan->rows[node->id].bytes += bytes;
     }
     if (bl_cpu_step_add(plan, node, primitive_run, buffers, self->count, NULL, 0)) goto failed;
+    plan->steps[plan->step_count - 1].is_library = true;
     plan->steps[plan->step_count - 1].state = self;
     plan->steps[plan->step_count - 1].state_free = primitive_free;
     return BL_OK;
@@ -90,15 +94,28 @@ int bl_cpu_primitive_step(bl_cpu_plan *plan, const bl_node *node, const_dnnl_pri
     return primitive_step(plan, node, desc, operands, count);
 }
 
+static int run_alone(const bl_cpu_plan *plan, const bl_cpu_step *step) {
+    omp_set_num_threads(1);
+    const int status = primitive_run(plan, step);
+    omp_set_num_threads(plan->backend->threads);
+    return status;
+}
+
 int bl_cpu_reorder_step(bl_cpu_plan *plan, const bl_node *node, bl_cpu_operand from, bl_cpu_operand to) {
     dnnl_primitive_desc_t desc;
     const dnnl_engine_t engine = plan->backend->engine;
+    const bool is_small = dnnl_memory_desc_get_size(from.desc) + dnnl_memory_desc_get_size(to.desc) <= BL_CPU_SMALL_BYTES;
+    if (is_small) omp_set_num_threads(1); // it is made for as many as run it
     const dnnl_status_t made = dnnl_reorder_primitive_desc_create(&desc, from.desc, engine, to.desc, engine, plan->backend->attributes);
-    if (bl_cpu_dnnl(made, node, "reorder")) return BL_FAILED;
     from.argument = DNNL_ARG_FROM;
     to.argument = DNNL_ARG_TO;
-    const int status = primitive_step(plan, node, desc, (bl_cpu_operand[]){from, to}, 2);
-    dnnl_primitive_desc_destroy(desc);
+    const int status = bl_cpu_dnnl(made, node, "reorder") ? BL_FAILED : primitive_step(plan, node, desc, (bl_cpu_operand[]){from, to}, 2);
+    if (!made) dnnl_primitive_desc_destroy(desc);
+    omp_set_num_threads(plan->backend->threads);
+    if (status == BL_OK && is_small) {
+        plan->steps[plan->step_count - 1].is_library = false;
+        plan->steps[plan->step_count - 1].run = run_alone;
+    }
     return status;
 }
 
@@ -132,13 +149,16 @@ static int master_of(bl_cpu_plan *plan, const bl_node *node, const bl_tensor *te
     return bl_cpu_value(plan, tensor, master);
 }
 
-// The library's own scratchpad: a reorder of weights needs little, and packing happens outside the arena's lifetimes.
+// A scratchpad of its own: packing happens outside the arena's lifetimes, on any thread, and a reorder of weights needs none or little.
 static int make_reorder(bl_cpu_plan *plan, bl_cpu_packed *self, const_dnnl_memory_desc_t plain, void *master) {
     const dnnl_engine_t engine = plan->backend->engine;
+    const dnnl_primitive_attr_t attributes = plan->backend->attributes;
     dnnl_primitive_desc_t desc;
-    if (bl_cpu_dnnl(dnnl_reorder_primitive_desc_create(&desc, plain, engine, self->desc, engine, NULL), self->node, "packing weights"))
+    if (bl_cpu_dnnl(dnnl_reorder_primitive_desc_create(&desc, plain, engine, self->desc, engine, attributes), self->node, "packing weights"))
         return BL_FAILED;
-    const dnnl_status_t made = dnnl_primitive_create(&self->reorder, desc);
+    dnnl_status_t made = dnnl_primitive_create(&self->reorder, desc);
+    const const_dnnl_memory_desc_t scratchpad = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
+    if (!made) made = dnnl_memory_create(&self->scratchpad, scratchpad, engine, DNNL_MEMORY_ALLOCATE);
     dnnl_primitive_desc_destroy(desc);
     if (bl_cpu_dnnl(made, self->node, "packing weights")) return BL_FAILED;
     if (bl_cpu_dnnl(dnnl_memory_create(&self->master, plain, engine, master), self->node, "packing weights")) return BL_FAILED;
@@ -182,24 +202,52 @@ int bl_cpu_pack_bind(bl_cpu_plan *plan) {
     return BL_OK;
 }
 
-static int pack(const bl_cpu_plan *plan, const bl_cpu_packed *self) {
-    if (self->pack) {
-        self->pack(plan, self->node, self->source, self->data);
-        return BL_OK;
-    }
-    const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, self->master}, {DNNL_ARG_TO, self->packed}};
-    return bl_cpu_dnnl(dnnl_primitive_execute(self->reorder, plan->backend->stream, 2, arguments), self->node, "packing weights");
+static bool is_stale(const bl_cpu_plan *plan, const bl_cpu_packed *self) {
+    return self->version != plan->store->versions[self->place.network];
+}
+
+// Within a region a primitive runs on the calling thread alone.
+static void pack_one(const bl_cpu_plan *plan, bl_cpu_packed *self) {
+    const double begin = plan->is_timed ? bl_seconds() : 0;
+    const dnnl_exec_arg_t arguments[] = {
+            {DNNL_ARG_FROM, self->master}, {DNNL_ARG_TO, self->packed}, {DNNL_ARG_SCRATCHPAD, self->scratchpad}};
+    if (self->pack) self->pack(plan, self->node, self->source, self->data);
+    else self->status = dnnl_primitive_execute(self->reorder, plan->backend->stream, 3, arguments);
+    if (plan->is_timed) self->seconds = bl_seconds() - begin;
+}
+
+typedef struct packing {
+    bl_cpu_plan *plan;
+    _Atomic int *next;
+} packing;
+
+// Weights are of many sizes: a thread takes the next when it has done one. What they become does not depend on who packs them.
+static void pack_share(const void *passed, int share, int shares) {
+    (void)share, (void)shares;
+    const packing *p = passed;
+    for (int i; (i = atomic_fetch_add(p->next, 1)) < p->plan->packed_count;)
+        if (is_stale(p->plan, &p->plan->packed[i])) pack_one(p->plan, &p->plan->packed[i]);
+}
+
+static int pack_all(void *passed) {
+    bl_cpu_plan *plan = passed;
+    _Atomic int next = 0;
+    bl_cpu_parallel(plan->backend->threads, pack_share, &(packing){plan, &next});
+    return BL_OK;
 }
 
 int bl_cpu_pack_stale(bl_cpu_plan *plan) {
+    const bl_cpu_packed *first = NULL;
+    for (int i = plan->packed_count - 1; i >= 0; i--)
+        if (is_stale(plan, &plan->packed[i])) first = &plan->packed[i];
+    if (!first) return BL_OK;
+    if (bl_cpu_run_together(plan, first->node, pack_all, plan)) return BL_FAILED;
     for (int i = 0; i < plan->packed_count; i++) {
         bl_cpu_packed *self = &plan->packed[i];
-        const uint64_t version = plan->store->versions[self->place.network];
-        if (self->version == version) continue;
-        const double begin = plan->is_timed ? bl_seconds() : 0;
-        if (pack(plan, self)) return BL_FAILED;
-        if (plan->is_timed) plan->rows[self->node->id].seconds += bl_seconds() - begin;
-        self->version = version;
+        if (!is_stale(plan, self)) continue;
+        if (bl_cpu_dnnl(self->status, self->node, "packing weights")) return BL_FAILED;
+        if (plan->is_timed) plan->rows[self->node->id].seconds += self->seconds / plan->backend->threads; // side by side
+        self->version = plan->store->versions[self->place.network];
     }
     return BL_OK;
 }

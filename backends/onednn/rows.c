@@ -1,16 +1,5 @@
 #include "backends/onednn/rows.h"
 
-#include <omp.h>
-
-void bl_cpu_parallel(int shares, void (*body)(const void *context, int share, int shares), const void *context) {
-    if (shares == 1) {
-        body(context, 0, 1);
-        return;
-    }
-#pragma omp parallel num_threads(shares)
-    for (int share = omp_get_thread_num(); share < shares; share += omp_get_num_threads()) body(context, share, shares);
-}
-
 // Each kernel is written once over get and put, and compiled for each dtype and each choice of operands: `half` and the other
 // booleans are constants where a kernel is called, so no loop has a choice inside.
 #define KERNEL static inline __attribute__((always_inline))

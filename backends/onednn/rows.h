@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "graph/graph.h" // bl_dtype
+#include "backends/onednn/team.h" // bl_cpu_parallel
+#include "graph/graph.h"          // bl_dtype
 
 // Compiles a loop for AVX-512 too and chooses when the module is opened. Rounding is that of single operations either way (no
 // contraction, no reassociation), so the numbers are the same.
@@ -19,9 +20,6 @@
 #else
 #define BL_CPU_WIDE
 #endif
-
-// Calls `body` once for each share 0 .. shares-1, in parallel. What a share is does not depend on the machine.
-void bl_cpu_parallel(int shares, void (*body)(const void *context, int share, int shares), const void *context);
 
 typedef struct bl_cpu_range {
     size_t begin, end;

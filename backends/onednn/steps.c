@@ -72,7 +72,10 @@ int bl_cpu_step_add(bl_cpu_plan *plan, const bl_node *node, int (*run)(const bl_
                     int count, const void *state, size_t state_bytes) {
     if (bl_grow((void **)&plan->steps, plan->step_count, &plan->step_capacity, sizeof *plan->steps)) return BL_FAILED;
     bl_cpu_step step = {.node = node, .run = run};
-    for (int i = 0; i < BL_CPU_OPERANDS; i++) step.buffers[i] = i < count ? buffers[i] : -1;
+    for (int i = 0; i < BL_CPU_OPERANDS; i++) {
+        step.buffers[i] = i < count ? buffers[i] : -1;
+        if (step.buffers[i] >= 0) step.bytes += plan->buffers[step.buffers[i]].bytes;
+    }
     if (state) {
         step.state = bl_alloc(state_bytes);
         if (!step.state) return BL_FAILED;
