@@ -202,11 +202,13 @@ static void print_plan(const bl_plan_report *report, int steps, bl_text *text) {
     int width = 4;
     for (int i = 0; i < report->count; i++)
         if ((int)strlen(report->rows[i].node->name) > width) width = (int)strlen(report->rows[i].node->name);
-    bl_text_add(text, "%-*s  %-30s %9s %13s  %s\n", width, "node", "operator", "ms", "workspace MiB", "implementation");
+    bl_text_add(text, "%-*s  %-30s %9s %7s %8s %13s  %s\n", width, "node", "operator", "ms", "regions", "barriers", "workspace MiB",
+                "implementation");
     for (int i = 0; i < report->count; i++) {
         const bl_node_report *row = &report->rows[i];
-        bl_text_add(text, "%-*s  %-30s %9.3f %13.1f  %s\n", width, row->node->name, bl_op_rules[row->node->op]->name,
-                    1e3 * row->seconds / steps, (double)row->bytes / 1048576, row->implementation);
+        bl_text_add(text, "%-*s  %-30s %9.3f %7.4g %8.4g %13.1f  %s\n", width, row->node->name, bl_op_rules[row->node->op]->name,
+                    1e3 * row->seconds / steps, (double)row->regions / steps, (double)row->barriers / steps,
+                    (double)row->bytes / 1048576, row->implementation);
     }
 }
 
@@ -216,6 +218,8 @@ static void add_node(bl_bench *result, const bl_node_report *row, int steps, dou
     while (k < result->kind_count && result->kinds[k].name != name) k++;
     if (k == result->kind_count) result->kinds[result->kind_count++] = (bl_bench_kind){.name = name};
     result->kinds[k].seconds += row->seconds / steps;
+    result->kinds[k].regions += (double)row->regions / steps;
+    result->kinds[k].barriers += (double)row->barriers / steps;
     result->kinds[k].count++;
     flop[k] += node_flop(row->node);
 }
@@ -230,6 +234,8 @@ static int time_nodes(const timed *t, const bl_bench_options *options, bl_bench 
     if (timed_steps(t, steps, 0, seconds)) return BL_FAILED;
     table->timing(plan, false);
     table->report(plan, &report);
+    result->regions = (double)report.regions / steps;
+    result->barriers = (double)report.barriers / steps;
     if (options->plan) print_plan(&report, steps, options->plan);
     for (int i = 0; i < report.count; i++) add_node(result, &report.rows[i], steps, flop);
     for (int k = 0; k < result->kind_count; k++) total += result->kinds[k].seconds;
@@ -321,6 +327,9 @@ static int time_pass(const timed *t, int steps, double *seconds, bl_bench *resul
     result->best = t->batch / seconds[0];
     result->worst = t->batch / seconds[steps - 1];
     result->median = t->batch / result->step_seconds;
+    double total = 0;
+    for (int i = 0; i < steps; i++) total += seconds[i];
+    result->mean = t->batch * steps / total;
     return BL_OK;
 }
 

@@ -27,6 +27,7 @@ typedef struct bl_bench_options {
 typedef struct bl_bench_kind { // all nodes of one operator
     const char *name;
     double seconds, share, gflops; // a step; part of the step; 0 where an operator is no arithmetic to speak of
+    double regions, barriers;      // a step: bl_node_report
     int count;
 } bl_bench_kind;
 
@@ -40,6 +41,7 @@ typedef struct bl_bench {
     int batch;                     // images a step
     char device[64];               // what it ran on, in the backend's words: an instruction set, or a GPU
     double best, median, worst;    // images a second over the timed steps
+    double mean;                   // over all of them together
     double step_seconds;           // of the median step
     double gflop;                  // arithmetic of one step: direct convolutions and linear layers, 2 a multiply-add
     double peak_gflops;            // of the large matrix product, in the step's precision
@@ -49,6 +51,7 @@ typedef struct bl_bench {
     bl_bench_checkpoint checkpoint; // with `nodes`
     size_t arena_bytes, packed_bytes, staging_bytes;
     size_t process_bytes;          // the most that the process has held so far
+    double regions, barriers;      // with `nodes`, a step: bl_plan_report
     bl_bench_kind kinds[32];       // falling by seconds
     int kind_count;
 } bl_bench;
