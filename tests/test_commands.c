@@ -289,6 +289,21 @@ static void a_bench_in_turns_times_the_steps_once_a_line(void **state) {
     bl_test_holds(says, "no turn was taken");
 }
 
+// Three speeds and two parts, whatever they are; and the processes that made the load have ended.
+static void a_bench_beside_loads_ends_them(void **state) {
+    (void)state;
+    char says[TEXT];
+    double quiet, busy, spinning, part[2];
+    assert_int_equal(ask_of_tiny("bench", "--backend reference --steps 1 --contended", says, sizeof says), 0);
+    const char *table = strstr(says, "reference, f32, batch 4, 1 thread: images/s");
+    assert_non_null(table);
+    assert_int_equal(sscanf(strchr(table, '\n'), " beside nothing %lf beside one busy loop a core %lf %lf beside one OpenMP job, nice 10 %lf %lf",
+                            &quiet, &busy, &part[0], &spinning, &part[1]), 5);
+    assert_true(quiet > 0 && busy > 0 && spinning > 0 && part[0] > 0 && part[1] > 0);
+    assert_int_equal(ask_of_tiny("bench", "--contended --csv", says, sizeof says), 1);
+    bl_test_holds(says, "leave out --csv");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_takes_its_own_options_and_no_others),
@@ -302,6 +317,7 @@ int main(void) {
         cmocka_unit_test(a_bench_records_a_quiet_machine_and_no_other),
         cmocka_unit_test(a_bench_of_the_plan_has_a_row_a_node),
         cmocka_unit_test(a_bench_in_turns_times_the_steps_once_a_line),
+        cmocka_unit_test(a_bench_beside_loads_ends_them),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,7 +1,9 @@
 // How busy others keep the machine: /proc as it might read, and a child that works.
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -106,12 +108,71 @@ static void a_child_that_works_is_seen_and_this_process_is_not(void **state) {
     assert_true(seen);
 }
 
+// As the kernel shows it: R, S, T (stopped), Z (ended, nobody has asked how); 0: there is no such process.
+static char state_of(int pid) {
+    char path[64], text[512] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "r");
+    if (!file) return 0;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *close = strrchr(text, ')');
+    return close ? close[2] : 0;
+}
+
+static void a_load_stands_still_until_it_is_set_going_and_ends_when_told(void **state) {
+    (void)state;
+    for (int kind = BL_LOAD_BUSY_LOOPS; kind <= BL_LOAD_SPINNING_THREADS; kind++) {
+        bl_load_made made;
+        int pids[2];
+        assert_ok(bl_load_make(&made, (bl_load_kind)kind, 2));
+        assert_int_equal(made.count, 2);
+        for (int round = 0; round < 3; round++) {
+            for (int i = 0; i < 2; i++) assert_int_equal(state_of(pids[i] = made.pids[i]), 'T');
+            assert_ok(bl_load_go(&made));
+            for (int i = 0; i < 2; i++) assert_int_equal(state_of(made.pids[i]), 'R');
+            for (int i = 0; i < 2; i++) assert_int_equal(getpriority(PRIO_PROCESS, (id_t)made.pids[i]) - getpriority(PRIO_PROCESS, 0),
+                                                         kind == BL_LOAD_BUSY_LOOPS ? 0 : 10);
+            assert_ok(bl_load_halt(&made));
+        }
+        bl_load_end(&made);
+        for (int i = 0; i < 2; i++) assert_int_equal(state_of(pids[i]), 0);
+    }
+}
+
+// Killed, it could tell nobody.
+static void a_load_ends_with_the_process_that_made_it(void **state) {
+    (void)state;
+    int pipe_ends[2], pids[2];
+    assert_int_equal(pipe(pipe_ends), 0);
+    const pid_t maker = fork();
+    if (!maker) {
+        bl_load_made made;
+        if (bl_load_make(&made, BL_LOAD_SPINNING_THREADS, 2) || bl_load_go(&made)) _exit(1);
+        if (write(pipe_ends[1], made.pids, sizeof pids) != sizeof pids) _exit(1);
+        for (;;) pause();
+    }
+    assert_int_equal(read(pipe_ends[0], pids, sizeof pids), sizeof pids);
+    assert_int_equal(state_of(pids[0]), 'R');
+    kill(maker, SIGKILL);
+    waitpid(maker, NULL, 0);
+    for (int i = 0; i < 2; i++) {
+        const double end = bl_seconds() + 60;
+        while (state_of(pids[i]) && state_of(pids[i]) != 'Z' && bl_seconds() < end) nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        assert_true(bl_seconds() < end);
+    }
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_machine_is_all_processors_and_what_is_not_idle),
         cmocka_unit_test(a_process_has_a_name_ticks_and_a_priority),
         cmocka_unit_test(a_load_reads_as_who_makes_it),
         cmocka_unit_test(a_child_that_works_is_seen_and_this_process_is_not),
+        cmocka_unit_test(a_load_stands_still_until_it_is_set_going_and_ends_when_told),
+        cmocka_unit_test(a_load_ends_with_the_process_that_made_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

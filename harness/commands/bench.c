@@ -1,12 +1,14 @@
 #include "run/bench.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/file.h"     // bl_atomic_write
 #include "base/host.h"     // bl_host_cpu
 #include "base/load.h"     // bl_load
+#include "base/threads.h"  // bl_processors
 #include "commands/command.h"
 #include "run/cell.h"      // bl_cell_precision
 #include "run/csv.h"       // bl_csv_text
@@ -34,9 +36,13 @@ static void print(const char *step, const bl_cell *cell, const bl_machine *machi
         if (machine->loader_threads > 1) printf(", %.0f on %d", b->views_per_second[1], machine->loader_threads);
         printf("\n");
     }
-    printf("\n%-30s %6s %9s %7s %9s\n", "operator", "nodes", "ms/step", "share", "GFLOP/s");
+    if (b->regions > 0)
+        printf("threads meet in %.4g parallel regions a step and at %.4g barriers within them; what oneDNN does counts as one region\n",
+               b->regions, b->barriers);
+    printf("\n%-30s %6s %9s %7s %7s %8s %9s\n", "operator", "nodes", "ms/step", "share", "regions", "barriers", "GFLOP/s");
     for (int i = 0; i < b->kind_count; i++) {
-        printf("%-30s %6d %9.2f %6.1f%%", b->kinds[i].name, b->kinds[i].count, 1e3 * b->kinds[i].seconds, 100 * b->kinds[i].share);
+        printf("%-30s %6d %9.2f %6.1f%% %7.4g %8.4g", b->kinds[i].name, b->kinds[i].count, 1e3 * b->kinds[i].seconds,
+               100 * b->kinds[i].share, b->kinds[i].regions, b->kinds[i].barriers);
         if (b->kinds[i].gflops > 1) printf(" %9.0f", b->kinds[i].gflops);
         printf("\n");
     }
@@ -68,6 +74,61 @@ static bool wait_for_turn(void *context, const bl_bench *last) {
     return letter == '\n';
 }
 
+// ---- beside a load ----
+
+enum { QUIET, BUSY, SPINNING, BESIDE, ROUNDS = 5 };
+
+typedef struct contended {
+    bl_load_made loads[BESIDE]; // none for QUIET
+    int taken;                  // turns
+    double speeds[BESIDE][ROUNDS];
+    int status;
+} contended;
+
+// Every other round goes backwards, so that what drifts falls on all alike.
+static int beside(int turn) {
+    const int place = turn % BESIDE;
+    return turn / BESIDE % 2 ? BESIDE - 1 - place : place;
+}
+
+static bool next_load(void *context, const bl_bench *last) {
+    contended *c = context;
+    if (last) {
+        const int before = beside(c->taken);
+        c->speeds[before][c->taken / BESIDE] = last->mean;
+        c->status = bl_load_halt(&c->loads[before]);
+        c->taken++;
+    }
+    if (c->status == BL_OK && c->taken < BESIDE * ROUNDS) c->status = bl_load_go(&c->loads[beside(c->taken)]);
+    return c->status == BL_OK && c->taken < BESIDE * ROUNDS;
+}
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double middle(const double *values) {
+    double sorted[ROUNDS];
+    memcpy(sorted, values, sizeof sorted);
+    qsort(sorted, ROUNDS, sizeof *sorted, by_value);
+    return sorted[ROUNDS / 2];
+}
+
+static void print_contended(const char *step, const bl_cell *cell, const bl_machine *machine, const bl_bench *b, const contended *c, int steps) {
+    static const char *const names[] = {"beside nothing", "beside one busy loop a core", "beside one OpenMP job, nice 10"};
+    printf("%s%s, %s, batch %d, %d thread%s: images/s, and the part of the speed beside nothing (medians of %d turns of %d step%s)\n",
+           step, machine->backend, bl_cell_precision(cell), b->batch, machine->threads, bl_plural(machine->threads), ROUNDS, steps,
+           bl_plural(steps));
+    for (int i = 0; i < BESIDE; i++) {
+        double parts[ROUNDS];
+        for (int k = 0; k < ROUNDS; k++) parts[k] = c->speeds[i][k] / c->speeds[QUIET][k];
+        printf("  %-31s %8.1f", names[i], middle(c->speeds[i]));
+        if (i != QUIET) printf("  %.2f", middle(parts));
+        printf("\n");
+    }
+}
+
 typedef struct request {
     const char *study;
     const bl_cell *cell;
@@ -77,6 +138,7 @@ typedef struct request {
     bl_load load;        // by others, before anything is timed
     const char *record;  // a CSV file; NULL: nothing is recorded
     const char *command; // as it was typed
+    contended *contended; // NULL: not asked for
 } request;
 
 // ---- the record: rows of a machine that did nothing else ----
@@ -149,8 +211,10 @@ static int time_one(const request *r, const bl_fit_options *fit) {
     if (options.plan) options.plan = &plan;
     if (fit) snprintf(step, sizeof step, "segmentation step, crop %d: ", fit->crop);
     int status = time_watched(r, fit, &options, &result, &meanwhile);
+    if (status == BL_OK && r->contended) status = r->contended->status;
     if (status == BL_OK && r->as_csv) print_csv(r->cell, r->machine, &r->load, &result, options.nodes);
-    if (status == BL_OK && !r->as_csv) print(step, r->cell, r->machine, &result, options.nodes);
+    if (status == BL_OK && r->contended) print_contended(step, r->cell, r->machine, &result, r->contended, options.steps);
+    if (status == BL_OK && !r->as_csv && !r->contended) print(step, r->cell, r->machine, &result, options.nodes);
     if (status == BL_OK && options.plan) printf("\n%s", plan.chars);
     if (status == BL_OK && r->record)
         status = bl_load_is_quiet(&meanwhile) ? append_record(r, fit ? "segmentation" : "training", &result)
@@ -182,7 +246,7 @@ static int time_all(const request *r, bool segmentation) {
 
 // In turns whoever is waited for is busy too, and starts at the same time.
 static int look_around(request *r) {
-    if (r->options.turn) return BL_OK;
+    if (r->options.turn == wait_for_turn) return BL_OK;
     if (bl_load_watch(0.5, &r->load)) return BL_FAILED;
     if (r->record && !bl_load_is_quiet(&r->load)) return refuse_record(&r->load, "before the steps were timed");
     if (r->as_csv) return BL_OK;
@@ -191,6 +255,15 @@ static int look_around(request *r) {
     printf("machine: %s\n", text.chars);
     bl_text_free(&text);
     return BL_OK;
+}
+
+// Before the plan takes its memory.
+static int make_loads(const request *r) {
+    if (!r->contended) return BL_OK;
+    return bl_load_make(&r->contended->loads[BUSY], BL_LOAD_BUSY_LOOPS, bl_processors()) ||
+                           bl_load_make(&r->contended->loads[SPINNING], BL_LOAD_SPINNING_THREADS, bl_processors())
+                   ? BL_FAILED
+                   : BL_OK;
 }
 
 static void join(int argc, char **argv, bl_text *command) {
@@ -202,6 +275,7 @@ static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
     bl_text plan = {0}, command = {0}; // plan: says that one is wanted
+    contended loads = {0};
     request r = {.options = {.warmup = 3}};
     int status = BL_FAILED;
     join(argc, argv, &command); // before the words are cut
@@ -216,13 +290,22 @@ static int run(int argc, char **argv) {
     r.as_csv = bl_arguments_option(&arguments, "csv", NULL);
     if (bl_arguments_option(&arguments, "plan", NULL)) r.options.plan = &plan;
     if (bl_arguments_option(&arguments, "turns", NULL)) r.options.turn = wait_for_turn;
-    if (r.options.plan && (r.as_csv || !r.options.nodes))
+    if (bl_arguments_option(&arguments, "contended", NULL)) {
+        r.contended = r.options.context = &loads;
+        r.options.turn = next_load;
+        r.options.nodes = false;
+    }
+    const char *unfit = r.options.plan ? "plan" : r.as_csv ? "csv" : r.record ? "record" : NULL;
+    if (r.contended && (unfit || bl_arguments_option(&arguments, "turns", NULL)))
+        bl_fail("--contended takes turns of its own and prints what they found; leave out --%s", unfit ? unfit : "turns");
+    else if (r.options.plan && (r.as_csv || !r.options.nodes))
         bl_fail("--plan is a table of its own; leave out --%s", r.as_csv ? "csv" : "brief");
     else if (r.record && r.options.turn)
         bl_fail("--record is for a machine that does nothing else; leave out --turns");
-    else if (bl_arguments_cell(&arguments, experiment, &r.cell) == BL_OK && look_around(&r) == BL_OK)
+    else if (bl_arguments_cell(&arguments, experiment, &r.cell) == BL_OK && look_around(&r) == BL_OK && make_loads(&r) == BL_OK)
         status = time_all(&r, bl_arguments_option(&arguments, "segmentation", NULL));
 done:
+    for (int i = 0; i < BESIDE; i++) bl_load_end(&loads.loads[i]);
     bl_load_free(&r.load);
     bl_text_free(&command);
     bl_experiment_free(experiment);
@@ -243,6 +326,9 @@ const bl_command bl_command_bench = {
         "  --segmentation      the segmentation's step alone\n"
         "  --record FILE       appends a row to that CSV file too (of one step); fails, and writes nothing, where the machine is not\n"
         "                      quiet\n"
+        "  --contended         how fast the step is on a machine that is not ours alone: in turns beside nothing, beside one busy loop a\n"
+        "                      core, and beside a job whose threads, one a core at nice 10, spin as an OpenMP program's do. Each turn\n"
+        "                      times --steps steps: take so many that it lasts seconds\n"
         "  --turns             for scripts that measure two programs in turns: prints `ready`, then times the steps once for each\n"
         "                      line it reads and prints images a second; the rest when the input ends\n",
-        BL_COMMON_OPTIONS " steps brief! plan! csv! segmentation! record turns!", run};
+        BL_COMMON_OPTIONS " steps brief! plan! csv! segmentation! record contended! turns!", run};
