@@ -98,6 +98,28 @@ static inline char *run_file(const char *results, const char *backend) {
     return path;
 }
 
+// ---- what is in a run file ----
+
+// Freed by the caller: bl_history_free.
+static inline bl_history history_in(const char *path) {
+    bl_run_reader *reader;
+    bl_history history = {0};
+    assert_ok(bl_run_reader_open(&reader, path));
+    assert_ok(bl_history_get(&history, reader));
+    bl_run_reader_close(reader);
+    return history;
+}
+
+// Freed by the caller: bl_free.
+static inline char *text_in(const char *path, const char *name) {
+    bl_run_reader *reader;
+    char *text;
+    assert_ok(bl_run_reader_open(&reader, path));
+    assert_ok(bl_run_get_text(reader, name, &text));
+    bl_run_reader_close(reader);
+    return text;
+}
+
 // ---- two run files are equal outside /timing and /host ----
 
 typedef struct comparison {

@@ -94,12 +94,8 @@ static void a_collapse_stops_the_run_where_the_file_asks_for_it(void **state) {
     char *results = joined(folder, "collapsed"), says[512];
     plan.results = results;
     if (run_child(plan, says)) fail_msg("%s", says);
-    char *path = run_file(results, plan.backend), *status;
-    bl_run_reader *reader;
-    bl_history history = {0};
-    assert_ok(bl_run_reader_open(&reader, path));
-    assert_ok(bl_run_get_text(reader, "/manifest/status", &status));
-    assert_ok(bl_history_get(&history, reader));
+    char *path = run_file(results, plan.backend), *status = text_in(path, "/manifest/status");
+    bl_history history = history_in(path);
     assert_string_equal(status, "stopped: collapsed");
     assert_int_equal(history.collapse[history.collapse_count - 1].verdict, BL_COLLAPSED);
     assert_int_equal(history.collapse[history.collapse_count - 2].verdict, BL_COLLAPSED); // twice: a dip does not stop it
@@ -108,7 +104,6 @@ static void a_collapse_stops_the_run_where_the_file_asks_for_it(void **state) {
     assert_int_equal(history.measurements[history.measurement_count - 1].epoch, history.steps[history.step_count - 1].step / 6 + 1); // of 6 steps
     bl_free(status);
     bl_history_free(&history);
-    bl_run_reader_close(reader);
     if (run_child(plan, says)) fail_msg("%s", says); // a stopped run is finished: nothing is done again
     free(path);
     free(results);

@@ -158,29 +158,23 @@ static void eval_adds_a_row_without_training_and_refuses_what_is_not_finished(vo
     write_text(file, longer);
     if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .evaluate_only = true}, says)) fail_msg("%s", says);
     write_text(file, recipe);
-    bl_run_reader *reader;
-    bl_history history = {0};
-    assert_ok(bl_run_reader_open(&reader, path));
-    assert_ok(bl_history_get(&history, reader));
+    bl_history history = history_in(path);
     bool found = false;
     for (int64_t i = 0; i < history.measurement_count; i++)
         found = found || (!strcmp(history.measurements[i].row, "knn/k5/test") && history.measurements[i].epoch == 3);
     assert_true(found);
     assert_int_equal(history.step_count, STEPS);
     bl_history_free(&history);
-    bl_run_reader_close(reader);
     free(longer);
     // Nothing that trains can change pixels: a finished run adds their row as epoch 0.
     assert_true(asprintf(&longer, "%s  - knn: {k: 5, split: test, features: pixels}\n", recipe) > 0);
     write_text(file, longer);
     if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .evaluate_only = true}, says)) fail_msg("%s", says);
     write_text(file, recipe);
-    assert_ok(bl_run_reader_open(&reader, path));
-    assert_ok(bl_history_get(&history, reader));
+    history = history_in(path);
     assert_string_equal(history.measurements[history.measurement_count - 1].row, "pixels/k5/test");
     assert_int_equal(history.measurements[history.measurement_count - 1].epoch, 0);
     bl_history_free(&history);
-    bl_run_reader_close(reader);
     free(longer);
     free(file);
     free(path);

@@ -139,11 +139,7 @@ static void finished_run_is_given_rows_with_labels_where_its_own_scenes_are_as_t
     plan_of_run plan = {.backend = bl_test_backend(), .results = results};
     if (run_child(plan, says)) fail_msg("%s", says);
     plan.more[0] = (bl_override){"evaluate", ROWS};
-    char *path = run_file(results, plan.backend), *files[2];
-    bl_run_reader *reader;
-    assert_ok(bl_run_reader_open(&reader, path));
-    assert_ok(bl_run_get_text(reader, "/data/files", &files[0]));
-    bl_run_reader_close(reader);
+    char *path = run_file(results, plan.backend), *files[2] = {text_in(path, "/data/files")};
 
     void *bytes;
     size_t size;
@@ -154,16 +150,13 @@ static void finished_run_is_given_rows_with_labels_where_its_own_scenes_are_as_t
     assert_ok(bl_atomic_write(image, bytes, size));
     if (run_child(plan, says)) fail_msg("%s", says);
 
-    bl_history history = {0};
-    assert_ok(bl_run_reader_open(&reader, path));
-    assert_ok(bl_run_get_text(reader, "/data/files", &files[1]));
-    assert_ok(bl_history_get(&history, reader));
+    bl_history history = history_in(path);
+    files[1] = text_in(path, "/data/files");
     assert_int_equal(history.measurement_count, 1);
     assert_int_equal(history.step_count, 6);
     assert_null(strstr(files[0], "ulm"));
     assert_int_equal(strncmp(files[1], files[0], strlen(files[0])), 0);
     bl_test_holds(files[1], "# scored\nval/ulm/ulm_000000_000004_leftImg8bit.png ");
-    bl_run_reader_close(reader);
     bl_history_free(&history);
     for (int i = 0; i < 2; i++) bl_free(files[i]);
     bl_free(bytes);

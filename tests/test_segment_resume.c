@@ -24,14 +24,10 @@ static void a_row_that_was_killed_is_measured_again_as_it_was(void **state) {
     const pair_of_runs files = run_whole_and_broken(plan, broken, "rows", "segmentation", (const int64_t[MOST_KILLS]){1},
                                                     (const int[MOST_KILLS]){1, 2, 1});
     assert_same_run_but(files.whole, files.broken, "manifest/resolved"); // which has the threads
-    bl_history history = {0};
-    bl_run_reader *reader;
-    assert_ok(bl_run_reader_open(&reader, files.broken));
-    assert_ok(bl_history_get(&history, reader));
+    bl_history history = history_in(files.broken);
     assert_int_equal(history.measurement_count, 4);
     assert_int_equal(history.look_count, 4 * 4); // after 2, 4 and 5 updates, and at val
     assert_int_equal(history.picture_count, 2 * 2);
-    bl_run_reader_close(reader);
     bl_history_free(&history);
     free_pair(files);
 }

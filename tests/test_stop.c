@@ -349,19 +349,15 @@ static void looks_of_a_row_in_hand_are_kept_once(void **state) {
     (void)state;
     char *results, *path;
     told seen;
-    bl_run_reader *reader;
-    bl_history history = {0};
     begin_with(STREETS("4") "evaluate:\n" WATCHED, "looks", &results);
     assert_int_equal(run_until(results, (moment){.fit = 5, .signal = SIGKILL, .times = 1}, &seen), SIGKILL); // kept at 4, after a look at 3
     assert_int_equal(run_until(results, (moment){0}, &seen), 0);
     assert_true(seen.ended && seen.first_fit == 5);
     path = run_file(results, bl_test_backend());
-    assert_ok(bl_run_reader_open(&reader, path));
-    assert_ok(bl_history_get(&history, reader));
+    bl_history history = history_in(path);
     assert_int_equal(history.look_count, 3);
     for (int i = 0; i < 3; i++) assert_int_equal(history.looks[i].step, i < 2 ? 3 * (i + 1) : 8);
     bl_history_free(&history);
-    bl_run_reader_close(reader);
     free(path);
     free(results);
 }
