@@ -1,7 +1,7 @@
 // A run can be stopped anywhere: SIGKILL, SIGTERM and SIGUSR1 at moments drawn from a seed, over training and its evaluations, linear
 // evaluation, fine-tuning, segmentation and the report. What is there in the end is what an uninterrupted run leaves.
 //
-//     BYOLAB_TEST_MOMENTS=20 test_stop    # moments of each signal (default 5)
+//     BYOLAB_TEST_MOMENTS=20 test_stop    # moments of each signal (default 10)
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,10 +13,10 @@
 #include "base/stop.h"
 #include "run_rig.h"
 
-// Of each signal for each recipe. Few are enough to see that nothing has broken; whoever changes how runs stop takes twenty.
+// Of each signal for each recipe. Ten are enough to see that nothing has broken; whoever changes how runs stop takes twenty.
 static int moment_count(void) {
     const char *wanted = getenv("BYOLAB_TEST_MOMENTS");
-    const int count = wanted ? atoi(wanted) : 5;
+    const int count = wanted ? atoi(wanted) : 10;
     assert_true(count > 0);
     return count;
 }
@@ -107,6 +107,16 @@ static void wait_for(double seconds) {
     while (nanosleep(&time, &time) && errno == EINTR) {}
 }
 
+// Until the moment has come or there is nothing left to stop. The child remains to be waited for.
+static void wait_beside(pid_t child, double seconds) {
+    const double until = bl_seconds() + seconds;
+    siginfo_t ended = {0};
+    for (double left; !ended.si_pid && (left = until - bl_seconds()) > 0;) {
+        wait_for(left < .01 ? left : .01);
+        assert_int_equal(waitid(P_PID, (id_t)child, &ended, WEXITED | WNOHANG | WNOWAIT), 0);
+    }
+}
+
 // ---- the same run ----
 
 static void assert_same_text(const char *one, const char *other) {
@@ -165,7 +175,7 @@ static void interrupt_at_drawn_moments(const char *recipe, const char *name, con
     const double since = bl_seconds();
     run_to_its_end(whole, said);
     const int moments = moment_count();
-    const double longest = 4 * (bl_seconds() - since) / moments; // all together reach over the whole run, its report included
+    const double longest = (bl_seconds() - since) / 5; // ten moments together reach over the whole run, its report included
     for (int which = 0; which < (int)(sizeof signals / sizeof *signals); which++) {
         char *broken;
         bl_random random = bl_random_stream(12, "moments", 0, 0, 0);
@@ -174,7 +184,7 @@ static void interrupt_at_drawn_moments(const char *recipe, const char *name, con
         for (int m = 0; m < moments; m++) {
             const double moment = longest * bl_random_uniform(&random);
             const pid_t child = start(broken, said, by_time);
-            wait_for(moment);
+            wait_beside(child, moment);
             kill(child, signals[which].number);
             stopped += was_stopped(which, end_of(child), said);
         }
