@@ -9,6 +9,7 @@
 #include "backends/reference/reference.h" // bl_reference_table
 #include "base/file.h"                    // bl_seconds
 #include "base/memory.h"                  // bl_alloc
+#include "base/threads.h"                 // bl_relax
 
 // ---- the registry ----
 
@@ -67,19 +68,13 @@ static int refuse(const char *name, const char *what) {
     return status;
 }
 
-static void relax(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
-
 // How often libgomp looks before a waiting thread sleeps, for this many seconds of it: a look takes 10 cycles or 140, by processor.
 static long looks_in(double seconds) {
     enum { TRIES = 5, LOOKS = 500 };
     double best = 1;
     for (int i = 0; i < TRIES; i++) {
         const double begin = bl_seconds();
-        for (volatile int k = 0; k < LOOKS; k++) relax();
+        for (volatile int k = 0; k < LOOKS; k++) bl_relax();
         const double spent = bl_seconds() - begin;
         if (spent < best) best = spent;
     }

@@ -7,7 +7,7 @@
 
 #include "base/memory.h" // bl_alloc
 
-#define PLACES 16 // images beside each other, at most: with more a strip's row leaves the first cache
+#define PLACES 16 // images beside each other, at most, as in what was measured (strips.h)
 
 typedef struct member { // of a class, per tensor
     int class;

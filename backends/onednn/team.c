@@ -9,8 +9,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/file.h"   // bl_seconds
-#include "base/memory.h" // bl_alloc
+#include "base/file.h"    // bl_seconds
+#include "base/memory.h"  // bl_alloc
+#include "base/threads.h" // bl_relax
 
 // Seconds of spinning before a thread sleeps. The most is what the others' shares of a pass may take longer than its own; waking up
 // takes about as long.
@@ -66,12 +67,6 @@ static void futex(_Atomic uint32_t *word, int operation, uint32_t value) {
     syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
 }
 
-static void relax(void) {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
-
 static bool has_changed(_Atomic uint32_t *word, uint32_t old) {
     return atomic_load(word) != old;
 }
@@ -84,7 +79,7 @@ static void wait_for_change(_Atomic uint32_t *word, uint32_t old, _Atomic uint32
                 if (*patience < MOST_PATIENCE) *patience *= 2;
                 return;
             }
-            relax();
+            bl_relax();
         }
     while (bl_seconds() < until);
     if (*patience > LEAST_PATIENCE) *patience /= 2;

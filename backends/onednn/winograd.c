@@ -64,15 +64,11 @@ static void pack(const bl_cpu_plan *plan, const bl_node *node, const float *mast
     bl_cpu_parallel(plan->backend->threads, pack_share, &p);
 }
 
-typedef struct weights { // of a step that packs
-    bl_winograd w;
-    bool turned;
-} weights;
-
 // master | packed
 static int pack_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
-    const weights *of = step->state;
-    const packing p = {of->w, of->turned, bl_cpu_at(plan, step, 0), bl_cpu_at(plan, step, 1)};
+    packing p = *(const packing *)step->state;
+    p.master = bl_cpu_at(plan, step, 0);
+    p.packed = bl_cpu_at(plan, step, 1);
     bl_cpu_parallel(plan->backend->threads, pack_share, &p);
     return BL_OK;
 }
@@ -81,7 +77,7 @@ static int pack_run(const bl_cpu_plan *plan, const bl_cpu_step *step) {
 // read, and their memory is free again after it; else they are kept.
 static int packed_weights(bl_cpu_plan *plan, const bl_node *node, const bl_winograd *w, int *packed) {
     const size_t bytes = bl_winograd_weight_floats(w) * sizeof(float);
-    const weights of = {*w, node->op == BL_OP_CONVOLUTION_BACKWARD_DATA};
+    const packing of = {*w, node->op == BL_OP_CONVOLUTION_BACKWARD_DATA, NULL, NULL}; // whose memory is known when it runs
     int master;
     if (!plan->weights_move) return bl_cpu_pack_by(plan, node, node->inputs[1], pack, bytes, packed);
     if (bl_cpu_value(plan, node->inputs[1], &master) || bl_cpu_buffer_add(plan, bytes, packed)) return BL_FAILED;

@@ -9,6 +9,12 @@ typedef struct bl_pool bl_pool;
 
 int bl_processors(void); // that this process may run on; at least 1
 
+static inline void bl_relax(void) { // between two looks of a thread that spins
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
 // A job for one worker. A failing task leaves its message in the pool; bl_pool_wait hands the first one (by task number) over.
 typedef int (*bl_task)(void *context, int index);
 
