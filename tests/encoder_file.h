@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "graph/byol.h"
-#include "run/weights.h"
 #include "support.h"
+#include "weights/weights.h"
 
 // An encoder's initial weights as a safetensors file: torchvision's OIHW from the block's OHWI.
 static void write_encoder(const bl_encoder_options *encoder, uint64_t seed, const char *path, bl_preprocessing preprocessing) {

@@ -7,7 +7,7 @@
 
 #include "backends/backend.h"
 #include "models.h"
-#include "run/evaluate.h"
+#include "protocols/evaluate.h"
 #include "support.h"
 
 enum { SEED = 5 }; // of the run

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "run/experiment.h"
+#include "experiment/experiment.h"
 #include "support.h"
 
 static char *folder;

@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "run/history.h"
-#include "run/label_efficiency.h"
-#include "run/report.h"
-#include "run/run_file.h"
-#include "run/stretches.h"
+#include "record/container.h"
+#include "record/history.h"
+#include "record/stretches.h"
+#include "report/label_efficiency.h"
+#include "report/report.h"
 #include "run/trainer.h"
 #include "support.h"
 

@@ -7,8 +7,8 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "run/collapse.h"
 #include "support.h"
+#include "train/collapse.h"
 
 #define assert_near(value, expected, tolerance) \
     do { \

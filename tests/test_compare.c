@@ -7,8 +7,8 @@
 
 #include "backends/isolate.h"
 #include "base/memory.h"
+#include "inspect/compare.h"
 #include "models.h"
-#include "run/compare.h"
 #include "support.h"
 
 static bl_model_options small_model(bl_dtype precision) {

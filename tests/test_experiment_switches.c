@@ -1,9 +1,9 @@
 // The switches of the method in an experiment file: every key reaches its field, stands at the paper's value when left out,
 // changes what a run is called, and is refused where it means nothing.
 
+#include "experiment/cell.h" // bl_cell_warn, bl_cell_precision
 #include "experiment_rig.h"
-#include "run/cell.h"  // bl_cell_warn, bl_cell_precision
-#include "run/model.h" // bl_model_build_step
+#include "train/model.h"     // bl_model_build_step
 
 static void switches_left_out_are_the_papers(void **state) {
     (void)state;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "run/history.h"
+#include "record/history.h"
 #include "support.h"
 
 static char *folder, path[512];

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "run/knn.h"
+#include "protocols/knn.h"
 #include "support.h"
 
 static const char golden[] = "knn.h5";

@@ -9,7 +9,7 @@
 #include "backends/backend.h"
 #include "graph/classifier.h"
 #include "graph/schedule.h"
-#include "run/logistic.h"
+#include "protocols/logistic.h"
 #include "support.h"
 
 #define GOLDEN "logistic.h5"

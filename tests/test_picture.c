@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "datasets/png.h"
-#include "run/preview.h"
+#include "inspect/preview.h"
 #include "support.h"
 
 static uint8_t *read_png(const char *path, int *width, int *height) {

@@ -12,9 +12,9 @@
 
 #include "encoder_file.h"
 #include "evaluate_rig.h"
+#include "protocols/learner.h"
 #include "run/labels.h"
-#include "run/learner.h"
-#include "run/weights.h"
+#include "weights/weights.h"
 
 enum { TRAIN = 60, VALIDATION = 20, TEST = 32, CLASSES = 10, SIDE = 16, STEPS = 4, BATCH = 8 };
 

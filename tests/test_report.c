@@ -2,9 +2,9 @@
 
 #include <csv.h>
 
+#include "report/csv.h"
+#include "report/statistics.h"
 #include "report_rig.h"
-#include "run/csv.h"
-#include "run/statistics.h"
 
 static void student_intervals_are_those_of_the_tables(void **state) {
     (void)state;

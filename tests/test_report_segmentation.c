@@ -1,7 +1,7 @@
 // Segmentations in the report: curves of mIoU, last and best looks, classes, and pictures.
 
 #include "datasets/png.h"
-#include "run/lettering.h"
+#include "report/lettering.h"
 #include "segmentation_rig.h"
 
 static void labelled_scenes_have_curves_of_miou(void **state) {

@@ -7,9 +7,9 @@
 
 #include "asynchronous.h"
 #include "models.h"
-#include "run/loop.h"
-#include "run/run_file.h"
+#include "record/container.h"
 #include "run_rig.h"
+#include "train/loop.h"
 
 // ---- the loop ----
 

@@ -12,8 +12,8 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "run/history.h"
-#include "run/run_file.h"
+#include "record/container.h"
+#include "record/history.h"
 #include "support.h"
 
 typedef struct fixture {

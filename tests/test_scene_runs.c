@@ -2,8 +2,8 @@
 // the run began stops them with the file's name.
 
 #include "datasets/loader.h"
-#include "run/loop.h"
 #include "run_rig.h"
+#include "train/loop.h"
 
 enum { WIDTH = 48, HEIGHT = 32, SQUARE = 32, OUT = 16, FLOATS = 3 * OUT * OUT };
 

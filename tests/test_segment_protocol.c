@@ -13,10 +13,10 @@
 #include "datasets/scene_loader.h"
 #include "encoder_file.h"
 #include "evaluate_rig.h"
+#include "protocols/learner.h"
+#include "protocols/scene_picture.h"
+#include "protocols/segmenter.h"
 #include "run/labels.h"
-#include "run/learner.h"
-#include "run/scene_picture.h"
-#include "run/segmenter.h"
 
 enum { TRAIN = 12, VAL = 5, WIDTH = 64, HEIGHT = 32, CROP = 32, STEPS = 5, BATCH = 2, MOST_RATES = 256 };
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "run/segmentation_metrics.h"
+#include "protocols/segmentation_metrics.h"
 
 static void assert_close(double ours, double worked) {
     if (isnan(worked) ? !isnan(ours) : !(fabs(ours - worked) < 1e-12)) fail_msg("%.17g, worked %.17g", ours, worked);

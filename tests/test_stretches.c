@@ -1,8 +1,8 @@
 // Who trained a run: each process's stretch in checkpoint and run file, and when another processor makes a run mixed.
 
 #include "base/host.h"
-#include "run/identity.h"
-#include "run/stretches.h"
+#include "record/identity.h"
+#include "record/stretches.h"
 #include "run_rig.h"
 
 static const char recipe[] =

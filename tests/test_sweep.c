@@ -11,7 +11,7 @@
 
 #include "backends/backend.h"
 #include "base/file.h"
-#include "run/report.h"
+#include "report/report.h"
 #include "run/sweep.h"
 #include "support.h"
 

@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "run/checkpoint.h"
-#include "run/weights.h"
+#include "weights/weights.h"
 
 static char *folder;
 

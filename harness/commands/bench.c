@@ -1,18 +1,18 @@
-#include "run/bench.h"
+#include "inspect/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/file.h"     // bl_atomic_write
-#include "base/host.h"     // bl_host_cpu
-#include "base/load.h"     // bl_load
-#include "base/threads.h"  // bl_processors
+#include "base/file.h"           // bl_atomic_write
+#include "base/host.h"           // bl_host_cpu
+#include "base/load.h"           // bl_load
+#include "base/threads.h"        // bl_processors
 #include "commands/command.h"
-#include "run/cell.h"      // bl_cell_precision
-#include "run/csv.h"       // bl_csv_text
-#include "run/segmenter.h" // bl_segmentation_has_own_step
+#include "experiment/cell.h"     // bl_cell_precision
+#include "protocols/segmenter.h" // bl_segmentation_has_own_step
+#include "report/csv.h"          // bl_csv_text
 
 static void print(const char *step, const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
     printf("%s%s, %s, batch %d, %d thread%s: median %.1f images/s, best %.1f; a step %.1f ms, %.0f GFLOP/s\n", step, machine->backend,

@@ -2,15 +2,15 @@
 #include <string.h>
 
 #include "backends/backend.h"
-#include "base/host.h"    // bl_host_cpu, bl_host_flags
-#include "base/load.h"    // bl_load_watch
-#include "base/threads.h" // bl_processors
+#include "base/host.h"           // bl_host_cpu, bl_host_flags
+#include "base/load.h"           // bl_load_watch
+#include "base/threads.h"        // bl_processors
 #include "commands/command.h"
-#include "run/bench.h"     // bl_bench_product
-#include "run/cell.h"      // bl_cell_steps, bl_cell_warn
-#include "run/evaluate.h"  // bl_arms_are_there
-#include "run/needs.h"     // bl_needs_of_training
-#include "run/segmenter.h" // bl_segmentation_has_own_step
+#include "experiment/cell.h"     // bl_cell_steps, bl_cell_warn
+#include "inspect/bench.h"       // bl_bench_product
+#include "inspect/needs.h"       // bl_needs_of_training
+#include "protocols/evaluate.h"  // bl_arms_are_there
+#include "protocols/segmenter.h" // bl_segmentation_has_own_step
 
 static void print_products(bl_backend *backend) {
     for (int i = 0; i < 2; i++) {

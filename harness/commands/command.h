@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
-#include "base/error.h"     // BL_CHECK
-#include "run/experiment.h" // bl_experiment
-#include "run/weights.h"    // bl_weights
+#include "base/error.h"            // BL_CHECK
+#include "experiment/experiment.h" // bl_experiment
+#include "weights/weights.h"       // bl_weights
 
 typedef struct bl_command {
     const char *name, *summary; // one line of `byolab --help`

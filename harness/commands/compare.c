@@ -1,4 +1,4 @@
-#include "run/compare.h"
+#include "inspect/compare.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "commands/command.h"
-#include "run/preview.h"
+#include "inspect/preview.h"
 
 static int run(int argc, char **argv) {
     bl_arguments arguments;

@@ -5,7 +5,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "commands/command.h"
-#include "run/weights.h"
+#include "weights/weights.h"
 
 // `path` with `ending` in place of its last ending.
 char *bl_path_with_ending(bl_arena *arena, const char *path, const char *ending) {

@@ -1,4 +1,4 @@
-#include "run/model.h"
+#include "train/model.h"
 
 #include <stdio.h>
 

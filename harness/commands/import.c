@@ -6,8 +6,8 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "commands/command.h"
-#include "run/run_file.h"
-#include "run/weights.h"
+#include "record/container.h"
+#include "weights/weights.h"
 
 // The encoder of a cell, empty, on the reference backend: what the file is compared with.
 typedef struct encoder {

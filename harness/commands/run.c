@@ -4,7 +4,7 @@
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/progress.h"
-#include "run/report.h"
+#include "report/report.h"
 #include "run/sweep.h"
 
 static void show_failure(void *context, const bl_cell *cell, uint64_t seed, const char *message) {

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "run/blocks.h"  // bl_blocks_put
-#include "run/labels.h"  // bl_labels_read
-#include "run/weights.h" // bl_preprocessing_of
+#include "record/blocks.h"   // bl_blocks_put
+#include "run/labels.h"      // bl_labels_read
+#include "weights/weights.h" // bl_preprocessing_of
 
 static int put_progress(const bl_progress *progress, bl_run_writer *writer) {
     const int64_t one = 1, mixed = progress->mixed, epoch = progress->epoch, bad = progress->plateau.bad;

@@ -6,11 +6,11 @@
 #ifndef BL_RUN_CHECKPOINT_H
 #define BL_RUN_CHECKPOINT_H
 
-#include "run/collapse.h" // bl_collapse
-#include "run/evaluate.h" // bl_evaluator
-#include "run/history.h"  // bl_history
-#include "run/identity.h" // bl_identity
-#include "run/stretches.h" // bl_stretches
+#include "protocols/evaluate.h" // bl_evaluator
+#include "record/history.h"     // bl_history
+#include "record/identity.h"    // bl_identity
+#include "record/stretches.h"   // bl_stretches
+#include "train/collapse.h"     // bl_collapse
 
 typedef struct bl_progress { // where a run stands
     int64_t step;            // finished updates

@@ -9,8 +9,8 @@
 
 #include "base/file.h"
 #include "base/stop.h"
-#include "run/run_file.h" // bl_run_reader
-#include "run/standing.h"
+#include "record/container.h" // bl_run_reader
+#include "record/standing.h"
 
 int bl_shard_read(bl_shard *shard, const char *text) {
     char *end;

@@ -5,13 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"      // bl_lock_try, bl_seconds
-#include "base/stop.h"      // bl_stop_here
-#include "run/checkpoint.h" // bl_checkpoint_write
-#include "run/choice.h"     // bl_shares_fit
-#include "run/evaluate.h"   // bl_evaluate
-#include "run/labels.h"     // bl_labels_choose
-#include "run/loop.h"       // bl_loop
+#include "base/file.h"          // bl_lock_try, bl_seconds
+#include "base/stop.h"          // bl_stop_here
+#include "protocols/choice.h"   // bl_shares_fit
+#include "protocols/evaluate.h" // bl_evaluate
+#include "run/checkpoint.h"     // bl_checkpoint_write
+#include "run/labels.h"         // bl_labels_choose
+#include "train/loop.h"         // bl_loop
 
 typedef struct trainer { // one run in progress
     const bl_run_request *request;

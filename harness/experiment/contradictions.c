@@ -1,0 +1,157 @@
+// What each key allows and all together contradict: data, views and training. contradictions_method.c has network and method,
+// contradictions_evaluations.c what is evaluated.
+
+#include <string.h>
+
+#include "experiment/cell.h"
+#include "experiment/recipes.h"
+
+// What asks for a label an image, or for one size of images.
+static int check_scenes(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
+    if (cell->task != BL_TASK_BYOL)
+        return bl_refuse(bl_value_latest_spot(arena, tree, "method.kind", "data.dataset"), "write `kind: byol`, or a data set of images",
+                         "method.kind: %s are scenes, which have a label a pixel, not an image", cell->data.name);
+    if (cell->is_probed)
+        return bl_refuse(bl_value_spot(arena, tree, "method.probe.kind"), "leave it out, and evaluate by `- segmentation:`",
+                         "method.probe.kind: %s has no label an image", cell->data.name);
+    if (cell->save_features)
+        return bl_refuse(bl_value_spot(arena, tree, "save.features"), "leave it out", "save.features: scenes are of any size");
+    if (cell->train.steps && bl_cell_images(cell, BL_TRAIN) < 0)
+        return bl_refuse(bl_value_spot(arena, tree, "train.steps"), "write `epochs:`",
+                         "train.steps: how many scenes an epoch has is known once the folder is opened");
+    for (int v = 0; v < BL_VIEWS; v++)
+        if (!bl_recipe_size(&cell->views[v], cell->data.crop))
+            return bl_refuse(bl_value_spot(arena, tree, "views"),
+                             "write `random_resized_crop: {size: 224}` in it, or `crop: 512` below `data:` for a square they share",
+                             "views: a whole scene has no square for view %d", v + 1);
+    return BL_OK;
+}
+
+static int check_data(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
+    const int64_t all = bl_cell_images(cell, BL_TRAIN);
+    const int64_t update = (int64_t)cell->train.batch * cell->train.accumulate;
+    if (bl_dataset_has_scenes(cell->data.name) && check_scenes(arena, tree, cell)) return BL_FAILED;
+    if (all < 0) return BL_OK; // known once the folder is opened
+    if (all < 1)
+        return bl_refuse(bl_value_spot(arena, tree, "data.validation"), "write fewer", "data.validation: %d images leave none to train on",
+                         cell->data.validation);
+    if (update > all) {
+        const char *first = cell->train.batch > all ? "train.batch" : "train.accumulate";
+        return bl_refuse(bl_value_latest_spot(arena, tree, first, "data.limit"),
+                         bl_arena_format(arena, "write a batch times accumulate of at most %lld", (long long)all),
+                         "train.batch: an update of %lld images from %lld would never happen", (long long)update, (long long)all);
+    }
+    if (cell->task != BL_TASK_SUPERVISED) return BL_OK;
+    if (bl_share_check(arena, bl_value_spot(arena, tree, "data.labels"), "data.labels", cell, cell->label_share, 0)) return BL_FAILED;
+    const double labelled = (double)all * cell->label_share / 100;
+    if ((double)update > labelled)
+        return bl_refuse(bl_value_latest_spot(arena, tree, "train.batch", "data.labels"),
+                         bl_arena_format(arena, "write a batch times accumulate of at most %.0f", labelled),
+                         "train.batch: an update of %lld images from %.0f labelled ones would never happen", (long long)update, labelled);
+    return BL_OK;
+}
+
+// ---- views ----
+
+static const bl_transform *normalisation(const bl_recipe *recipe) {
+    for (int i = 0; i < recipe->count; i++)
+        if (recipe->items[i].kind == BL_NORMALIZE) return &recipe->items[i];
+    return NULL;
+}
+
+static int check_views(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
+    const bl_value *list = bl_value_get(tree, "views");
+    if (cell->task == BL_TASK_SUPERVISED && list->count > 1)
+        return bl_refuse(bl_value_latest_spot(arena, tree, "views.1", "method.kind"), "write one entry",
+                         "views: two of them, but a classifier sees one view of an image");
+    const int from = bl_cell_image_side(cell), side = cell->model.image_size;
+    for (int v = 0; v < list->count; v++) {
+        if (bl_recipe_check(arena, "views", list->entries[v].value, &cell->views[v], from, side)) return BL_FAILED;
+        const int leaving = bl_recipe_size(&cell->views[v], from);
+        if (leaving != side)
+            return bl_refuse(list->entries[v].value->spot, bl_arena_format(arena, "write `random_resized_crop: {size: %d}` here too", side),
+                             "views: one of %d pixels a side and one of %d", side, leaving);
+    }
+    const bl_transform *a = normalisation(&cell->views[0]), *b = normalisation(&cell->views[1]);
+    bool agree = a && b ? !memcmp(a->mean, b->mean, sizeof a->mean) && !memcmp(a->std, b->std, sizeof a->std) : a == b;
+    if (!agree)
+        return bl_refuse(bl_value_spot(arena, tree, "views.1"), "write the same normalize in both",
+                         "views: two ways to normalise, but an evaluation sees one image");
+    return BL_OK;
+}
+
+// ---- train ----
+
+static int check_optimizer(bl_arena *arena, const bl_value *tree, const bl_optimizer_options *optimizer) {
+    if (optimizer->kind != BL_OPTIMIZER_ADAM && optimizer->nesterov && optimizer->momentum <= 0)
+        return bl_refuse(bl_value_spot(arena, tree, "train.optimizer.nesterov"), "write a momentum above 0",
+                         "train.optimizer.nesterov: there is no momentum to look along");
+    if (optimizer->kind != BL_OPTIMIZER_ADAM && optimizer->momentum >= 1)
+        return bl_refuse(bl_value_spot(arena, tree, "train.optimizer.momentum"), "write a number below 1",
+                         "train.optimizer.momentum: 1 forgets nothing");
+    if (optimizer->kind == BL_OPTIMIZER_ADAM && (optimizer->beta1 >= 1 || optimizer->beta2 >= 1))
+        return bl_refuse(bl_value_spot(arena, tree, optimizer->beta1 >= 1 ? "train.optimizer.beta1" : "train.optimizer.beta2"),
+                         "write a number below 1", "train.optimizer: a moment that never moves");
+    return BL_OK;
+}
+
+static int check_plateau(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
+    static const char key[] = "train.plateau_row";
+    const char *watched = cell->train.plateau_row;
+    const char *split = "write `loss`, or the name of a row with `split: validation`";
+    if (cell->train.schedule.kind != BL_SCHEDULE_PLATEAU || !strcmp(watched, "loss")) return BL_OK;
+    for (int i = 0; i < cell->evaluation_count; i++) {
+        const bl_evaluation *row = &cell->evaluations[i];
+        if (strcmp(row->row, watched) != 0) continue;
+        if (row->split != BL_VALIDATION)
+            return bl_refuse(bl_value_spot(arena, tree, key), split, "%s: %s looks at %s, and choices are made on validation", key, watched,
+                             bl_split_name(row->split));
+        for (int epoch = 1; epoch < cell->train.epochs; epoch++)
+            if (!bl_protocol_has_arms(row->kind) && bl_epochs_hit(&row->at, epoch, cell->train.epochs)) return BL_OK;
+        return bl_refuse(bl_value_spot(arena, tree, key), "write `at: {every: 1}` in that row",
+                         "%s: %s is not measured while the learning rate could still fall", key, watched);
+    }
+    return bl_refuse(bl_value_spot(arena, tree, key), split, "%s: no evaluation is called %s", key, watched);
+}
+
+static int check_schedule(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
+    const bl_schedule *schedule = &cell->train.schedule;
+    const char *length = cell->train.steps ? "train.steps" : "train.epochs";
+    if (schedule->warmup > cell->train.epochs)
+        return bl_refuse(bl_value_latest_spot(arena, tree, "train.warmup", length), "write fewer epochs of warmup",
+                         "train.warmup: %g epochs of %d", schedule->warmup, cell->train.epochs);
+    if (schedule->warmup <= 0 && schedule->warmup_start != 0)
+        return bl_refuse(bl_value_spot(arena, tree, "train.warmup_start"), "write `warmup:` and its epochs, or leave this key out",
+                         "train.warmup_start: there is no warmup");
+    if (schedule->warmup_start > schedule->base)
+        return bl_refuse(bl_value_spot(arena, tree, "train.warmup_start"), bl_arena_format(arena, "write at most %g", schedule->base),
+                         "train.warmup_start: %g is above the learning rate of %g", schedule->warmup_start, schedule->base);
+    if (schedule->kind == BL_SCHEDULE_STEP && schedule->milestones[schedule->milestone_count - 1] >= cell->train.epochs)
+        return bl_refuse(bl_value_latest_spot(arena, tree, "train.milestones", length),
+                         bl_arena_format(arena, "write epochs below %d", cell->train.epochs), "train.milestones: %g is never passed",
+                         schedule->milestones[schedule->milestone_count - 1]);
+    const bool falls = schedule->kind == BL_SCHEDULE_COSINE || schedule->kind == BL_SCHEDULE_PLATEAU;
+    if (falls && schedule->least >= schedule->base)
+        return bl_refuse(bl_value_spot(arena, tree, "train.least_lr"), bl_arena_format(arena, "write less than %g", schedule->base),
+                         "train.least_lr: %g is not below the learning rate of %g", schedule->least, schedule->base);
+    return check_plateau(arena, tree, cell);
+}
+
+static int check_train(bl_arena *arena, const bl_value *tree, const bl_machine *machine, const bl_cell *cell) {
+    if (check_optimizer(arena, tree, &cell->model.optimizer) || check_schedule(arena, tree, cell)) return BL_FAILED;
+    if (cell->train.precision == BL_PRECISION_TF32 && strcmp(machine->backend, "cudnn") != 0)
+        return bl_refuse(bl_value_latest_spot(arena, tree, "train.precision", "machine.backend"),
+                         "write `precision: f32`, or `backend: cudnn` below `machine:`", "train.precision: backend %s has no TF32",
+                         machine->backend);
+    if (cell->train.stop_when_collapsed && !cell->train.collapse_every)
+        return bl_refuse(bl_value_latest_spot(arena, tree, "train.stop_on", "train.collapse_every"), "write `collapse_every: 50`",
+                         "train.stop_on: without diagnoses no collapse is seen");
+    return BL_OK;
+}
+
+int bl_cell_check(bl_arena *arena, const bl_value *tree, const bl_machine *machine, const bl_cell *cell) {
+    if (check_data(arena, tree, cell) || check_views(arena, tree, cell) || bl_method_check(arena, tree, cell) ||
+        check_train(arena, tree, machine, cell))
+        return BL_FAILED;
+    return bl_evaluations_check(arena, tree, cell);
+}

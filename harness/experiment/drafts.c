@@ -1,0 +1,169 @@
+// From `cells:` or `sweep:` to one tree a cell.
+
+#include <string.h>
+
+#include "experiment/cell.h"
+#include "experiment/keys.h"
+#include "experiment/yaml.h"
+
+#define MAX_CELLS 1024
+
+static const char *const plain_name = "write letters, digits and _ . = -";
+
+// A cell's name is a folder's.
+static bool is_plain(const char *name) {
+    return *name && *name != '.' && !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.=-")];
+}
+
+// What describes the study or the machine cannot differ between cells.
+static int belongs_to_cells(bl_arena *arena, const bl_value *keys) {
+    for (int i = 0; i < keys->count; i++) {
+        const bl_entry *entry = &keys->entries[i];
+        bool belongs = true;
+        for (int k = 0; k < bl_schema_count; k++) {
+            size_t length = strcspn(bl_schema[k].path, ".[");
+            if (strlen(entry->key) != length || strncmp(entry->key, bl_schema[k].path, length)) continue;
+            belongs =
+                bl_schema[k].owner != BL_OF_STUDY && bl_schema[k].owner != BL_OF_MACHINE && bl_schema[k].owner != BL_OF_EXPECTATION;
+            break;
+        }
+        if (!belongs)
+            return bl_refuse(entry->key_spot, bl_arena_format(arena, "write `%s:` at the top of the file", entry->key),
+                             "%s belongs to the study, not to a cell", entry->key);
+    }
+    const bl_value *seeds = bl_value_at(keys, "train.seeds");
+    if (seeds)
+        return bl_refuse(seeds->spot, "write them below `train:` at the top of the file",
+                         "train.seeds belongs to the study, not to a cell");
+    return BL_OK;
+}
+
+static int add(bl_arena *arena, const bl_value *file, bl_draft *drafts, int *count, const char *name, bl_spot spot, bool of_product) {
+    if (*count == MAX_CELLS) return bl_refuse(spot, "write fewer values", "more than %d cells", MAX_CELLS);
+    if (!is_plain(name)) return bl_refuse(spot, plain_name, "\"%s\" cannot name a cell: it names a folder", name);
+    drafts[(*count)++] = (bl_draft){name, spot, bl_value_copy(arena, file), of_product};
+    return BL_OK;
+}
+
+static int named_cells(bl_arena *arena, const bl_value *file, bl_value *cells, bl_draft *drafts, int *count) {
+    if (cells->kind != BL_VALUE_MAP || !cells->count)
+        return bl_refuse(cells->spot, "write `cells: {name: {key: value}}`, or leave it out", "cells: none is named");
+    for (int i = 0; i < cells->count; i++) {
+        bl_entry *entry = &cells->entries[i];
+        if (entry->value->kind != BL_VALUE_MAP && entry->value->kind != BL_VALUE_NULL)
+            return bl_refuse(entry->value->spot, "write {key: value}, or {} for the file as it is", "cells.%s: expected a map of keys",
+                             entry->key);
+        bl_value_raise(entry->value, BL_LAYER_CELL);
+        if (belongs_to_cells(arena, entry->value) || add(arena, file, drafts, count, entry->key, entry->key_spot, false))
+            return BL_FAILED;
+        bl_value_merge(arena, drafts[*count - 1].tree, entry->value);
+    }
+    return BL_OK;
+}
+
+// "predictor.kind=none": the key without its first part, and the value; a value with parts is called by its number, from 1.
+static const char *label(bl_arena *arena, const char *key, const bl_value *values, int index) {
+    const char *dot = strchr(key, '.');
+    const bl_value *value = values->entries[index].value;
+    if (value->kind == BL_VALUE_SCALAR) return bl_arena_format(arena, "%s=%s", dot ? dot + 1 : key, value->text);
+    return bl_arena_format(arena, "%s=%d", dot ? dot + 1 : key, index + 1);
+}
+
+static bool is_same(const bl_value *a, const bl_value *b) {
+    return a->kind == BL_VALUE_SCALAR && b->kind == BL_VALUE_SCALAR && !strcmp(a->text, b->text);
+}
+
+// Every key of every rule is swept and its value is one of the key's: a rule that matches nothing excludes nothing.
+static int check_exclude(bl_arena *arena, const bl_value *exclude, const bl_value *product) {
+    if (exclude && exclude->kind != BL_VALUE_LIST)
+        return bl_refuse(exclude->spot, "write [{key: value}]", "sweep.exclude: expected a list");
+    for (int i = 0; exclude && i < exclude->count; i++) {
+        const bl_value *rule = exclude->entries[i].value;
+        if (rule->kind != BL_VALUE_MAP || !rule->count)
+            return bl_refuse(rule->spot, "write {key: value}", "sweep.exclude: expected a map of keys");
+        for (int k = 0; k < rule->count; k++) {
+            const bl_entry *wanted = &rule->entries[k];
+            const bl_value *values = NULL;
+            for (int p = 0; p < product->count; p++)
+                if (!strcmp(product->entries[p].key, wanted->key)) values = product->entries[p].value;
+            if (!values)
+                return bl_refuse(wanted->key_spot, "write a key of sweep.product", "sweep.exclude: %s is not swept", wanted->key);
+            bool is_known = false;
+            const char *names = "";
+            for (int v = 0; v < values->count; v++) {
+                const bl_value *value = values->entries[v].value;
+                is_known |= is_same(value, wanted->value);
+                if (value->kind == BL_VALUE_SCALAR) names = bl_arena_format(arena, "%s%s%s", names, *names ? ", " : "", value->text);
+            }
+            if (!is_known)
+                return bl_refuse(wanted->value->spot, *names ? bl_arena_format(arena, "write one of %s", names) : "leave the rule out",
+                                 "sweep.exclude: %s is not swept over this value", wanted->key);
+        }
+    }
+    return BL_OK;
+}
+
+static bool is_excluded(const bl_value *exclude, const bl_value *product, const int *chosen) {
+    for (int i = 0; exclude && i < exclude->count; i++) {
+        const bl_value *rule = exclude->entries[i].value;
+        bool matches = true;
+        for (int p = 0; p < product->count; p++) {
+            const bl_value *wanted = bl_value_get(rule, product->entries[p].key);
+            matches &= !wanted || is_same(product->entries[p].value->entries[chosen[p]].value, wanted);
+        }
+        if (matches) return true;
+    }
+    return false;
+}
+
+static int one_combination(bl_arena *arena, const bl_value *file, const bl_value *product, const int *chosen, bl_draft *drafts,
+                           int *count) {
+    const char *name = "";
+    for (int p = 0; p < product->count; p++) {
+        const bl_entry *axis = &product->entries[p];
+        name = bl_arena_format(arena, "%s%s%s", name, p ? "_" : "", label(arena, axis->key, axis->value, chosen[p]));
+    }
+    if (add(arena, file, drafts, count, name, product->spot, true)) return BL_FAILED;
+    for (int p = 0; p < product->count; p++) {
+        const bl_entry *axis = &product->entries[p];
+        if (bl_value_assign(arena, drafts[*count - 1].tree, axis->key, axis->value->entries[chosen[p]].value)) return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+static int product_cells(bl_arena *arena, const bl_value *file, bl_value *sweep, bl_draft *drafts, int *count) {
+    bl_value *product = bl_value_get(sweep, "product"), *exclude = bl_value_get(sweep, "exclude");
+    if (!product || product->kind != BL_VALUE_MAP || !product->count || product->count > 16)
+        return bl_refuse(sweep->spot, "write `sweep: {product: {key: [values]}}`", "sweep: nothing to vary");
+    for (int i = 0; i < sweep->count; i++)
+        if (strcmp(sweep->entries[i].key, "product") && strcmp(sweep->entries[i].key, "exclude"))
+            return bl_refuse(sweep->entries[i].key_spot, "write product or exclude", "sweep.%s: no such key", sweep->entries[i].key);
+    int chosen[16] = {0};
+    bl_value_raise(product, BL_LAYER_CELL);
+    for (int p = 0; p < product->count; p++) {
+        const bl_entry *axis = &product->entries[p];
+        if (axis->value->kind != BL_VALUE_LIST || !axis->value->count)
+            return bl_refuse(axis->value->spot, "write [value, value]", "sweep.product: %s needs a list of values", axis->key);
+        bl_value *probe = bl_value_new(arena, BL_VALUE_MAP, axis->key_spot, BL_LAYER_CELL);
+        if (bl_value_assign(arena, probe, axis->key, axis->value->entries[0].value) || belongs_to_cells(arena, probe)) return BL_FAILED;
+    }
+    if (check_exclude(arena, exclude, product)) return BL_FAILED;
+    for (bool is_done = false; !is_done;) {
+        if (!is_excluded(exclude, product, chosen) && one_combination(arena, file, product, chosen, drafts, count)) return BL_FAILED;
+        int p = product->count - 1; // count up, the last key fastest
+        while (p >= 0 && ++chosen[p] == product->entries[p].value->count) chosen[p--] = 0;
+        is_done = p < 0;
+    }
+    if (!*count) return bl_refuse(sweep->spot, "write fewer exclusions", "sweep: every combination is excluded");
+    return BL_OK;
+}
+
+int bl_drafts_make(bl_arena *arena, bl_value *file, bl_draft **drafts, int *count) {
+    bl_value *cells = bl_value_detach(file, "cells"), *sweep = bl_value_detach(file, "sweep");
+    *count = 0;
+    *drafts = bl_arena_take(arena, MAX_CELLS * sizeof **drafts);
+    if (cells && sweep) return bl_refuse(sweep->spot, "write one of the two", "sweep beside cells");
+    if (cells) return named_cells(arena, file, cells, *drafts, count);
+    if (sweep) return product_cells(arena, file, sweep, *drafts, count);
+    return add(arena, file, *drafts, count, "main", file->spot, false);
+}

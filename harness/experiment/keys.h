@@ -1,0 +1,28 @@
+// keys.h - from a tree of values to typed fields and back, by the schema.
+
+#ifndef BL_EXPERIMENT_KEYS_H
+#define BL_EXPERIMENT_KEYS_H
+
+#include "experiment/schema.h"
+#include "experiment/value.h"
+
+// Refuses every key of the file that the schema does not know, suggesting the nearest one that it does.
+BL_CHECK int bl_keys_known(bl_arena *arena, const bl_value *tree);
+
+// Fills the fields of `owner` whose keys begin with `prefix` ("" or "evaluate[].knn.") from `tree`, which stands at the prefix;
+// absent ones from their defaults. A key that has no meaning beside the others is refused with BL_MEANINGLESS, or dropped where
+// a later layer made it so: a cell without predictor need not take back the predictor's width.
+#define BL_MEANINGLESS 1
+BL_CHECK int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const bl_value *tree, void *object);
+
+// Canonical text, in the schema's order, of the same keys that are of a class in `classes` (a mask of 1 << bl_key_class) and
+// have a meaning. Block: lines "key: value", nested and indented; flow: "{key: value, ...}". With BL_ONLY_CHANGED in the mask,
+// keys that stand at their default are left out: what identifies a recipe must not change when the schema grows.
+#define BL_ONLY_CHANGED (1u << 31)
+#define BL_EVERY_CLASS (~BL_ONLY_CHANGED)
+void bl_keys_print_block(bl_key_owner owner, const char *top, const bl_value *tree, const void *object, unsigned classes,
+                         bl_text *text);
+void bl_keys_print_flow(bl_key_owner owner, const char *prefix, const bl_value *tree, const void *object, unsigned classes,
+                        bl_text *text);
+
+#endif

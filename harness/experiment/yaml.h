@@ -1,0 +1,18 @@
+// yaml.h - YAML text to trees of values. libfyaml is known here and in safetensors.c, whose header is JSON.
+
+#ifndef BL_EXPERIMENT_YAML_H
+#define BL_EXPERIMENT_YAML_H
+
+#include "experiment/value.h"
+
+// Later layers win; a cell's own keys and --set stand above every file.
+enum { BL_LAYER_FILE = 16, BL_LAYER_CELL, BL_LAYER_SET };
+
+// One file or piece of text. An empty one is null. `source` must live as long as the tree.
+BL_CHECK int bl_yaml_parse(bl_arena *arena, const bl_source *source, const char *text, int layer, bl_value **value);
+
+// A file merged over its `base`, and that over its own. `cells`, `sweep` and `expect` of a base are not inherited; nulls and
+// `base` itself are gone.
+BL_CHECK int bl_yaml_read_merged(bl_arena *arena, const char *path, bl_value **value);
+
+#endif

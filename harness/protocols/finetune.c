@@ -1,0 +1,25 @@
+// finetune.c - fine-tuning on a share of the labels: one arm's encoder and a new head learn together. Arms of one seed differ in
+// the encoder's start alone: head, labels, order, views and budget are the same.
+
+#include "protocols/learner.h"
+
+static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                   bl_history *history) {
+    (void)history;
+    const bl_fit_options *fit = &row->fit;
+    const bl_classifier_options options = {.encoder = evaluator->cell->model.encoder,
+                                           .optimizer = fit->optimizer,
+                                           .image_size = evaluator->cell->model.image_size,
+                                           .precision = evaluator->cell->model.precision,
+                                           .classes = bl_dataset_classes(evaluator->dataset),
+                                           .hidden = fit->hidden,
+                                           .head_lr_scale = fit->head_lr_scale,
+                                           .frozen = fit->frozen};
+    bl_learner learner;
+    if (bl_learner_create(&learner, evaluator, fit, &options, evaluator->model->tf32)) return BL_FAILED;
+    const int status = bl_learner_take_arm(&learner, &fit->arm) ? BL_FAILED : bl_learner_measure(&learner, cache, row, measurement);
+    bl_learner_free(&learner);
+    return status;
+}
+
+const bl_protocol bl_protocol_finetune = {"finetune", measure};

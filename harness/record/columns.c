@@ -1,0 +1,45 @@
+#include "record/columns.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+int bl_columns_put(bl_run_writer *writer, const bl_column *columns, int column_count, const void *rows, size_t row_bytes, int64_t count) {
+    int status = BL_FAILED;
+    double *values = bl_alloc((size_t)count * sizeof *values);
+    if (!values) return BL_FAILED;
+    for (int c = 0; c < column_count; c++) {
+        for (int64_t i = 0; i < count; i++)
+            memcpy(&values[i], (const char *)rows + (size_t)i * row_bytes + columns[c].offset, sizeof *values);
+        if (bl_run_put_f64(writer, columns[c].path, values, &count, 1)) goto done;
+    }
+    status = BL_OK;
+done:
+    bl_free(values);
+    return status;
+}
+
+int bl_column_get(const bl_run_reader *reader, const bl_column *into, void *rows, size_t row_bytes, int64_t count, const char *what) {
+    double *values = NULL;
+    int64_t there = 0;
+    int status = BL_FAILED;
+    if (bl_run_get_f64(reader, into->path, &values, &there)) return BL_FAILED;
+    if (there != count) {
+        bl_fail("%s holds %lld values, %s %lld", into->path, (long long)there, what, (long long)count);
+        goto done;
+    }
+    for (int64_t i = 0; i < count; i++) memcpy((char *)rows + (size_t)i * row_bytes + into->offset, &values[i], sizeof *values);
+    status = BL_OK;
+done:
+    bl_free(values);
+    return status;
+}
+
+int bl_line_take(const char **cursor, char *dst, size_t room, const char *what) {
+    const char *end = strchr(*cursor, '\n');
+    if (!end || (size_t)(end - *cursor) >= room) return bl_fail("%s: the names of its rows do not match its values", what);
+    memcpy(dst, *cursor, (size_t)(end - *cursor));
+    dst[end - *cursor] = 0;
+    *cursor = end + 1;
+    return BL_OK;
+}

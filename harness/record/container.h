@@ -1,0 +1,55 @@
+// run_file.h - what a run leaves: results/<study>/<cell>/seed-<k>.<backend>.h5, and the checkpoint of the same format beside it.
+//
+// HDF5 behind a 512-byte user block of ours (magic, format version, SHA-256 of everything behind it). A file is built in memory
+// and written by one bl_atomic_write: no reader sees half of one. bl_run_file_open refuses what is truncated, damaged or of
+// another format version before HDF5 parses a byte.
+//
+// Groups: /manifest (strings), /data/files (of scenes: what they were), /step/<scalar> and /epoch (log), /evaluation (rows),
+// /weights/<network>/<name>, /features/<split>, /store (checkpoint: whole blocks), /trainer (checkpoint), /timing and /host (all that
+// may differ between two equal runs; /timing/stretches: who trained which part).
+
+#ifndef BL_RECORD_CONTAINER_H
+#define BL_RECORD_CONTAINER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"  // BL_CHECK
+#include "base/memory.h" // bl_text
+
+// From any thread; a writer or reader is one thread's at a time.
+//
+// ---- writing: data sets that the writer holds, and that become a file when it is saved ----
+typedef struct bl_run_writer bl_run_writer;
+BL_CHECK int bl_run_writer_create(bl_run_writer **writer);
+void bl_run_writer_free(bl_run_writer *writer);
+// Copies the values. `path` is "/group/name"; missing groups are made. Data sets of 64 values or more carry fletcher32. What HDF5
+// finds wrong with one (two of one name) is said by bl_run_writer_save.
+BL_CHECK int bl_run_put_text(bl_run_writer *writer, const char *path, const char *text);
+BL_CHECK int bl_run_put_f64(bl_run_writer *writer, const char *path, const double *values, const int64_t *dims, int rank);
+BL_CHECK int bl_run_put_f32(bl_run_writer *writer, const char *path, const float *values, const int64_t *dims, int rank);
+BL_CHECK int bl_run_put_i64(bl_run_writer *writer, const char *path, const int64_t *values, const int64_t *dims, int rank);
+BL_CHECK int bl_run_put_u8(bl_run_writer *writer, const char *path, const uint8_t *values, const int64_t *dims, int rank);
+// Without a copy: *values, the writer's own, are zeros to be overwritten before it is saved.
+BL_CHECK int bl_run_make_f64(bl_run_writer *writer, const char *path, const int64_t *dims, int rank, double **values);
+BL_CHECK int bl_run_make_f32(bl_run_writer *writer, const char *path, const int64_t *dims, int rank, float **values);
+BL_CHECK int bl_run_writer_save(bl_run_writer *writer, const char *path); // the atomic write; the writer is then spent
+
+// ---- reading ----
+typedef struct bl_run_reader bl_run_reader;
+BL_CHECK int bl_run_reader_open(bl_run_reader **reader, const char *path);
+// Reads from the disk no more than is asked for, and so does not check the digest: for a look at a large file whose loss would show
+// when it is opened in earnest.
+BL_CHECK int bl_run_reader_peek(bl_run_reader **reader, const char *path);
+void bl_run_reader_close(bl_run_reader *reader);
+bool bl_run_has(const bl_run_reader *reader, const char *path);
+// Owned by the caller (bl_free). *count: values in all. Types convert (f32 widens).
+BL_CHECK int bl_run_get_text(const bl_run_reader *reader, const char *path, char **text);
+BL_CHECK int bl_run_get_f64(const bl_run_reader *reader, const char *path, double **values, int64_t *count);
+BL_CHECK int bl_run_get_i64(const bl_run_reader *reader, const char *path, int64_t **values, int64_t *count);
+BL_CHECK int bl_run_dims(const bl_run_reader *reader, const char *path, int64_t dims[4], int *rank);
+// Names below a group, one call each, in creation-independent (sorted) order.
+BL_CHECK int bl_run_list(const bl_run_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context);
+
+#endif

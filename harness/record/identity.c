@@ -1,0 +1,172 @@
+#include "record/identity.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/digest.h" // bl_digest_hex
+#include "base/host.h"   // bl_host_cpu, bl_host_flags
+
+void bl_run_id(const bl_cell *cell, uint64_t seed, char out[65]) {
+    char text[128];
+    const int size = snprintf(text, sizeof text, "%s %" PRIu64, cell->train_id, seed);
+    bl_digest_hex(text, (size_t)size, out);
+}
+
+#define PROCESSOR "cpu: " // begins the machine's last lines
+
+void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request *request, const bl_backend *backend,
+                    const bl_dataset *dataset) {
+    char id[65], cpu[128], flags[512];
+    bl_text machine = {0};
+    bl_run_id(request->cell, request->seed, id);
+    *identity = (bl_identity){.run_id = bl_arena_copy(arena, id)};
+    backend->table->describe(backend, &machine);
+    bl_host_cpu(cpu, sizeof cpu);
+    bl_host_flags(flags, sizeof flags);
+    bl_text_add(&machine, "host_isa: " BYOLAB_ISA "\n" PROCESSOR "%s\ncpu flags: %s\n", cpu, flags);
+    identity->machine = bl_arena_copy(arena, machine.chars);
+    bl_text_free(&machine);
+    bl_dataset_digest(dataset, identity->dataset_digest);
+    identity->dataset = dataset;
+}
+
+#define CHOICES "/host/choices"
+#define FILES "/data/files" // not in the manifest, where its digest stands for it: it may be long
+
+// Nothing where the backend has no choices of its own.
+static int put_choices(const bl_identity *identity, const bl_backend *backend, bl_run_writer *writer) {
+    bl_text text = {0};
+    if (!identity->choices) bl_backend_choices(backend, &text);
+    const char *choices = identity->choices ? identity->choices : text.size ? text.chars : "";
+    const int status = *choices ? bl_run_put_text(writer, CHOICES, choices) : BL_OK;
+    bl_text_free(&text);
+    return status;
+}
+
+int bl_identity_recall(bl_backend *backend, const bl_run_reader *reader) {
+    char *choices;
+    if (!bl_run_has(reader, CHOICES)) return BL_OK;
+    if (bl_run_get_text(reader, CHOICES, &choices)) return BL_FAILED;
+    const int status = bl_backend_recall(backend, choices);
+    bl_free(choices);
+    return status;
+}
+
+int bl_identity_put(const bl_identity *identity, const bl_run_request *request, const bl_model *model, const char *status,
+                    bl_run_writer *writer) {
+    const bl_experiment *experiment = request->experiment;
+    const int64_t seed = (int64_t)request->seed;
+    const struct {
+        const char *path, *text;
+    } rows[] = {
+            {"/manifest/status", status},
+            {"/manifest/study", experiment->study},
+            {"/manifest/cell", request->cell->name},
+            {"/manifest/backend", experiment->machine.backend},
+            {"/manifest/run_id", identity->run_id},
+            {"/manifest/train_id", request->cell->train_id},
+            {"/manifest/graph_digest", identity->graph_digest ? identity->graph_digest : model->step.graph->digest},
+            {"/manifest/dataset_digest", identity->dataset_digest},
+            {"/manifest/resolved", request->cell->resolved},
+            {"/manifest/version", identity->version ? identity->version : BYOLAB_VERSION},
+            {"/host/machine", identity->machine},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (bl_run_put_text(writer, rows[i].path, rows[i].text)) return BL_FAILED;
+    const char *files = identity->dataset ? bl_dataset_files(identity->dataset) : "";
+    if (put_choices(identity, model->backend, writer) || (*files && bl_run_put_text(writer, FILES, files))) return BL_FAILED;
+    return bl_run_put_i64(writer, "/manifest/seed", &seed, (int64_t[]){1}, 1);
+}
+
+// The first line in which two resolved files differ, as "theirs" and "ours".
+static void first_difference(const char *theirs, const char *ours, bl_text *text) {
+    while (*theirs && *ours) {
+        const size_t a = strcspn(theirs, "\n"), b = strcspn(ours, "\n");
+        if (a != b || memcmp(theirs, ours, a) != 0) break;
+        theirs += a + (theirs[a] == '\n');
+        ours += b + (ours[b] == '\n');
+    }
+    theirs += strspn(theirs, " ");
+    ours += strspn(ours, " ");
+    bl_text_add(text, "it has `%.*s`, the experiment says `%.*s`", (int)strcspn(theirs, "\n"), theirs, (int)strcspn(ours, "\n"), ours);
+}
+
+int bl_identity_check(const bl_run_request *request, const bl_run_reader *reader, const char *path) {
+    char *theirs = NULL, *resolved = NULL, ours[65];
+    int status = BL_FAILED;
+    bl_run_id(request->cell, request->seed, ours);
+    if (bl_run_get_text(reader, "/manifest/run_id", &theirs) || bl_run_get_text(reader, "/manifest/resolved", &resolved)) goto done;
+    if (!strcmp(theirs, ours)) {
+        status = BL_OK;
+        goto done;
+    }
+    bl_text difference = {0};
+    first_difference(resolved, request->cell->resolved, &difference);
+    bl_fail("%s: this run was made by another recipe: %s; move the file away, or give the experiment another name", path,
+            difference.chars);
+    bl_text_free(&difference);
+done:
+    bl_free(theirs);
+    bl_free(resolved);
+    return status;
+}
+
+static int check_files(const bl_identity *identity, const bl_run_reader *reader) {
+    char *files;
+    if (bl_run_get_text(reader, FILES, &files)) return BL_FAILED;
+    const int status = bl_dataset_compare(identity->dataset, files);
+    bl_free(files);
+    return status;
+}
+
+int bl_identity_check_data(const bl_identity *identity, const bl_run_reader *reader, const char *path) {
+    char *digest;
+    if (bl_run_has(reader, FILES)) return check_files(identity, reader); // the digest differs where sets with labels came or went
+    if (bl_run_get_text(reader, "/manifest/dataset_digest", &digest)) return BL_FAILED;
+    const bool same = !strcmp(digest, identity->dataset_digest);
+    const int status = same ? BL_OK
+                            : bl_fail("%s: it was made from other images or labels than `data` now gives (digest %.12s, not %.12s); "
+                                      "bring those back, or move the file away to start again",
+                                      path, digest, identity->dataset_digest);
+    bl_free(digest);
+    return status;
+}
+
+static int keep_text(const char **kept, bl_arena *arena, const bl_run_reader *reader, const char *path) {
+    char *text;
+    if (bl_run_get_text(reader, path, &text)) return BL_FAILED;
+    *kept = bl_arena_copy(arena, text);
+    bl_free(text);
+    return BL_OK;
+}
+
+int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_run_reader *reader) {
+    if (keep_text(&identity->graph_digest, arena, reader, "/manifest/graph_digest") ||
+        keep_text(&identity->version, arena, reader, "/manifest/version"))
+        return BL_FAILED;
+    identity->choices = "";
+    if (bl_run_has(reader, CHOICES) && keep_text(&identity->choices, arena, reader, CHOICES)) return BL_FAILED;
+    return keep_text(&identity->machine, arena, reader, "/host/machine");
+}
+
+// What is said of the processor; "" in files of earlier versions.
+static const char *processor_in(const char *machine) {
+    const char *line = strstr(machine, "\n" PROCESSOR);
+    return line ? line + 1 : machine + strlen(machine);
+}
+
+// A GPU's results do not depend on the processor beside it; where none is named nothing is known against it.
+static bool is_same_machine(const char *a, const char *b) {
+    const char *a_processor = processor_in(a), *b_processor = processor_in(b);
+    if (a_processor - a != b_processor - b || memcmp(a, b, (size_t)(a_processor - a)) != 0) return false;
+    return strstr(a, "\ndevice: ") || !*a_processor || !*b_processor || !strcmp(a_processor, b_processor);
+}
+
+int bl_identity_same_machine(const char *machine, const bl_run_reader *reader, bool *same) {
+    char *theirs;
+    if (bl_run_get_text(reader, "/host/machine", &theirs)) return BL_FAILED;
+    *same = is_same_machine(machine, theirs);
+    bl_free(theirs);
+    return BL_OK;
+}

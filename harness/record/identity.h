@@ -1,0 +1,45 @@
+// identity.h - what makes a run this run: the manifest that stands in its checkpoint and its run file.
+
+#ifndef BL_RECORD_IDENTITY_H
+#define BL_RECORD_IDENTITY_H
+
+#include "backends/backend.h" // bl_backend
+#include "record/container.h" // bl_run_writer, bl_run_reader
+#include "run/trainer.h"      // bl_run_request
+#include "train/model.h"      // bl_model
+
+typedef struct bl_identity { // strings owned by the arena of bl_identity_of
+    const char *run_id;      // SHA-256 of train id and seed
+    const char *graph_digest, *version; // of a finished run that rows are added to; NULL: this program's
+    const char *machine;     // what `describe` says, the host code's instruction set, the processor and its flags
+    const char *choices;     // of a finished run that rows are added to; NULL: the backend's
+    char dataset_digest[65];
+    const bl_dataset *dataset; // borrowed
+} bl_identity;
+
+// The run's id alone, 64 hexadecimal digits.
+void bl_run_id(const bl_cell *cell, uint64_t seed, char out[65]);
+
+void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request *request, const bl_backend *backend,
+                    const bl_dataset *dataset);
+
+// /manifest/*, /host/*, of scenes /data/files. `status` is "complete" or "incomplete".
+BL_CHECK int bl_identity_put(const bl_identity *identity, const bl_run_request *request, const bl_model *model, const char *status,
+                             bl_run_writer *writer);
+
+// Fails where the file is another recipe's; the message names the first line in which the recipes differ.
+BL_CHECK int bl_identity_check(const bl_run_request *request, const bl_run_reader *reader, const char *path);
+
+// Fails where the file's run saw other images or labels than these; of scenes the message names the first file that changed, came or went.
+BL_CHECK int bl_identity_check_data(const bl_identity *identity, const bl_run_reader *reader, const char *path);
+
+// What was chosen for the plans of the file's run, for those to come: before anything is compiled.
+BL_CHECK int bl_identity_recall(bl_backend *backend, const bl_run_reader *reader);
+
+// Who trained the run of a finished file: rows that are added later change nothing of that.
+BL_CHECK int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_run_reader *reader);
+
+// Whether the file was written by the same machine kind, backend and threads as `machine` says: bit for bit only there.
+BL_CHECK int bl_identity_same_machine(const char *machine, const bl_run_reader *reader, bool *same);
+
+#endif

@@ -1,0 +1,404 @@
+// safetensors.c - the file format of weights.h: 8 bytes of length, a JSON header, the tensors' bytes one after the other.
+//
+// A file comes from anywhere: nothing its header says is believed before it is compared with what is there.
+
+#include <inttypes.h>
+#include <libfyaml.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "weights/weights_table.h"
+
+enum {
+    LENGTH_BYTES = 8,
+    MOST_HEADER_BYTES = 4 << 20, // a ResNet-50's has 40 thousand
+    MOST_NAME_BYTES = 200,
+    MOST_TENSORS = 1 << 16,
+};
+
+// ---- reading: one entry of the header ----
+
+typedef enum dtype { F32, F16, BF16, F64, I64, DTYPES } dtype;
+static const struct {
+    const char *name;
+    int bytes;
+} dtypes[DTYPES] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8}};
+
+typedef struct entry {
+    const char *name;
+    dtype type;
+    bl_shape shape;
+    uint64_t begin, end; // of the data
+} entry;
+
+typedef struct header {
+    bl_weights *weights;
+    const char *path;
+    entry *entries;
+    int count;
+    uint64_t data_bytes;
+} header;
+
+static bool text_is(struct fy_node *node, const char *expected) {
+    size_t length = 0;
+    const char *text = node && fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
+    return text && length == strlen(expected) && !memcmp(text, expected, length);
+}
+
+// A scalar's text, owned by the arena; NULL where it is none or holds what no name does.
+static const char *text_of(const header *h, struct fy_node *node) {
+    size_t length = 0;
+    const char *text = node && fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
+    if (!text || length > 10 * MOST_NAME_BYTES) return NULL;
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)text[i] < ' ') return NULL;
+    return bl_arena_format(h->weights->arena, "%.*s", (int)length, text);
+}
+
+// Digits alone: no sign, no fraction, no exponent, below 2^53 as JSON's numbers are.
+static bool read_whole(struct fy_node *node, uint64_t *value) {
+    size_t length = 0;
+    const char *text = node && fy_node_is_scalar(node) && fy_node_get_style(node) == FYNS_PLAIN ? fy_node_get_scalar(node, &length) : NULL;
+    if (!text || !length || length > 16) return false;
+    *value = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9') return false;
+        *value = 10 * *value + (uint64_t)(text[i] - '0');
+    }
+    return *value < (uint64_t)1 << 53;
+}
+
+static bool ends_with(const char *text, const char *ending) {
+    const size_t length = strlen(text), tail = strlen(ending);
+    return length >= tail && !strcmp(text + length - tail, ending);
+}
+
+static int read_dtype(const header *h, struct fy_node *node, entry *e) {
+    for (e->type = 0; e->type < DTYPES; e->type++)
+        if (text_is(node, dtypes[e->type].name)) break;
+    // torch counts a batch norm's batches in 64-bit integers; nothing else may be one.
+    if (e->type < DTYPES && (e->type != I64 || ends_with(e->name, "num_batches_tracked"))) return BL_OK;
+    const char *text = text_of(h, node);
+    return bl_fail("%s: %s: dtype %.20s: weights are F32, F16, BF16 or F64", h->path, e->name, text && *text ? text : "missing");
+}
+
+static int read_shape(const header *h, struct fy_node *node, entry *e) {
+    void *position = NULL;
+    if (!node || !fy_node_is_sequence(node)) return bl_fail("%s: %s: its shape is no list of numbers", h->path, e->name);
+    e->shape = (bl_shape){0};
+    int64_t count = 1;
+    for (struct fy_node *item; (item = fy_node_sequence_iterate(node, &position));) {
+        uint64_t dimension;
+        if (!read_whole(item, &dimension)) return bl_fail("%s: %s: its shape is no list of whole numbers", h->path, e->name);
+        if (e->shape.rank == BL_MAX_RANK) return bl_fail("%s: %s: more than %d dimensions", h->path, e->name, BL_MAX_RANK);
+        e->shape.dims[e->shape.rank++] = (int64_t)dimension;
+        if (__builtin_mul_overflow(count, (int64_t)dimension, &count) || count > INT64_MAX / 8)
+            return bl_fail("%s: %s: its shape holds more values than any file", h->path, e->name);
+    }
+    return BL_OK;
+}
+
+static int read_offsets(const header *h, struct fy_node *node, entry *e) {
+    if (!node || !fy_node_is_sequence(node) || fy_node_sequence_item_count(node) != 2 ||
+        !read_whole(fy_node_sequence_get_by_index(node, 0), &e->begin) ||
+        !read_whole(fy_node_sequence_get_by_index(node, 1), &e->end))
+        return bl_fail("%s: %s: data_offsets are not two whole numbers", h->path, e->name);
+    if (e->begin > e->end)
+        return bl_fail("%s: %s: its data end at %" PRIu64 ", before they begin at %" PRIu64, h->path, e->name, e->end, e->begin);
+    if (e->end > h->data_bytes)
+        return bl_fail("%s: %s: its data end at byte %" PRIu64 " of %" PRIu64 ": the file is cut short, or its header lies", h->path, e->name,
+                       e->end, h->data_bytes);
+    const uint64_t needed = (uint64_t)bl_shape_count(&e->shape) * (uint64_t)dtypes[e->type].bytes;
+    if (e->end - e->begin == needed) return BL_OK;
+    bl_text text = {0};
+    bl_shape_print(&text, &e->shape);
+    const int status = bl_fail("%s: %s: shape %s of %s takes %" PRIu64 " bytes, its data have %" PRIu64, h->path, e->name, text.chars,
+                               dtypes[e->type].name, needed, e->end - e->begin);
+    bl_text_free(&text);
+    return status;
+}
+
+static int read_entry(header *h, const char *name, struct fy_node *node) {
+    entry *e = &h->entries[h->count];
+    *e = (entry){.name = name};
+    if (!*name || strlen(name) > MOST_NAME_BYTES)
+        return bl_fail("%s: a tensor's name has %zu characters, not 1 to %d", h->path, strlen(name), MOST_NAME_BYTES);
+    if (!fy_node_is_mapping(node)) return bl_fail("%s: %s: its entry is no object of dtype, shape and data_offsets", h->path, name);
+    struct fy_node *parts[3] = {0};
+    void *position = NULL;
+    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(node, &position));) {
+        static const char *const keys[] = {"dtype", "shape", "data_offsets"};
+        int k = 0;
+        while (k < 3 && !text_is(fy_node_pair_key(pair), keys[k])) k++;
+        if (k == 3 || parts[k]) return bl_fail("%s: %s: its entry is not dtype, shape and data_offsets, once each", h->path, name);
+        parts[k] = fy_node_pair_value(pair);
+    }
+    if (read_dtype(h, parts[0], e) || read_shape(h, parts[1], e) || read_offsets(h, parts[2], e)) return BL_FAILED;
+    h->count++;
+    return BL_OK;
+}
+
+// ---- reading: the metadata ----
+
+static bool read_numbers(const char *text, double *out, int count) {
+    for (int i = 0; i < count; i++) {
+        char *end;
+        out[i] = strtod(text, &end);
+        if (end == text || !(out[i] > -1e6 && out[i] < 1e6)) return false;
+        text = end;
+    }
+    return !text[strspn(text, " ")];
+}
+
+static int read_metadata(header *h, struct fy_node *node) {
+    bl_preprocessing *found = &h->weights->preprocessing;
+    bool has_mean = false, has_std = false;
+    void *position = NULL;
+    if (!fy_node_is_mapping(node)) return bl_fail("%s: __metadata__ is no object of texts", h->path);
+    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(node, &position));) {
+        const char *key = text_of(h, fy_node_pair_key(pair)), *value = text_of(h, fy_node_pair_value(pair));
+        double pixels = 0;
+        bool is_read = true;
+        if (!key || !value) continue; // someone's notes
+        if (!strcmp(key, "mean")) is_read = has_mean = read_numbers(value, found->mean, 3);
+        if (!strcmp(key, "std"))
+            is_read = has_std = read_numbers(value, found->std, 3) && found->std[0] > 0 && found->std[1] > 0 && found->std[2] > 0;
+        if (!strcmp(key, "channel_order")) is_read = !strcmp(value, "rgb");
+        if (!strcmp(key, "image_size") || (!strcmp(key, "resize") && strcmp(value, "none") != 0)) {
+            is_read = read_numbers(value, &pixels, 1) && pixels >= 1 && pixels == (int)pixels;
+            if (is_read) *(*key == 'i' ? &found->image_size : &found->resize) = (int)pixels;
+        }
+        if (!is_read)
+            return bl_fail("%s: __metadata__: %s \"%.60s\": write mean and std as \"0.485 0.456 0.406\", image_size and resize as \"224\", "
+                           "channel_order as \"rgb\"", h->path, key, value);
+    }
+    found->known = has_mean && has_std && found->image_size > 0;
+    return BL_OK;
+}
+
+// ---- reading: the header as a whole ----
+
+static int by_name(const void *a, const void *b) { return strcmp(((const entry *)a)->name, ((const entry *)b)->name); }
+
+static int by_offset(const void *a, const void *b) {
+    const entry *x = a, *y = b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+// Every byte belongs to exactly one tensor, and every tensor has its own name.
+static int check_entries(header *h) {
+    entry *e = h->entries;
+    uint64_t end = 0;
+    if (!h->count) return bl_fail("%s: no tensors in it", h->path);
+    qsort(e, (size_t)h->count, sizeof *e, by_name);
+    for (int i = 1; i < h->count; i++)
+        if (!strcmp(e[i].name, e[i - 1].name)) return bl_fail("%s: %s stands there twice", h->path, e[i].name);
+    qsort(e, (size_t)h->count, sizeof *e, by_offset);
+    for (int i = 0; i < h->count; i++) {
+        if (i && e[i].begin < end) return bl_fail("%s: the data of %s and %s overlap", h->path, e[i - 1].name, e[i].name);
+        if (e[i].begin > end)
+            return bl_fail("%s: bytes %" PRIu64 " to %" PRIu64 " of the data belong to no tensor", h->path, end, e[i].begin);
+        end = e[i].end;
+    }
+    if (end < h->data_bytes) return bl_fail("%s: the last %" PRIu64 " bytes of the data belong to no tensor", h->path, h->data_bytes - end);
+    return BL_OK;
+}
+
+static int read_tree(header *h, struct fy_node *root) {
+    bool has_metadata = false;
+    void *position = NULL;
+    if (!root || !fy_node_is_mapping(root)) return bl_fail("%s: its header is no JSON object: not a safetensors file", h->path);
+    const int tensors = fy_node_mapping_item_count(root);
+    if (tensors > MOST_TENSORS) return bl_fail("%s: %d tensors, more than %d", h->path, tensors, MOST_TENSORS);
+    if (!(h->entries = bl_alloc((size_t)tensors * sizeof *h->entries))) return BL_FAILED;
+    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(root, &position));) {
+        const char *name = text_of(h, fy_node_pair_key(pair));
+        struct fy_node *value = fy_node_pair_value(pair);
+        if (!name) return bl_fail("%s: a tensor's name holds characters that no name has", h->path);
+        if (strcmp(name, "__metadata__") != 0) {
+            if (read_entry(h, name, value)) return BL_FAILED;
+        } else if (has_metadata || read_metadata(h, value)) {
+            return has_metadata ? bl_fail("%s: __metadata__ stands there twice", h->path) : BL_FAILED;
+        } else {
+            has_metadata = true;
+        }
+    }
+    return check_entries(h);
+}
+
+static int parse_header(header *h, const char *text, size_t bytes) {
+    struct fy_diag_cfg quiet;
+    fy_diag_cfg_default(&quiet);
+    quiet.fp = NULL; // nothing below main prints
+    struct fy_diag *diag = fy_diag_create(&quiet);
+    if (!diag) return bl_fail("%s: out of memory", h->path);
+    fy_diag_set_collect_errors(diag, true);
+    const struct fy_parse_cfg options = {.flags = FYPCF_JSON_FORCE | FYPCF_ALLOW_DUPLICATE_KEYS, .diag = diag}; // twice: said in our words
+    struct fy_document *document = memchr(text, 0, bytes) ? NULL : fy_document_build_from_string(&options, text, bytes);
+    int status;
+    if (!document || fy_diag_got_error(diag))
+        status = bl_fail("%s: its header is not JSON: not a safetensors file, or a damaged one", h->path);
+    else
+        status = read_tree(h, fy_document_root(document));
+    fy_document_destroy(document);
+    fy_diag_destroy(diag);
+    return status;
+}
+
+// ---- reading: the values ----
+
+static void convert(const entry *e, const unsigned char *src, float *dst) {
+    const int64_t count = bl_shape_count(&e->shape);
+    for (int64_t i = 0; i < count; i++, src += dtypes[e->type].bytes) {
+        uint16_t half;
+        uint32_t bits;
+        double wide;
+        int64_t whole;
+        _Float16 small;
+        switch (e->type) {
+        case F32: memcpy(&dst[i], src, 4); break;
+        case F16: memcpy(&small, src, 2), dst[i] = (float)small; break;
+        case BF16: memcpy(&half, src, 2), bits = (uint32_t)half << 16, memcpy(&dst[i], &bits, 4); break;
+        case F64: memcpy(&wide, src, 8), dst[i] = (float)wide; break;
+        case I64: memcpy(&whole, src, 8), dst[i] = (float)whole; break;
+        case DTYPES: break;
+        }
+    }
+}
+
+static uint64_t length_of(const unsigned char *bytes) {
+    uint64_t length = 0;
+    for (int i = 0; i < LENGTH_BYTES; i++) length |= (uint64_t)bytes[i] << (8 * i);
+    return length;
+}
+
+// torch.save writes a zip archive, and wrote a pickle before that.
+static bool is_pickle(const unsigned char *data, size_t bytes) {
+    if (bytes < 4) return false;
+    return !memcmp(data, "PK\3\4", 4) || (data[0] == 0x80 && data[1] >= 2 && data[1] <= 5 && data[2] != 0);
+}
+
+static int refuse_file(const char *path, const unsigned char *data, size_t bytes, const char *reason) {
+    if (is_pickle(data, bytes))
+        return bl_fail("%s: a pickle of torch, which can run anything: load it in Python and write it with "
+                       "safetensors.torch.save_file(state_dict, \"weights.safetensors\")", path);
+    return bl_fail("%s: %s: not a safetensors file, or cut short", path, reason);
+}
+
+// The header's bounds, before anything in it is read.
+static int check_bounds(const char *path, const unsigned char *data, size_t bytes) {
+    char reason[100];
+    if (bytes < LENGTH_BYTES + 2) return refuse_file(path, data, bytes, "too few bytes");
+    const uint64_t length = length_of(data);
+    if (length > bytes - LENGTH_BYTES) {
+        snprintf(reason, sizeof reason, "a header of %" PRIu64 " bytes, but %zu are there", length, bytes - LENGTH_BYTES);
+        return refuse_file(path, data, bytes, reason);
+    }
+    if (length > MOST_HEADER_BYTES) return bl_fail("%s: a header of %" PRIu64 " bytes, more than %d", path, length, MOST_HEADER_BYTES);
+    if (length < 2 || data[LENGTH_BYTES] != '{') return refuse_file(path, data, bytes, "its header is no JSON object");
+    return BL_OK;
+}
+
+int bl_weights_read_safetensors(bl_weights *weights, const char *path) {
+    int status = BL_FAILED;
+    void *data = NULL;
+    size_t bytes = 0;
+    bl_weights_begin(weights, path);
+    header h = {.weights = weights, .path = path};
+    bl_weights_table table = {.weights = weights};
+    if (bl_read_file(path, &data, &bytes) || check_bounds(path, data, bytes)) goto done;
+    const size_t length = (size_t)length_of(data);
+    const unsigned char *values = (const unsigned char *)data + LENGTH_BYTES + length;
+    h.data_bytes = bytes - LENGTH_BYTES - length;
+    if (parse_header(&h, (const char *)data + LENGTH_BYTES, length)) goto done;
+    for (int i = 0; i < h.count; i++) {
+        float *dst;
+        if (bl_weights_add(&table, h.entries[i].name, &h.entries[i].shape, &dst)) goto done;
+        convert(&h.entries[i], values + h.entries[i].begin, dst);
+    }
+    bl_weights_finish(&table);
+    status = BL_OK;
+done:
+    bl_free(h.entries);
+    bl_free(data);
+    if (status) bl_weights_free(weights);
+    return status;
+}
+
+// ---- writing ----
+
+static void print_quoted(bl_text *text, const char *chars) {
+    bl_text_add(text, "\"");
+    for (; *chars; chars++) bl_text_add(text, *chars == '"' || *chars == '\\' ? "\\%c" : "%c", *chars);
+    bl_text_add(text, "\"");
+}
+
+// In the fewest digits that read back the same.
+static void print_number(bl_text *text, double number) {
+    char digits[40];
+    for (int precision = 1; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, number);
+        if (strtod(digits, NULL) == number) break;
+    }
+    bl_text_add(text, "%s", digits);
+}
+
+static void print_triple(bl_text *text, const char *key, const double values[3]) {
+    bl_text_add(text, ",\"%s\":\"", key);
+    for (int c = 0; c < 3; c++) {
+        if (c) bl_text_add(text, " ");
+        print_number(text, values[c]);
+    }
+    bl_text_add(text, "\"");
+}
+
+static void print_header(bl_text *text, const bl_weights *weights) {
+    const bl_preprocessing *p = &weights->preprocessing;
+    int64_t offset = 0;
+    bl_text_add(text, "{\"__metadata__\":{\"format\":\"byolab\",\"channel_order\":\"rgb\"");
+    if (p->known) {
+        print_triple(text, "mean", p->mean);
+        print_triple(text, "std", p->std);
+        bl_text_add(text, ",\"image_size\":\"%d\",\"resize\":\"", p->image_size);
+        bl_text_add(text, p->resize ? "%d\"" : "none\"", p->resize);
+    }
+    bl_text_add(text, "}");
+    for (int i = 0; i < weights->count; i++) {
+        const bl_weight *weight = &weights->items[i];
+        const int64_t end = offset + bl_shape_count(&weight->shape) * (int64_t)sizeof *weight->values;
+        bl_text_add(text, ",");
+        print_quoted(text, weight->name);
+        bl_text_add(text, ":{\"dtype\":\"F32\",\"shape\":[");
+        for (int d = 0; d < weight->shape.rank; d++) bl_text_add(text, "%s%" PRId64, d ? "," : "", weight->shape.dims[d]);
+        bl_text_add(text, "],\"data_offsets\":[%" PRId64 ",%" PRId64 "]}", offset, end);
+        offset = end;
+    }
+    bl_text_add(text, "}");
+    while (text->size % LENGTH_BYTES) bl_text_add(text, " "); // the data begin at a multiple of 8
+}
+
+int bl_weights_write_safetensors(const bl_weights *weights, const char *path) {
+    bl_text text = {0};
+    print_header(&text, weights);
+    size_t bytes = LENGTH_BYTES + text.size;
+    for (int i = 0; i < weights->count; i++) bytes += (size_t)bl_shape_count(&weights->items[i].shape) * sizeof *weights->items[i].values;
+    int status = BL_FAILED;
+    unsigned char *file = bl_alloc(bytes), *at = file;
+    if (!file) goto done;
+    for (int i = 0; i < LENGTH_BYTES; i++) *at++ = (unsigned char)((uint64_t)text.size >> (8 * i));
+    memcpy(at, text.chars, text.size);
+    at += text.size;
+    for (int i = 0; i < weights->count; i++) {
+        const size_t size = (size_t)bl_shape_count(&weights->items[i].shape) * sizeof *weights->items[i].values;
+        if (size) memcpy(at, weights->items[i].values, size);
+        at += size;
+    }
+    status = bl_atomic_write(path, file, bytes);
+done:
+    bl_free(file);
+    bl_text_free(&text);
+    return status;
+}
