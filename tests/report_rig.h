@@ -11,11 +11,11 @@
 
 #include "base/file.h"
 #include "record/container.h"
-#include "record/history.h"
+#include "record/history_file.h"
+#include "record/paths.h"
 #include "record/stretches.h"
 #include "report/label_efficiency.h"
 #include "report/report.h"
-#include "run/trainer.h"
 #include "support.h"
 
 #define ROW "knn/k1_cv/test"
@@ -80,25 +80,25 @@ static inline void add_diagnoses(bl_history *history, bl_verdict verdict) {
 
 static inline void write_run(fixture *here, int cell, uint64_t seed, const run_case *run, const bl_history *history) {
     bl_arena *arena = bl_arena_create();
-    const char *path = bl_run_path(arena, &here->experiment, &here->experiment.cells[cell], seed, here->folder);
+    const char *path = bl_run_path(arena, &(bl_run_key){&here->experiment, &here->experiment.cells[cell], seed, here->folder});
     assert_ok(bl_make_folders(bl_arena_format(arena, "%.*s", (int)(strrchr(path, '/') - path), path)));
-    bl_run_writer *writer;
+    bl_container_writer *writer;
     const int64_t number = (int64_t)seed, mixed = run->mixed, step = run->under_way ? run->under_way : 4, epoch = step / 2;
     if (run->under_way) path = bl_run_beside(arena, path, ".ckpt");
-    assert_ok(bl_run_writer_create(&writer));
+    assert_ok(bl_container_writer_create(&writer));
     assert_ok(bl_history_put(history, writer));
-    assert_ok(bl_run_put_text(writer, "/manifest/status", run->status ? run->status : run->under_way ? "incomplete" : "complete"));
-    assert_ok(bl_run_put_text(writer, "/manifest/train_id", run->train_id ? run->train_id : "of this recipe"));
-    assert_ok(bl_run_put_text(writer, "/manifest/run_id", "0a1b"));
-    assert_ok(bl_run_put_text(writer, "/manifest/graph_digest", run->digest ? run->digest : "of this graph"));
-    assert_ok(bl_run_put_text(writer, "/manifest/resolved", "data:\n  dataset: shapes\n"));
-    assert_ok(bl_run_put_i64(writer, "/manifest/seed", &number, (int64_t[]){1}, 1));
-    assert_ok(bl_run_put_i64(writer, "/trainer/mixed", &mixed, (int64_t[]){1}, 1));
-    assert_ok(bl_run_put_i64(writer, "/trainer/step", &step, (int64_t[]){1}, 1));
-    if (!run->of_earlier_version) assert_ok(bl_run_put_i64(writer, "/trainer/epoch", &epoch, (int64_t[]){1}, 1));
+    assert_ok(bl_container_put_text(writer, "/manifest/status", run->status ? run->status : run->under_way ? "incomplete" : "complete"));
+    assert_ok(bl_container_put_text(writer, "/manifest/train_id", run->train_id ? run->train_id : "of this recipe"));
+    assert_ok(bl_container_put_text(writer, "/manifest/run_id", "0a1b"));
+    assert_ok(bl_container_put_text(writer, "/manifest/graph_digest", run->digest ? run->digest : "of this graph"));
+    assert_ok(bl_container_put_text(writer, "/manifest/resolved", "data:\n  dataset: shapes\n"));
+    assert_ok(bl_container_put_i64(writer, "/manifest/seed", &number, (int64_t[]){1}, 1));
+    assert_ok(bl_container_put_i64(writer, "/trainer/mixed", &mixed, (int64_t[]){1}, 1));
+    assert_ok(bl_container_put_i64(writer, "/trainer/step", &step, (int64_t[]){1}, 1));
+    if (!run->of_earlier_version) assert_ok(bl_container_put_i64(writer, "/trainer/epoch", &epoch, (int64_t[]){1}, 1));
     if (run->stretches) assert_ok(bl_stretches_put(run->stretches, step, 3600, writer));
-    assert_ok(bl_run_writer_save(writer, path));
-    bl_run_writer_free(writer);
+    assert_ok(bl_container_writer_save(writer, path));
+    bl_container_writer_free(writer);
     bl_arena_free(arena);
 }
 

@@ -14,6 +14,7 @@
 
 #include "backends/backend.h"
 #include "base/file.h"
+#include "record/history_file.h"
 #include "run/trainer.h"
 #include "support.h"
 
@@ -62,7 +63,7 @@ static inline int run_here(const plan_of_run *plan) {
     bl_experiment *experiment;
     killer k = {.at = plan->kill_at, .at_row = plan->kill_at_row};
     if (bl_experiment_read(&experiment, path, overrides, count)) return BL_FAILED;
-    const bl_run_request request = {.experiment = experiment, .cell = &experiment->cells[0], .seed = 7, .results_folder = plan->results,
+    const bl_run_request request = {.key = {experiment, &experiment->cells[0], 7, plan->results},
             .stop_after = plan->stop_after, .stop_after_epoch = plan->stop_after_epoch, .evaluate_only = plan->evaluate_only, .sink = {kill_at, &k}};
     const int status = bl_run(&request);
     bl_experiment_free(experiment);
@@ -102,21 +103,21 @@ static inline char *run_file(const char *results, const char *backend) {
 
 // Freed by the caller: bl_history_free.
 static inline bl_history history_in(const char *path) {
-    bl_run_reader *reader;
+    bl_container_reader *reader;
     bl_history history = {0};
-    assert_ok(bl_run_reader_open(&reader, path));
+    assert_ok(bl_container_reader_open(&reader, path));
     assert_ok(bl_history_get(&history, reader));
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     return history;
 }
 
 // Freed by the caller: bl_free.
 static inline char *text_in(const char *path, const char *name) {
-    bl_run_reader *reader;
+    bl_container_reader *reader;
     char *text;
-    assert_ok(bl_run_reader_open(&reader, path));
-    assert_ok(bl_run_get_text(reader, name, &text));
-    bl_run_reader_close(reader);
+    assert_ok(bl_container_reader_open(&reader, path));
+    assert_ok(bl_container_get_text(reader, name, &text));
+    bl_container_reader_close(reader);
     return text;
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "record/history.h"
+#include "record/history_file.h"
 #include "support.h"
 
 static char *folder, path[512];
@@ -23,18 +23,18 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static bl_run_writer *writer_of(const bl_history *history) {
-    bl_run_writer *writer;
-    assert_ok(bl_run_writer_create(&writer));
+static bl_container_writer *writer_of(const bl_history *history) {
+    bl_container_writer *writer;
+    assert_ok(bl_container_writer_create(&writer));
     if (history) assert_ok(bl_history_put(history, writer));
     return writer;
 }
 
-static bl_run_reader *saved(bl_run_writer *writer) {
-    bl_run_reader *reader;
-    assert_ok(bl_run_writer_save(writer, path));
-    bl_run_writer_free(writer);
-    assert_ok(bl_run_reader_open(&reader, path));
+static bl_container_reader *saved(bl_container_writer *writer) {
+    bl_container_reader *reader;
+    assert_ok(bl_container_writer_save(writer, path));
+    bl_container_writer_free(writer);
+    assert_ok(bl_container_reader_open(&reader, path));
     return reader;
 }
 
@@ -52,14 +52,14 @@ static void diagnoses_come_back(void **state) {
         const bl_collapse_row row = row_number(i);
         assert_ok(bl_history_add_collapse(&history, &row));
     }
-    bl_run_reader *reader = saved(writer_of(&history));
+    bl_container_reader *reader = saved(writer_of(&history));
     assert_ok(bl_history_get(&back, reader));
     assert_int_equal(back.collapse_count, ROWS);
     for (int i = 0; i < ROWS; i++) {
         assert_memory_equal(&back.collapse[i], &history.collapse[i], offsetof(bl_collapse_row, verdict));
         assert_int_equal(back.collapse[i].verdict, i % BL_VERDICTS);
     }
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     bl_history_free(&history);
     bl_history_free(&back);
     assert_null(back.collapse);
@@ -68,13 +68,13 @@ static void diagnoses_come_back(void **state) {
 static void the_file_itself_names_the_verdicts(void **state) {
     (void)state;
     char *names, expected[256] = "";
-    bl_run_reader *reader = saved(writer_of(&(bl_history){0}));
-    assert_ok(bl_run_get_text(reader, "/collapse/verdicts", &names));
+    bl_container_reader *reader = saved(writer_of(&(bl_history){0}));
+    assert_ok(bl_container_get_text(reader, "/collapse/verdicts", &names));
     for (int i = 0; i < BL_VERDICTS; i++) strcat(strcat(expected, bl_verdict_name((bl_verdict)i)), "\n");
     assert_string_equal(names, expected);
     assert_string_equal(names, "undetermined\nhealthy\ncollapsing\ncollapsed\ndimensional\nstuck\ndiverged\n");
     bl_free(names);
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
 }
 
 static void choices_come_back_beside_what_had_none(void **state) {
@@ -82,42 +82,42 @@ static void choices_come_back_beside_what_had_none(void **state) {
     bl_history history = {0}, back = {0};
     assert_ok(bl_history_add_measurement(&history, &(bl_measurement){"knn/k1_cv/test", "0123456789abcdef", 2, 61.5, NAN, NAN}));
     assert_ok(bl_history_add_measurement(&history, &(bl_measurement){"linear/test", "fedcba9876543210", 2, 70.25, 0.001, 69.5}));
-    bl_run_reader *reader = saved(writer_of(&history));
+    bl_container_reader *reader = saved(writer_of(&history));
     assert_ok(bl_history_get(&back, reader));
     assert_int_equal(back.measurement_count, 2);
     assert_true(back.measurements[0].value == 61.5 && isnan(back.measurements[0].chosen) && isnan(back.measurements[0].validation));
     assert_true(back.measurements[1].value == 70.25 && back.measurements[1].chosen == 0.001 && back.measurements[1].validation == 69.5);
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     bl_history_free(&history);
     bl_history_free(&back);
 }
 
 // The data sets that a file had before there were diagnoses and choices.
-static bl_run_writer *older_writer(void) {
+static bl_container_writer *older_writer(void) {
     static const char *const columns[] = {"/step/epoch", "/step/loss", "/step/std", "/step/std_ratio", "/step/learning_rate", "/step/tau"};
     const int64_t two = 2, one = 1;
-    bl_run_writer *writer = writer_of(NULL);
-    assert_ok(bl_run_put_i64(writer, "/step/step", (int64_t[]){0, 10}, &two, 1));
+    bl_container_writer *writer = writer_of(NULL);
+    assert_ok(bl_container_put_i64(writer, "/step/step", (int64_t[]){0, 10}, &two, 1));
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
-        assert_ok(bl_run_put_f64(writer, columns[i], (double[]){1 + (double)i, 0.5}, &two, 1));
-    assert_ok(bl_run_put_text(writer, "/evaluation/row", "knn/k1_cv/test\n"));
-    assert_ok(bl_run_put_text(writer, "/evaluation/id", "0123456789abcdef\n"));
-    assert_ok(bl_run_put_i64(writer, "/evaluation/epoch", (int64_t[]){4}, &one, 1));
-    assert_ok(bl_run_put_f64(writer, "/evaluation/value", (double[]){55}, &one, 1));
+        assert_ok(bl_container_put_f64(writer, columns[i], (double[]){1 + (double)i, 0.5}, &two, 1));
+    assert_ok(bl_container_put_text(writer, "/evaluation/row", "knn/k1_cv/test\n"));
+    assert_ok(bl_container_put_text(writer, "/evaluation/id", "0123456789abcdef\n"));
+    assert_ok(bl_container_put_i64(writer, "/evaluation/epoch", (int64_t[]){4}, &one, 1));
+    assert_ok(bl_container_put_f64(writer, "/evaluation/value", (double[]){55}, &one, 1));
     return writer;
 }
 
 static void an_older_file_has_no_diagnosis_and_no_choice(void **state) {
     (void)state;
     bl_history back = {0};
-    bl_run_reader *reader = saved(older_writer());
+    bl_container_reader *reader = saved(older_writer());
     assert_ok(bl_history_get(&back, reader));
     assert_int_equal(back.step_count, 2);
     assert_true(back.steps[0].tau == 6 && back.steps[1].step == 10 && back.steps[1].loss == 0.5);
     assert_int_equal(back.collapse_count, 0);
     assert_int_equal(back.measurement_count, 1);
     assert_true(back.measurements[0].value == 55 && isnan(back.measurements[0].chosen) && isnan(back.measurements[0].validation));
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     bl_history_free(&back);
 }
 
@@ -135,14 +135,14 @@ static void columns_that_do_not_match_are_refused(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bl_history back = {0};
-        bl_run_writer *writer = older_writer();
-        assert_ok(bl_run_put_i64(writer, "/collapse/step", (int64_t[]){0}, &one, 1));
-        assert_ok(bl_run_put_i64(writer, "/collapse/verdict", (int64_t[]){cases[i].verdict, 0}, cases[i].verdicts == 2 ? &two : &one, 1));
-        assert_ok(bl_run_put_f64(writer, "/collapse/epoch", (double[]){0, 1}, cases[i].losses == 2 ? &two : &one, 1));
-        bl_run_reader *reader = saved(writer);
+        bl_container_writer *writer = older_writer();
+        assert_ok(bl_container_put_i64(writer, "/collapse/step", (int64_t[]){0}, &one, 1));
+        assert_ok(bl_container_put_i64(writer, "/collapse/verdict", (int64_t[]){cases[i].verdict, 0}, cases[i].verdicts == 2 ? &two : &one, 1));
+        assert_ok(bl_container_put_f64(writer, "/collapse/epoch", (double[]){0, 1}, cases[i].losses == 2 ? &two : &one, 1));
+        bl_container_reader *reader = saved(writer);
         assert_int_not_equal(bl_history_get(&back, reader), BL_OK);
         assert_string_equal(bl_error(), cases[i].message);
-        bl_run_reader_close(reader);
+        bl_container_reader_close(reader);
         bl_history_free(&back);
     }
 }
@@ -184,7 +184,7 @@ static void looks_and_pictures_come_back(void **state) {
         const bl_scene_picture picture = picture_number(i);
         assert_ok(bl_history_add_picture(&history, &picture));
     }
-    bl_run_reader *reader = saved(writer_of(&history));
+    bl_container_reader *reader = saved(writer_of(&history));
     assert_ok(bl_history_get(&back, reader));
     assert_int_equal(back.look_count, LOOKS);
     assert_memory_equal(back.looks, history.looks, LOOKS * sizeof *back.looks);
@@ -200,7 +200,7 @@ static void looks_and_pictures_come_back(void **state) {
         assert_memory_equal(a->truth, b->truth, area);
         assert_memory_equal(a->prediction, b->prediction, area);
     }
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     bl_history_free(&history);
     bl_history_free(&back);
     assert_true(!back.looks && !back.pictures);
@@ -209,11 +209,11 @@ static void looks_and_pictures_come_back(void **state) {
 static void a_file_without_segmentation_has_none(void **state) {
     (void)state;
     bl_history back = {0};
-    bl_run_reader *reader = saved(writer_of(&(bl_history){0}));
-    assert_false(bl_run_has(reader, "/segmentation"));
+    bl_container_reader *reader = saved(writer_of(&(bl_history){0}));
+    assert_false(bl_container_has(reader, "/segmentation"));
     assert_ok(bl_history_get(&back, reader));
     assert_true(!back.look_count && !back.picture_count);
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     bl_history_free(&back);
 }
 
@@ -243,30 +243,30 @@ static void looks_and_pictures_that_do_not_match_are_refused(void **state) {
     const uint8_t bytes[6] = {0};
     for (int i = 0; i < 3; i++) {
         bl_history back = {0};
-        bl_run_writer *writer = older_writer();
+        bl_container_writer *writer = older_writer();
         if (i < 2) {
-            assert_ok(bl_run_put_text(writer, "/segmentation/look/row", i ? "a row\n" : ""));
-            assert_ok(bl_run_put_text(writer, "/segmentation/look/id", "0123456789abcdef\n"));
-            assert_ok(bl_run_put_i64(writer, "/segmentation/look/step", two, &one, 1));
-            assert_ok(bl_run_put_i64(writer, "/segmentation/look/held_out", two, i ? two : &one, 1));
-            assert_ok(bl_run_put_f64(writer, "/segmentation/look/iou", iou, &classes, 1));
+            assert_ok(bl_container_put_text(writer, "/segmentation/look/row", i ? "a row\n" : ""));
+            assert_ok(bl_container_put_text(writer, "/segmentation/look/id", "0123456789abcdef\n"));
+            assert_ok(bl_container_put_i64(writer, "/segmentation/look/step", two, &one, 1));
+            assert_ok(bl_container_put_i64(writer, "/segmentation/look/held_out", two, i ? two : &one, 1));
+            assert_ok(bl_container_put_f64(writer, "/segmentation/look/iou", iou, &classes, 1));
         } else {
             static const char *const texts[] = {"row", "id", "scene"};
             for (int k = 0; k < 3; k++) {
                 char at[64];
                 snprintf(at, sizeof at, "/segmentation/picture/0/%s", texts[k]);
-                assert_ok(bl_run_put_text(writer, at, "text"));
+                assert_ok(bl_container_put_text(writer, at, "text"));
             }
-            assert_ok(bl_run_put_u8(writer, "/segmentation/picture/0/image", bytes, two, 3));
-            assert_ok(bl_run_put_u8(writer, "/segmentation/picture/0/truth", bytes, &one, 1));
+            assert_ok(bl_container_put_u8(writer, "/segmentation/picture/0/image", bytes, two, 3));
+            assert_ok(bl_container_put_u8(writer, "/segmentation/picture/0/truth", bytes, &one, 1));
         }
         static const char *const says[] = {"/segmentation/look: the names of its rows do not match its values",
                                            "/segmentation/look: the lengths of its columns do not match",
                                            "/segmentation/picture/0/truth holds 1 values, its image 2 pixels"};
-        bl_run_reader *reader = saved(writer);
+        bl_container_reader *reader = saved(writer);
         assert_int_not_equal(bl_history_get(&back, reader), BL_OK);
         assert_string_equal(bl_error(), says[i]);
-        bl_run_reader_close(reader);
+        bl_container_reader_close(reader);
         bl_history_free(&back);
     }
 }

@@ -111,10 +111,10 @@ static void features_are_kept_where_nothing_is_evaluated(void **state) {
     const plan_of_run plan = {.backend = bl_test_backend(), .results = results,
                               .more = {{"evaluate", "[]"}, {"save.features", "last"}, {"train.epochs", "1"}, {"train.warmup", "0"}}};
     if (run_child(plan, says)) fail_msg("%s", says);
-    bl_run_reader *reader;
-    assert_ok(bl_run_reader_open(&reader, path));
-    assert_true(bl_run_has(reader, "/features/train") && bl_run_has(reader, "/features/test"));
-    bl_run_reader_close(reader);
+    bl_container_reader *reader;
+    assert_ok(bl_container_reader_open(&reader, path));
+    assert_true(bl_container_has(reader, "/features/train") && bl_container_has(reader, "/features/test"));
+    bl_container_reader_close(reader);
     free(path);
     free(results);
 }

@@ -345,11 +345,11 @@ static void a_bad_step_is_named_though_the_next_one_was_given(void **state) {
 }
 
 static char *choices_in(const char *path) {
-    bl_run_reader *reader;
+    bl_container_reader *reader;
     char *text = NULL;
-    assert_ok(bl_run_reader_open(&reader, path));
-    if (bl_run_has(reader, "/host/choices")) assert_ok(bl_run_get_text(reader, "/host/choices", &text));
-    bl_run_reader_close(reader);
+    assert_ok(bl_container_reader_open(&reader, path));
+    if (bl_container_has(reader, "/host/choices")) assert_ok(bl_container_get_text(reader, "/host/choices", &text));
+    bl_container_reader_close(reader);
     return text;
 }
 

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "record/container.h"
-#include "record/history.h"
+#include "record/history_file.h"
 #include "support.h"
 
 typedef struct fixture {
@@ -38,109 +38,109 @@ static int tear_down(void **state) {
 enum { MANY = 3000 };
 
 // One data set of each kind, small and large, with and without dimensions.
-static bl_run_writer *filled_writer(void) {
-    bl_run_writer *writer;
-    assert_ok(bl_run_writer_create(&writer));
+static bl_container_writer *filled_writer(void) {
+    bl_container_writer *writer;
+    assert_ok(bl_container_writer_create(&writer));
     static float many[MANY];
     for (int i = 0; i < MANY; i++) many[i] = (float)i / 7;
-    assert_ok(bl_run_put_text(writer, "/manifest/study", "cifar10/\xc3\xa9tude"));
-    assert_ok(bl_run_put_text(writer, "/manifest/empty", ""));
-    assert_ok(bl_run_put_f64(writer, "/timing/seconds", (double[]){1.0 / 3}, NULL, 0));
-    assert_ok(bl_run_put_f64(writer, "/step/loss", (double[]){4, NAN, -INFINITY}, (int64_t[]){3}, 1));
-    assert_ok(bl_run_put_f32(writer, "/weights/online/layer1.0.conv1.weight", many, (int64_t[]){100, 2, 3, 5}, 4));
-    assert_ok(bl_run_put_i64(writer, "/step/step", (int64_t[]){0, INT64_MAX, INT64_MIN}, (int64_t[]){3}, 1));
-    assert_ok(bl_run_put_u8(writer, "/features/labels", (uint8_t[]){0, 255}, (int64_t[]){2}, 1));
+    assert_ok(bl_container_put_text(writer, "/manifest/study", "cifar10/\xc3\xa9tude"));
+    assert_ok(bl_container_put_text(writer, "/manifest/empty", ""));
+    assert_ok(bl_container_put_f64(writer, "/timing/seconds", (double[]){1.0 / 3}, NULL, 0));
+    assert_ok(bl_container_put_f64(writer, "/step/loss", (double[]){4, NAN, -INFINITY}, (int64_t[]){3}, 1));
+    assert_ok(bl_container_put_f32(writer, "/weights/online/layer1.0.conv1.weight", many, (int64_t[]){100, 2, 3, 5}, 4));
+    assert_ok(bl_container_put_i64(writer, "/step/step", (int64_t[]){0, INT64_MAX, INT64_MIN}, (int64_t[]){3}, 1));
+    assert_ok(bl_container_put_u8(writer, "/features/labels", (uint8_t[]){0, 255}, (int64_t[]){2}, 1));
     double *two;
     float *three;
-    assert_ok(bl_run_make_f64(writer, "/made/f64", (int64_t[]){2}, 1, &two));
-    assert_ok(bl_run_make_f32(writer, "/made/f32", (int64_t[]){1, 3}, 2, &three));
+    assert_ok(bl_container_make_f64(writer, "/made/f64", (int64_t[]){2}, 1, &two));
+    assert_ok(bl_container_make_f32(writer, "/made/f32", (int64_t[]){1, 3}, 2, &three));
     two[0] = 1.0 / 3, two[1] = -2;
     three[1] = 1.0f / 3;
-    assert_ok(bl_run_put_f64(writer, "/step/none", NULL, (int64_t[]){0}, 1));
+    assert_ok(bl_container_put_f64(writer, "/step/none", NULL, (int64_t[]){0}, 1));
     return writer;
 }
 
 static void write_file(const char *path) {
-    bl_run_writer *writer = filled_writer();
-    assert_ok(bl_run_writer_save(writer, path));
-    bl_run_writer_free(writer);
+    bl_container_writer *writer = filled_writer();
+    assert_ok(bl_container_writer_save(writer, path));
+    bl_container_writer_free(writer);
 }
 
 static void assert_refused(const char *path, const char *with) {
-    bl_run_reader *reader;
-    assert_int_not_equal(bl_run_reader_open(&reader, path), BL_OK);
+    bl_container_reader *reader;
+    assert_int_not_equal(bl_container_reader_open(&reader, path), BL_OK);
     if (!strstr(bl_error(), with) || !strstr(bl_error(), path)) fail_msg("\"%s\" is not in \"%s\"", with, bl_error());
 }
 
 static void what_is_put_comes_back(void **state) {
     fixture *here = *state;
     write_file(here->path);
-    bl_run_reader *reader;
-    assert_ok(bl_run_reader_open(&reader, here->path));
+    bl_container_reader *reader;
+    assert_ok(bl_container_reader_open(&reader, here->path));
     char *text;
-    assert_ok(bl_run_get_text(reader, "/manifest/study", &text));
+    assert_ok(bl_container_get_text(reader, "/manifest/study", &text));
     assert_string_equal(text, "cifar10/\xc3\xa9tude");
     bl_free(text);
-    assert_ok(bl_run_get_text(reader, "/manifest/empty", &text));
+    assert_ok(bl_container_get_text(reader, "/manifest/empty", &text));
     assert_string_equal(text, "");
     bl_free(text);
 
     double *values;
     int64_t *integers, count;
-    assert_ok(bl_run_get_f64(reader, "/timing/seconds", &values, &count));
+    assert_ok(bl_container_get_f64(reader, "/timing/seconds", &values, &count));
     assert_int_equal(count, 1);
     assert_true(values[0] == 1.0 / 3);
     bl_free(values);
-    assert_ok(bl_run_get_f64(reader, "/step/loss", &values, &count));
+    assert_ok(bl_container_get_f64(reader, "/step/loss", &values, &count));
     assert_int_equal(count, 3);
     assert_true(values[0] == 4 && isnan(values[1]) && values[2] == -INFINITY);
     bl_free(values);
-    assert_ok(bl_run_get_i64(reader, "/step/step", &integers, &count));
+    assert_ok(bl_container_get_i64(reader, "/step/step", &integers, &count));
     assert_true(count == 3 && integers[0] == 0 && integers[1] == INT64_MAX && integers[2] == INT64_MIN);
     bl_free(integers);
-    assert_ok(bl_run_get_f64(reader, "/features/labels", &values, &count)); // bytes widen
+    assert_ok(bl_container_get_f64(reader, "/features/labels", &values, &count)); // bytes widen
     assert_true(count == 2 && values[0] == 0 && values[1] == 255);
     bl_free(values);
-    assert_ok(bl_run_get_f64(reader, "/made/f64", &values, &count));
+    assert_ok(bl_container_get_f64(reader, "/made/f64", &values, &count));
     assert_true(count == 2 && values[0] == 1.0 / 3 && values[1] == -2);
     bl_free(values);
-    assert_ok(bl_run_get_f64(reader, "/made/f32", &values, &count));
+    assert_ok(bl_container_get_f64(reader, "/made/f32", &values, &count));
     assert_true(count == 3 && values[0] == 0 && values[1] == (double)(1.0f / 3) && values[2] == 0);
     bl_free(values);
-    assert_ok(bl_run_get_f64(reader, "/step/none", &values, &count));
+    assert_ok(bl_container_get_f64(reader, "/step/none", &values, &count));
     assert_int_equal(count, 0);
     bl_free(values);
 
     int64_t dims[4];
     int rank;
-    assert_ok(bl_run_dims(reader, "/weights/online/layer1.0.conv1.weight", dims, &rank));
+    assert_ok(bl_container_dims(reader, "/weights/online/layer1.0.conv1.weight", dims, &rank));
     assert_true(rank == 4 && dims[0] == 100 && dims[1] == 2 && dims[2] == 3 && dims[3] == 5);
-    assert_ok(bl_run_get_f64(reader, "/weights/online/layer1.0.conv1.weight", &values, &count));
+    assert_ok(bl_container_get_f64(reader, "/weights/online/layer1.0.conv1.weight", &values, &count));
     assert_int_equal(count, MANY);
     for (int i = 0; i < MANY; i++) assert_true(values[i] == (double)((float)i / 7));
     bl_free(values);
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
 }
 
 static void what_is_absent_or_of_another_type_is_named(void **state) {
     fixture *here = *state;
     write_file(here->path);
-    bl_run_reader *reader;
-    assert_ok(bl_run_reader_open(&reader, here->path));
-    assert_true(bl_run_has(reader, "/step") && bl_run_has(reader, "/step/loss"));
-    assert_false(bl_run_has(reader, "/step/los") || bl_run_has(reader, "/absent/loss") || bl_run_has(reader, "/absent"));
+    bl_container_reader *reader;
+    assert_ok(bl_container_reader_open(&reader, here->path));
+    assert_true(bl_container_has(reader, "/step") && bl_container_has(reader, "/step/loss"));
+    assert_false(bl_container_has(reader, "/step/los") || bl_container_has(reader, "/absent/loss") || bl_container_has(reader, "/absent"));
     char *text;
     double *values;
     int64_t *integers, count;
-    assert_int_not_equal(bl_run_get_f64(reader, "/absent/loss", &values, &count), BL_OK);
+    assert_int_not_equal(bl_container_get_f64(reader, "/absent/loss", &values, &count), BL_OK);
     assert_non_null(strstr(bl_error(), "/absent/loss"));
-    assert_int_not_equal(bl_run_get_f64(reader, "/manifest/study", &values, &count), BL_OK);
+    assert_int_not_equal(bl_container_get_f64(reader, "/manifest/study", &values, &count), BL_OK);
     assert_non_null(strstr(bl_error(), "does not hold numbers"));
-    assert_int_not_equal(bl_run_get_i64(reader, "/step/loss", &integers, &count), BL_OK);
+    assert_int_not_equal(bl_container_get_i64(reader, "/step/loss", &integers, &count), BL_OK);
     assert_non_null(strstr(bl_error(), "does not hold whole numbers"));
-    assert_int_not_equal(bl_run_get_text(reader, "/step/loss", &text), BL_OK);
+    assert_int_not_equal(bl_container_get_text(reader, "/step/loss", &text), BL_OK);
     assert_non_null(strstr(bl_error(), "is not a text"));
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
 }
 
 static int append_name(void *context, const char *name) {
@@ -156,17 +156,17 @@ static int refuse_name(void *context, const char *name) {
 static void names_are_listed_in_order_until_a_visit_fails(void **state) {
     fixture *here = *state;
     write_file(here->path);
-    bl_run_reader *reader;
-    assert_ok(bl_run_reader_open(&reader, here->path));
+    bl_container_reader *reader;
+    assert_ok(bl_container_reader_open(&reader, here->path));
     char names[100] = "";
-    assert_ok(bl_run_list(reader, "/step", append_name, names));
+    assert_ok(bl_container_list(reader, "/step", append_name, names));
     assert_string_equal(names, "loss none step ");
     int visits = 0;
-    assert_int_not_equal(bl_run_list(reader, "/step", refuse_name, &visits), BL_OK);
+    assert_int_not_equal(bl_container_list(reader, "/step", refuse_name, &visits), BL_OK);
     assert_int_equal(visits, 1);
     assert_string_equal(bl_error(), "no loss");
-    assert_int_not_equal(bl_run_list(reader, "/absent", append_name, names), BL_OK);
-    bl_run_reader_close(reader);
+    assert_int_not_equal(bl_container_list(reader, "/absent", append_name, names), BL_OK);
+    bl_container_reader_close(reader);
 }
 
 static void plain_hdf5_opens_it_behind_the_user_block(void **state) {
@@ -280,13 +280,13 @@ static void failed_save_keeps_the_old_file_and_leaves_nothing(void **state) {
     small = limit;
     small.rlim_cur = 1000; // a disk that is full after 1000 bytes
     signal(SIGXFSZ, SIG_IGN);
-    bl_run_writer *writer = filled_writer();
-    assert_ok(bl_run_put_text(writer, "/manifest/more", "another content"));
+    bl_container_writer *writer = filled_writer();
+    assert_ok(bl_container_put_text(writer, "/manifest/more", "another content"));
     setrlimit(RLIMIT_FSIZE, &small);
-    const int status = bl_run_writer_save(writer, here->path);
+    const int status = bl_container_writer_save(writer, here->path);
     setrlimit(RLIMIT_FSIZE, &limit);
     assert_int_not_equal(status, BL_OK);
-    bl_run_writer_free(writer);
+    bl_container_writer_free(writer);
 
     assert_ok(bl_read_file(here->path, &after, &after_bytes));
     assert_int_equal(before_bytes, after_bytes);
@@ -311,16 +311,16 @@ static void history_comes_back_and_is_found_by_row_id_and_epoch(void **state) {
         row.value = 0;
         assert_ok(bl_history_add_measurement(&history, &row));
     }
-    bl_run_writer *writer;
-    assert_ok(bl_run_writer_create(&writer));
+    bl_container_writer *writer;
+    assert_ok(bl_container_writer_create(&writer));
     assert_ok(bl_history_put(&history, writer));
-    assert_ok(bl_run_writer_save(writer, here->path));
-    bl_run_writer_free(writer);
+    assert_ok(bl_container_writer_save(writer, here->path));
+    bl_container_writer_free(writer);
 
-    bl_run_reader *reader;
-    assert_ok(bl_run_reader_open(&reader, here->path));
+    bl_container_reader *reader;
+    assert_ok(bl_container_reader_open(&reader, here->path));
     assert_ok(bl_history_get(&back, reader));
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     assert_int_equal(back.step_count, 200);
     for (int i = 0; i < 200; i++) assert_memory_equal(&back.steps[i], &history.steps[i], sizeof *back.steps);
     assert_int_equal(back.measurement_count, 140);
@@ -343,18 +343,18 @@ static void history_comes_back_and_is_found_by_row_id_and_epoch(void **state) {
 static void empty_history_comes_back_empty(void **state) {
     fixture *here = *state;
     bl_history none = {0};
-    bl_run_writer *writer;
-    assert_ok(bl_run_writer_create(&writer));
+    bl_container_writer *writer;
+    assert_ok(bl_container_writer_create(&writer));
     assert_ok(bl_history_put(&none, writer));
-    assert_ok(bl_run_writer_save(writer, here->path));
-    assert_int_not_equal(bl_run_put_text(writer, "/manifest/late", "x"), BL_OK); // spent
-    bl_run_writer_free(writer);
-    bl_run_reader *reader;
-    assert_ok(bl_run_reader_open(&reader, here->path));
+    assert_ok(bl_container_writer_save(writer, here->path));
+    assert_int_not_equal(bl_container_put_text(writer, "/manifest/late", "x"), BL_OK); // spent
+    bl_container_writer_free(writer);
+    bl_container_reader *reader;
+    assert_ok(bl_container_reader_open(&reader, here->path));
     assert_ok(bl_history_get(&none, reader));
     assert_int_equal(none.step_count, 0);
     assert_int_equal(none.measurement_count, 0);
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     bl_history_free(&none);
 }
 

@@ -13,6 +13,7 @@
 #include "datasets/scene_loader.h"
 #include "encoder_file.h"
 #include "evaluate_rig.h"
+#include "protocols/arms.h"
 #include "protocols/learner.h"
 #include "protocols/scene_picture.h"
 #include "protocols/segmenter.h"

@@ -271,7 +271,7 @@ static int run_until(const char *results, moment when, told *seen) {
         watch w = {.when = when};
         bl_stop_listen();
         if (bl_experiment_read(&experiment, path, &override, 1)) _exit(3);
-        const bl_run_request request = {.experiment = experiment, .cell = &experiment->cells[0], .seed = 7, .results_folder = results, .sink = {see, &w}};
+        const bl_run_request request = {.key = {experiment, &experiment->cells[0], 7, results}, .sink = {see, &w}};
         const int status = bl_run(&request);
         w.seen.ended = !status;
         w.seen.is_stopped = status && bl_stopped();

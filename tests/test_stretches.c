@@ -25,11 +25,11 @@ static char *checkpoint_file(const char *results) {
 }
 
 static bl_stretches stretches_in(const char *path) {
-    bl_run_reader *reader;
+    bl_container_reader *reader;
     bl_stretches stretches = {0};
-    assert_ok(bl_run_reader_open(&reader, path));
+    assert_ok(bl_container_reader_open(&reader, path));
     assert_ok(bl_stretches_get(&stretches, reader));
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     return stretches;
 }
 
@@ -42,13 +42,13 @@ static void assert_machine_names_the_processor(const char *path) {
 }
 
 static bool is_mixed(const char *path) {
-    bl_run_reader *reader;
+    bl_container_reader *reader;
     int64_t *mixed, count;
-    assert_ok(bl_run_reader_open(&reader, path));
-    assert_ok(bl_run_get_i64(reader, "/trainer/mixed", &mixed, &count));
+    assert_ok(bl_container_reader_open(&reader, path));
+    assert_ok(bl_container_get_i64(reader, "/trainer/mixed", &mixed, &count));
     const bool is = *mixed;
     bl_free(mixed);
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     return is;
 }
 
@@ -119,15 +119,15 @@ static void another_processor_makes_the_run_mixed(void **state) {
     free(file);
 }
 
-static bl_run_reader *written(void (*put)(bl_run_writer *)) {
+static bl_container_reader *written(void (*put)(bl_container_writer *)) {
     char *path = joined(folder, "written.h5");
-    bl_run_writer *writer;
-    bl_run_reader *reader;
-    assert_ok(bl_run_writer_create(&writer));
+    bl_container_writer *writer;
+    bl_container_reader *reader;
+    assert_ok(bl_container_writer_create(&writer));
     put(writer);
-    assert_ok(bl_run_writer_save(writer, path));
-    bl_run_writer_free(writer);
-    assert_ok(bl_run_reader_open(&reader, path));
+    assert_ok(bl_container_writer_save(writer, path));
+    bl_container_writer_free(writer);
+    assert_ok(bl_container_reader_open(&reader, path));
     free(path);
     return reader;
 }
@@ -135,7 +135,7 @@ static bl_run_reader *written(void (*put)(bl_run_writer *)) {
 static const char on_gpu[] = "backend: cudnn\ndevice: NVIDIA H200\ncompute capability: 9.0\nmemory: 139.8 GiB\n"
                              "versions: cuDNN 91300, CUDA 13000\nhost_isa: x86-64-v3\n";
 
-static void put_gpu_stretch(bl_run_writer *writer) {
+static void put_gpu_stretch(bl_container_writer *writer) {
     bl_stretches stretches = {0};
     bl_stretches_begin(&stretches, on_gpu, 10, 60);
     assert_ok(bl_stretches_put(&stretches, 30, 3660, writer));
@@ -146,9 +146,9 @@ static void a_gpu_is_named_with_its_versions_and_the_processor_beside_it_may_cha
     bl_stretches stretches = {0};
     bl_text text = {0};
     processor = "a processor";
-    bl_run_reader *reader = written(put_gpu_stretch);
+    bl_container_reader *reader = written(put_gpu_stretch);
     assert_ok(bl_stretches_get(&stretches, reader));
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     const bl_stretch *stretch = &stretches.past[0];
     assert_true(stretch->first == 11 && stretch->last == 30 && stretch->hours == 1 && stretch->threads == 0);
     bl_stretch_maker(stretch, &text);
@@ -163,7 +163,7 @@ static void a_gpu_is_named_with_its_versions_and_the_processor_beside_it_may_cha
 
 static const char *machine_of_file; // of the next that is written
 
-static void put_machine(bl_run_writer *writer) { assert_ok(bl_run_put_text(writer, "/host/machine", machine_of_file)); }
+static void put_machine(bl_container_writer *writer) { assert_ok(bl_container_put_text(writer, "/host/machine", machine_of_file)); }
 
 static void another_processor_or_fewer_flags_are_another_machine_where_they_are_named(void **state) {
     (void)state;
@@ -184,38 +184,38 @@ static void another_processor_or_fewer_flags_are_another_machine_where_they_are_
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool same;
         machine_of_file = cases[i].file;
-        bl_run_reader *reader = written(put_machine);
+        bl_container_reader *reader = written(put_machine);
         assert_ok(bl_identity_same_machine(cases[i].here, reader, &same));
-        bl_run_reader_close(reader);
+        bl_container_reader_close(reader);
         if (same != cases[i].same) fail_msg("%s\nand\n%s", cases[i].file, cases[i].here);
     }
 }
 
-static void put_nothing(bl_run_writer *writer) { assert_ok(bl_run_put_text(writer, "/manifest/status", "complete")); }
+static void put_nothing(bl_container_writer *writer) { assert_ok(bl_container_put_text(writer, "/manifest/status", "complete")); }
 
 static void files_of_earlier_versions_have_none(void **state) {
     (void)state;
     bl_stretches stretches = {0};
-    bl_run_reader *reader = written(put_nothing);
+    bl_container_reader *reader = written(put_nothing);
     assert_ok(bl_stretches_get(&stretches, reader));
     assert_int_equal(stretches.past_count, 0);
     assert_true(bl_stretches_same_cpu(&stretches)); // nothing is known against it
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
 }
 
-static void put_unequal_columns(bl_run_writer *writer) {
+static void put_unequal_columns(bl_container_writer *writer) {
     const int64_t values[2] = {1, 5};
-    assert_ok(bl_run_put_i64(writer, "/timing/stretches/first", values, (int64_t[]){2}, 1));
-    assert_ok(bl_run_put_i64(writer, "/timing/stretches/last", values, (int64_t[]){1}, 1));
+    assert_ok(bl_container_put_i64(writer, "/timing/stretches/first", values, (int64_t[]){2}, 1));
+    assert_ok(bl_container_put_i64(writer, "/timing/stretches/last", values, (int64_t[]){1}, 1));
 }
 
 static void columns_that_do_not_match_are_refused(void **state) {
     (void)state;
     bl_stretches stretches = {0};
-    bl_run_reader *reader = written(put_unequal_columns);
+    bl_container_reader *reader = written(put_unequal_columns);
     assert_int_equal(bl_stretches_get(&stretches, reader), BL_FAILED);
     bl_test_holds(bl_error(), "/timing/stretches/last holds 1 values, /timing/stretches/first 2");
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
 }
 
 static void the_program_names_the_commit_it_was_built_from(void **state) {

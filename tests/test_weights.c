@@ -96,16 +96,16 @@ static void close_run(small_run *run) {
 // As the trainer writes them.
 static void save(small_run *run, const char *run_file, const char *checkpoint) {
     const bl_identity identity = {.run_id = "a", .machine = "b"};
-    const bl_run_request request = {.experiment = run->experiment, .cell = run->cell};
+    const bl_run_key key = {.experiment = run->experiment, .cell = run->cell};
     const bl_evaluator evaluator = {.model = &run->model, .cell = run->cell};
     const bl_progress progress = {0};
     const bl_history history = {0};
-    if (run_file) assert_ok(bl_run_file_write(run_file, &identity, &request, &evaluator, &progress, &history));
+    if (run_file) assert_ok(bl_run_file_write(run_file, &identity, &key, &evaluator, &progress, &history));
     if (!checkpoint) return;
-    bl_run_writer *snapshot;
-    assert_ok(bl_checkpoint_take(&snapshot, &identity, &request, &run->model, &progress, NULL, &history));
-    assert_ok(bl_run_writer_save(snapshot, checkpoint));
-    bl_run_writer_free(snapshot);
+    bl_container_writer *snapshot;
+    assert_ok(bl_checkpoint_take(&snapshot, &identity, &key, &run->model, &progress, NULL, &history));
+    assert_ok(bl_container_writer_save(snapshot, checkpoint));
+    bl_container_writer_free(snapshot);
 }
 
 static double *values_of(const small_run *run, bl_place place) {
@@ -577,12 +577,12 @@ static void damaged_files_are_read_or_refused_but_never_crash(void **state) {
 
 static void a_file_without_weights_says_so(void **state) {
     (void)state;
-    bl_run_writer *writer;
+    bl_container_writer *writer;
     bl_weights weights;
-    assert_ok(bl_run_writer_create(&writer));
-    assert_ok(bl_run_put_text(writer, "/manifest/status", "complete"));
-    assert_ok(bl_run_writer_save(writer, at("empty.h5")));
-    bl_run_writer_free(writer);
+    assert_ok(bl_container_writer_create(&writer));
+    assert_ok(bl_container_put_text(writer, "/manifest/status", "complete"));
+    assert_ok(bl_container_writer_save(writer, at("empty.h5")));
+    bl_container_writer_free(writer);
     assert_int_equal(bl_weights_read_run(&weights, at("empty.h5")), BL_FAILED);
     assert_says("holds no weights: its experiment says `save: {weights: none}`");
     assert_int_equal(bl_weights_read_run(&weights, BYOLAB_SOURCE "/tests/golden/encoder.safetensors"), BL_FAILED);

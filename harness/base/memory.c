@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include <limits.h>
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ void bl_free(void *pointer) {
 
 int bl_grow(void **items, int count, int *capacity, size_t item_bytes) {
     if (count < *capacity) return BL_OK;
+    if (*capacity > INT_MAX / 2) return bl_fail("a list of more than %d items", INT_MAX / 2);
     const int larger = *capacity ? 2 * *capacity : 64;
     void *grown = bl_alloc((size_t)larger * item_bytes);
     if (!grown) return BL_FAILED;

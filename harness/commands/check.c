@@ -9,7 +9,7 @@
 #include "experiment/cell.h"     // bl_cell_steps, bl_cell_warn
 #include "inspect/bench.h"       // bl_bench_product
 #include "inspect/needs.h"       // bl_needs_of_training
-#include "protocols/evaluate.h"  // bl_arms_are_there
+#include "protocols/arms.h"      // bl_arms_are_there
 #include "protocols/segmenter.h" // bl_segmentation_has_own_step
 
 static void print_products(bl_backend *backend) {

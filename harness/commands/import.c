@@ -33,7 +33,7 @@ static void close_encoder(encoder *e) {
 }
 
 // As a run file has it: /weights/online/<name>, OHWI.
-static int put_segments(const encoder *e, bl_run_writer *writer) {
+static int put_segments(const encoder *e, bl_container_writer *writer) {
     const int n = bl_layout_find_network(e->layout, "online");
     for (int k = 0; k < 2; k++) {
         const bl_block_kind kind = k ? BL_BUFFERS : BL_PARAMETERS;
@@ -47,7 +47,7 @@ static int put_segments(const encoder *e, bl_run_writer *writer) {
             int status = !values || !narrow || bl_store_read(e->store, (bl_place){n, kind, s}, values) ? BL_FAILED : BL_OK;
             for (size_t i = 0; !status && i < count; i++) narrow[i] = (float)values[i];
             snprintf(path, sizeof path, "/weights/online/%s", segment->name);
-            if (!status) status = bl_run_put_f32(writer, path, narrow, segment->shape.dims, segment->shape.rank);
+            if (!status) status = bl_container_put_f32(writer, path, narrow, segment->shape.dims, segment->shape.rank);
             bl_free(values);
             bl_free(narrow);
             if (status) return BL_FAILED;
@@ -56,30 +56,30 @@ static int put_segments(const encoder *e, bl_run_writer *writer) {
     return BL_OK;
 }
 
-static int put_preprocessing(const bl_preprocessing *p, bl_run_writer *writer) {
+static int put_preprocessing(const bl_preprocessing *p, bl_container_writer *writer) {
     const int64_t three = 3, one = 1, size = p->image_size, resize = p->resize;
-    if (bl_run_put_f64(writer, "/preprocessing/mean", p->mean, &three, 1) ||
-        bl_run_put_f64(writer, "/preprocessing/std", p->std, &three, 1) ||
-        bl_run_put_i64(writer, "/preprocessing/image_size", &size, &one, 1))
+    if (bl_container_put_f64(writer, "/preprocessing/mean", p->mean, &three, 1) ||
+        bl_container_put_f64(writer, "/preprocessing/std", p->std, &three, 1) ||
+        bl_container_put_i64(writer, "/preprocessing/image_size", &size, &one, 1))
         return BL_FAILED;
-    return bl_run_put_i64(writer, "/preprocessing/resize", &resize, &one, 1);
+    return bl_container_put_i64(writer, "/preprocessing/resize", &resize, &one, 1);
 }
 
 static int write_file(const char *path, const char *source, const encoder *e, const bl_preprocessing *preprocessing) {
-    bl_run_writer *writer = NULL;
+    bl_container_writer *writer = NULL;
     void *data = NULL;
     size_t bytes;
     char digest[65];
     int status = BL_FAILED;
     if (bl_read_file(source, &data, &bytes)) return BL_FAILED;
     bl_digest_hex(data, bytes, digest);
-    if (bl_run_writer_create(&writer) || bl_run_put_text(writer, "/manifest/status", "imported") ||
-        bl_run_put_text(writer, "/manifest/source", source) || bl_run_put_text(writer, "/manifest/source_digest", digest) ||
-        bl_run_put_text(writer, "/manifest/version", BYOLAB_VERSION) || put_preprocessing(preprocessing, writer) || put_segments(e, writer))
+    if (bl_container_writer_create(&writer) || bl_container_put_text(writer, "/manifest/status", "imported") ||
+        bl_container_put_text(writer, "/manifest/source", source) || bl_container_put_text(writer, "/manifest/source_digest", digest) ||
+        bl_container_put_text(writer, "/manifest/version", BYOLAB_VERSION) || put_preprocessing(preprocessing, writer) || put_segments(e, writer))
         goto done;
-    status = bl_run_writer_save(writer, path);
+    status = bl_container_writer_save(writer, path);
 done:
-    bl_run_writer_free(writer);
+    bl_container_writer_free(writer);
     bl_free(data);
     return status;
 }

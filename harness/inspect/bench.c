@@ -268,12 +268,12 @@ static int fill_slots(const timed *t) {
 // Steps alone, then as many with a checkpoint that is written beside them.
 static int time_pair(const timed *t, bl_optimizer_kind optimizer, bl_keeper *keeper, const char *path, int steps, double *seconds,
                      bl_bench_checkpoint *pair) {
-    bl_run_writer *writer;
+    bl_container_writer *writer;
     const double start = bl_seconds();
-    if (timed_steps(t, steps, t->ahead, seconds) || bl_run_writer_create(&writer)) return BL_FAILED;
+    if (timed_steps(t, steps, t->ahead, seconds) || bl_container_writer_create(&writer)) return BL_FAILED;
     const double alone = bl_seconds();
     if (bl_blocks_put(t->store, optimizer, writer)) {
-        bl_run_writer_free(writer);
+        bl_container_writer_free(writer);
         return BL_FAILED;
     }
     pair->copy_seconds = bl_seconds() - alone;

@@ -1,9 +1,8 @@
-// arms.c - where the arms of a label-efficiency curve start from.
+#include "protocols/arms.h"
 
 #include <string.h>
 
 #include "base/file.h" // bl_file_exists
-#include "protocols/learner.h"
 #include "weights/weights.h"
 
 // An encoder from a file, which must have seen images prepared as ours are; whole scenes are of any size. Freed by the caller, also

@@ -25,7 +25,7 @@ static int fit_and_score(choice *c, const bl_trial *trial, bl_split split, const
     if (fitter->fit(fitter->context, trial, &c->place, is_finite) == BL_OK &&
         (!*is_finite || fitter->score(fitter->context, split, samples, count, score) == BL_OK))
         return BL_OK;
-    if (!bl_stopped() || !fitter->learner || bl_fit_keep(fitter->learner, &c->place)) return BL_FAILED;
+    if (!bl_stopped() || !fitter->kept || bl_fit_keep(c->evaluator->fits, fitter->kept, &c->place)) return BL_FAILED;
     return bl_stop_here();
 }
 
@@ -138,7 +138,7 @@ int bl_choose_and_measure(const bl_fitter *fitter, const double *candidates, int
     int status = BL_FAILED;
     measurement->validation = NAN;
     bl_fit_place_begin(&c.place, candidate_count > 1 ? 0 : candidate_count); // a single one needs no choice
-    if (fitter->learner && bl_fit_restore(fitter->learner, &c.place)) goto done;
+    if (fitter->kept && bl_fit_restore(evaluator->fits, fitter->kept, &c.place)) goto done;
     if (candidate_count > 1 && try_candidates(&c, measurement)) goto done;
     status = fit_and_measure(&c, measurement);
 done:

@@ -17,7 +17,7 @@ typedef struct bl_trial {              // one fit
 
 typedef struct bl_fitter { // what learns; each fit begins where the first one began
     void *context;
-    struct bl_learner *learner; // it learns by updates and is kept between them (fit_checkpoint.h); NULL: a stop loses the row
+    const bl_fitted *kept; // it learns by updates and is kept between them (fit_checkpoint.h); NULL: a stop loses the row
     // Goes on from *place. *is_finite false: it diverged, the candidate is out.
     int (*fit)(void *context, const bl_trial *trial, bl_fit_place *place, bool *is_finite);
     // Of what was fitted last, on images of a split (NULL: all of them), in [0, 1]: accuracy, mean IoU.

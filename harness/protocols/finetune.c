@@ -1,7 +1,9 @@
 // finetune.c - fine-tuning on a share of the labels: one arm's encoder and a new head learn together. Arms of one seed differ in
 // the encoder's start alone: head, labels, order, views and budget are the same.
 
+#include "protocols/arms.h"
 #include "protocols/learner.h"
+#include "protocols/protocol.h"
 
 static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
                    bl_history *history) {

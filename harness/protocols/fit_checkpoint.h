@@ -4,7 +4,9 @@
 #ifndef BL_PROTOCOLS_FIT_CHECKPOINT_H
 #define BL_PROTOCOLS_FIT_CHECKPOINT_H
 
+#include "backends/backend.h"      // bl_store
 #include "experiment/experiment.h" // bl_evaluation
+#include "graph/optimizer.h"       // bl_optimizer_kind
 #include "graph/schedule.h"        // bl_plateau
 #include "record/history.h"        // bl_history
 #include "record/keeper.h"         // bl_keeper
@@ -32,13 +34,17 @@ typedef struct bl_fit_keeper {   // lent to an evaluator by whoever owns the run
     int epoch;                   // finished ones, that it is measured after
 } bl_fit_keeper;
 
-struct bl_learner;
+typedef struct bl_fitted { // what learns, as far as it is kept; borrowed
+    bl_store *store;
+    bl_optimizer_kind optimizer;
+    const char *graph_digest, *start_digest; // of the training step; of the weights that every fit begins with
+} bl_fitted;
 
-// Hands what the learner holds over to the keeper. Nothing where its evaluator keeps no fits.
-BL_CHECK int bl_fit_keep(struct bl_learner *learner, const bl_fit_place *place);
+// Hands what the store holds over to the keeper. `fits` NULL: nothing is kept.
+BL_CHECK int bl_fit_keep(const bl_fit_keeper *fits, const bl_fitted *fitted, const bl_fit_place *place);
 
-// The learner, the place and the row's looks as they were kept. Where no file is of this very row (its options, the epoch, the graph
+// The store, the place and the row's looks as they were kept. Where no file is of this very row (its options, the epoch, the graph
 // and the weights it starts from), everything stays as it is: the row begins at its beginning.
-BL_CHECK int bl_fit_restore(struct bl_learner *learner, bl_fit_place *place);
+BL_CHECK int bl_fit_restore(const bl_fit_keeper *fits, const bl_fitted *fitted, bl_fit_place *place);
 
 #endif

@@ -2,8 +2,8 @@
 
 #include <math.h> // NAN
 
-#include "protocols/evaluator.h"
 #include "protocols/knn.h"
+#include "protocols/protocol.h"
 
 static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
                    bl_history *history) {

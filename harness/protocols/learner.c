@@ -2,8 +2,9 @@
 
 #include <math.h>
 
+#include "base/digest.h" // bl_digest_hex
 #include "base/memory.h"
-#include "base/stop.h" // bl_stop_here
+#include "base/stop.h"   // bl_stop_here
 
 static const bl_block_kind kept_blocks[BL_START_BLOCKS] = {BL_PARAMETERS, BL_BUFFERS};
 
@@ -127,12 +128,21 @@ static size_t block_floats(const bl_learner *learner, int network, bl_block_kind
     return bl_network_segments(&learner->layout->networks[network], block)->floats;
 }
 
-size_t bl_learner_start_floats(const bl_learner *learner, int network, int block) {
-    return block_floats(learner, network, kept_blocks[block]);
+// Of the blocks' digests.
+static void digest_start(bl_learner *learner) {
+    bl_text blocks = {0};
+    for (int n = 0; n < BL_MAX_NETWORKS; n++)
+        for (int b = 0; b < BL_START_BLOCKS; b++) {
+            char digest[65];
+            if (!learner->start[n][b]) continue;
+            bl_digest_hex(learner->start[n][b], block_floats(learner, n, kept_blocks[b]) * sizeof *learner->start[n][b], digest);
+            bl_text_add(&blocks, "%s\n", digest);
+        }
+    bl_digest_hex(blocks.chars, blocks.size, learner->start_digest);
+    bl_text_free(&blocks);
 }
 
 int bl_learner_keep_start(bl_learner *learner) {
-    learner->start_digest[0] = 0;
     for (int n = 0; n < learner->layout->network_count; n++)
         for (int b = 0; b < BL_START_BLOCKS; b++) {
             const size_t floats = block_floats(learner, n, kept_blocks[b]);
@@ -141,7 +151,12 @@ int bl_learner_keep_start(bl_learner *learner) {
             if (!*kept && !(*kept = bl_alloc(floats * sizeof **kept))) return BL_FAILED;
             if (bl_store_read(learner->store, (bl_place){n, kept_blocks[b], BL_WHOLE_BLOCK}, *kept)) return BL_FAILED;
         }
+    if (learner->evaluator->fits) digest_start(learner);
     return BL_OK;
+}
+
+bl_fitted bl_learner_fitted(const bl_learner *learner) {
+    return (bl_fitted){learner->store, learner->fit->optimizer.kind, learner->step.graph->digest, learner->start_digest};
 }
 
 static int clear(bl_learner *learner, int network) {
@@ -196,6 +211,7 @@ static int look(const attention *a, bl_loop *loop, const bl_schedule *schedule, 
 // One update. *is_finite false: none was made.
 static int update(bl_learner *learner, attention *a, bl_loop *loop, bl_fit_place *place, bool *is_finite) {
     const bl_evaluator *e = learner->evaluator;
+    const bl_fitted fitted = bl_learner_fitted(learner);
     bl_step_row row;
     int bad_slot;
     const bool is_due = e->fits && place->step + 1 < a->steps && bl_keeper_is_due(e->fits->keeper, place->step + 1);
@@ -206,7 +222,7 @@ static int update(bl_learner *learner, attention *a, bl_loop *loop, bl_fit_place
     }
     place->step++;
     place->owes_look = is_looked_at(a, place->step);
-    if (is_due && bl_fit_keep(learner, place)) return BL_FAILED;
+    if (is_due && bl_fit_keep(e->fits, &fitted, place)) return BL_FAILED;
     if (e->fitting) e->fitting(e->context, place->step, a->steps);
     return bl_loop_is_ahead(loop) ? BL_OK : bl_stop_here();
 }
@@ -319,7 +335,8 @@ static int accuracy_of(void *context, bl_split split, const uint32_t *samples, i
 }
 
 int bl_learner_measure(bl_learner *learner, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
-    const bl_fitter fitter = {learner, learner, fit_views, accuracy_of};
+    const bl_fitted kept = bl_learner_fitted(learner);
+    const bl_fitter fitter = {learner, &kept, fit_views, accuracy_of};
     return bl_choose_and_measure(&fitter, learner->fit->learning_rates, learner->fit->rate_count, learner->evaluator, cache, row,
                                  measurement);
 }

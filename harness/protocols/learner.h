@@ -28,7 +28,7 @@ typedef struct bl_learner { // start from {0}
     bool of_scenes;
     int64_t steps;                     // of the last fit
     double *start[BL_MAX_NETWORKS][BL_START_BLOCKS]; // where every fit begins
-    char start_digest[65];             // of that; "" until a fit is kept (fit_checkpoint.h)
+    char start_digest[65];             // of that, where fits are kept (fit_checkpoint.h)
 } bl_learner;
 
 // Encoder and head, trained on views (fit.view, then the evaluation's normalisation) and asked by the inference graph. `tf32`: training
@@ -45,10 +45,11 @@ void bl_learner_free(bl_learner *learner);
 
 // The encoder of the evaluator's model as it stands; the head keeps its initial weights.
 BL_CHECK int bl_learner_take_encoder(bl_learner *learner);
-// The encoder that the arm starts from, and that as the start of every fit.
-BL_CHECK int bl_learner_take_arm(bl_learner *learner, const bl_arm *arm);
 // What the store holds now is the start of every fit.
 BL_CHECK int bl_learner_keep_start(bl_learner *learner);
+
+// What is kept of it between updates; borrowed from the learner.
+bl_fitted bl_learner_fitted(const bl_learner *learner);
 
 typedef struct bl_watcher { // who looks at a network while it learns
     void *context;
@@ -61,7 +62,6 @@ typedef struct bl_watcher { // who looks at a network while it learns
 // false: a step was not, and the rest was left out.
 BL_CHECK int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
                             bool *is_finite);
-size_t bl_learner_start_floats(const bl_learner *learner, int network, int block);
 
 // A whole row (choice.h) over fit.learning_rates, from views of the train split.
 BL_CHECK int bl_learner_measure(bl_learner *learner, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement);

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "protocols/choice.h"
 #include "protocols/learner.h"
+#include "protocols/protocol.h"
 
 enum { ITERATIONS = 1000 };           // of L-BFGS
 static const double TOLERANCE = 1e-5; // largest entry of the gradient of the mean loss
@@ -80,10 +81,11 @@ static int measure_lbfgs(cached *c, const bl_evaluation *row, bl_measurement *me
 }
 
 static int measure_sgd(cached *c, const bl_evaluation *row, bl_measurement *measurement) {
-    const bl_fitter fitter = {c, &c->learner, fit_sgd, accuracy_cached};
-    const bl_classifier_options options = linear_options(c->evaluator, &row->fit);
+        const bl_classifier_options options = linear_options(c->evaluator, &row->fit);
     c->rows = (bl_row_feed){c->train.values, c->train.labels, c->train.width};
     if (bl_learner_create_head(&c->learner, c->evaluator, &row->fit, &options, c->train.width)) return BL_FAILED;
+    const bl_fitted kept = bl_learner_fitted(&c->learner);
+    const bl_fitter fitter = {c, &kept, fit_sgd, accuracy_cached};
     const int status =
         bl_choose_and_measure(&fitter, row->fit.learning_rates, row->fit.rate_count, c->evaluator, c->cache, row, measurement);
     bl_learner_free(&c->learner);

@@ -2,8 +2,8 @@
 
 #include <math.h> // NAN
 
-#include "protocols/evaluator.h"
 #include "protocols/learner.h"
+#include "protocols/protocol.h"
 
 // The head's weights as training left them, on features with running statistics.
 static int measure_probe(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,

@@ -9,8 +9,10 @@
 
 #include "base/memory.h"
 #include "datasets/scene_loader.h"
+#include "protocols/arms.h"
 #include "protocols/choice.h"
 #include "protocols/learner.h"
+#include "protocols/protocol.h"
 #include "protocols/scene_picture.h"
 #include "protocols/segmenter.h"
 
@@ -130,11 +132,12 @@ static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const
                    bl_history *history) {
     const bl_segmentation_options options = bl_segmentation_of(evaluator->cell, &row->fit);
     segmentation s = {.evaluator = evaluator, .row = row, .history = history};
-    const bl_fitter fitter = {&s, &s.learner, fit, score};
     int status = BL_FAILED;
     if (!bl_dataset_labelled(evaluator->dataset) || !bl_dataset_scored(evaluator->dataset))
         return bl_fail("%s: this data set was opened without labelled scenes", row->row);
     if (bl_learner_create_segmentation(&s.learner, evaluator, &row->fit, &options, evaluator->model->tf32)) return BL_FAILED;
+    const bl_fitted kept = bl_learner_fitted(&s.learner);
+    const bl_fitter fitter = {&s, &kept, fit, score};
     const bl_scorer_options scoring = {evaluator->cell, &row->fit, s.learner.layout, s.learner.store, evaluator->loader_threads};
     if (bl_learner_take_arm(&s.learner, &row->fit.arm) || bl_scorer_create(&s.scorer, &scoring) ||
         bl_choose_and_measure(&fitter, row->fit.learning_rates, row->fit.rate_count, evaluator, cache, row, measurement))

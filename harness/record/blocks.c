@@ -5,21 +5,21 @@
 #include "base/memory.h"
 
 // Straight into the writer. Without a shape: one row of values.
-static int put_place(const bl_store *store, bl_place place, const char *path, const bl_shape *shape, bl_run_writer *writer) {
+static int put_place(const bl_store *store, bl_place place, const char *path, const bl_shape *shape, bl_container_writer *writer) {
     const int64_t count = (int64_t)bl_place_count(store->layout, place), *dims = shape ? shape->dims : &count;
     const int rank = shape ? shape->rank : 1;
     double *values;
     float *single;
     const bool failed = bl_store_holds_f32(store)
-                                ? bl_run_make_f32(writer, path, dims, rank, &single) || bl_store_read_f32(store, place, single)
-                                : bl_run_make_f64(writer, path, dims, rank, &values) || bl_store_read(store, place, values);
+                                ? bl_container_make_f32(writer, path, dims, rank, &single) || bl_store_read_f32(store, place, single)
+                                : bl_container_make_f64(writer, path, dims, rank, &values) || bl_store_read(store, place, values);
     return failed ? BL_FAILED : BL_OK;
 }
 
-static int get_place(bl_store *store, bl_place place, const char *path, const char *file, const bl_run_reader *reader) {
+static int get_place(bl_store *store, bl_place place, const char *path, const char *file, const bl_container_reader *reader) {
     double *values;
     int64_t count;
-    if (bl_run_get_f64(reader, path, &values, &count)) return BL_FAILED;
+    if (bl_container_get_f64(reader, path, &values, &count)) return BL_FAILED;
     int status;
     if ((size_t)count != bl_place_count(store->layout, place))
         status = bl_fail("%s: %s has %lld values, the network has %zu", file, path, (long long)count, bl_place_count(store->layout, place));
@@ -60,14 +60,14 @@ static bool next_block(const bl_layout *layout, bl_optimizer_kind optimizer, bl_
 
 static const bl_place before_first = {.network = 0, .block = (bl_block_kind)-1, .segment = BL_WHOLE_BLOCK};
 
-int bl_blocks_put(const bl_store *store, bl_optimizer_kind optimizer, bl_run_writer *writer) {
+int bl_blocks_put(const bl_store *store, bl_optimizer_kind optimizer, bl_container_writer *writer) {
     char path[128];
     for (bl_place place = before_first; next_block(store->layout, optimizer, &place, path);)
         if (put_place(store, place, path, NULL, writer)) return BL_FAILED;
     return BL_OK;
 }
 
-int bl_blocks_get(bl_store *store, bl_optimizer_kind optimizer, const char *file, const bl_run_reader *reader) {
+int bl_blocks_get(bl_store *store, bl_optimizer_kind optimizer, const char *file, const bl_container_reader *reader) {
     char path[128];
     for (bl_place place = before_first; next_block(store->layout, optimizer, &place, path);)
         if (get_place(store, place, path, file, reader)) return BL_FAILED;
@@ -77,8 +77,8 @@ int bl_blocks_get(bl_store *store, bl_optimizer_kind optimizer, const char *file
 // ---- named segments ----
 
 typedef struct transfer { // one of them is NULL
-    bl_run_writer *writer;
-    const bl_run_reader *reader;
+    bl_container_writer *writer;
+    const bl_container_reader *reader;
     const char *file;
 } transfer;
 
@@ -99,10 +99,10 @@ static int each_segment(bl_store *store, const transfer *t) {
     return BL_OK;
 }
 
-int bl_blocks_put_weights(const bl_store *store, bl_run_writer *writer) {
+int bl_blocks_put_weights(const bl_store *store, bl_container_writer *writer) {
     return each_segment((bl_store *)store, &(transfer){.writer = writer}); // which changes nothing of it
 }
 
-int bl_blocks_get_weights(bl_store *store, const char *file, const bl_run_reader *reader) {
+int bl_blocks_get_weights(bl_store *store, const char *file, const bl_container_reader *reader) {
     return each_segment(store, &(transfer){.reader = reader, .file = file});
 }

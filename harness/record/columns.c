@@ -4,14 +4,14 @@
 
 #include "base/memory.h"
 
-int bl_columns_put(bl_run_writer *writer, const bl_column *columns, int column_count, const void *rows, size_t row_bytes, int64_t count) {
+int bl_columns_put(bl_container_writer *writer, const bl_column *columns, int column_count, const void *rows, size_t row_bytes, int64_t count) {
     int status = BL_FAILED;
     double *values = bl_alloc((size_t)count * sizeof *values);
     if (!values) return BL_FAILED;
     for (int c = 0; c < column_count; c++) {
         for (int64_t i = 0; i < count; i++)
             memcpy(&values[i], (const char *)rows + (size_t)i * row_bytes + columns[c].offset, sizeof *values);
-        if (bl_run_put_f64(writer, columns[c].path, values, &count, 1)) goto done;
+        if (bl_container_put_f64(writer, columns[c].path, values, &count, 1)) goto done;
     }
     status = BL_OK;
 done:
@@ -19,11 +19,11 @@ done:
     return status;
 }
 
-int bl_column_get(const bl_run_reader *reader, const bl_column *into, void *rows, size_t row_bytes, int64_t count, const char *what) {
+int bl_column_get(const bl_container_reader *reader, const bl_column *into, void *rows, size_t row_bytes, int64_t count, const char *what) {
     double *values = NULL;
     int64_t there = 0;
     int status = BL_FAILED;
-    if (bl_run_get_f64(reader, into->path, &values, &there)) return BL_FAILED;
+    if (bl_container_get_f64(reader, into->path, &values, &there)) return BL_FAILED;
     if (there != count) {
         bl_fail("%s holds %lld values, %s %lld", into->path, (long long)there, what, (long long)count);
         goto done;

@@ -3,17 +3,17 @@
 #ifndef BL_RECORD_COLUMNS_H
 #define BL_RECORD_COLUMNS_H
 
-#include "record/container.h" // bl_run_writer, bl_run_reader
+#include "record/container.h" // bl_container_writer, bl_container_reader
 
 typedef struct bl_column { // a double of each row
     const char *path;
     size_t offset;
 } bl_column;
 
-BL_CHECK int bl_columns_put(bl_run_writer *writer, const bl_column *columns, int column_count, const void *rows, size_t row_bytes,
+BL_CHECK int bl_columns_put(bl_container_writer *writer, const bl_column *columns, int column_count, const void *rows, size_t row_bytes,
                             int64_t count);
 // Fills one column of `count` rows that are there; `what` names them where the numbers do not match.
-BL_CHECK int bl_column_get(const bl_run_reader *reader, const bl_column *into, void *rows, size_t row_bytes, int64_t count, const char *what);
+BL_CHECK int bl_column_get(const bl_container_reader *reader, const bl_column *into, void *rows, size_t row_bytes, int64_t count, const char *what);
 
 // Texts of rows are one text, a line each: copies the line at *cursor into dst and moves behind it. Fails where there is none or it is too
 // long; `what` is the rows' group.

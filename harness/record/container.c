@@ -1,4 +1,4 @@
-// run_file.c - see run_file.h. The HDF5 image lives in the core driver without backing store; the user block is ours.
+// container.c - see container.h. The HDF5 image lives in the core driver without backing store; the user block is ours.
 //
 // What is put is kept until the writer is saved: only then does HDF5 see it. The library is entered by one thread at a
 // time, since Debian's and many others' are built without a lock of their own.
@@ -42,12 +42,12 @@ typedef struct held { // one data set, as it was put
     void *values;             // owned
 } held;
 
-struct bl_run_writer {
+struct bl_container_writer {
     held *first, **end;
     bool is_saved;
 };
 
-struct bl_run_reader {
+struct bl_container_reader {
     hid_t file;
     char *path;
 };
@@ -66,7 +66,7 @@ static int fail_hdf5(const char *what, const char *path) {
     return bl_fail("%s: HDF5 %s: %s", path, what, reason);
 }
 
-// Recursive: what bl_run_list visits reads.
+// Recursive: what bl_container_list visits reads.
 static pthread_mutex_t hdf5_mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 static void enter_hdf5(void) {
@@ -91,15 +91,15 @@ static hid_t memory_access(void *image, size_t bytes) {
 
 // ---- writing: what is put ----
 
-int bl_run_writer_create(bl_run_writer **out) {
-    bl_run_writer *writer = bl_alloc(sizeof *writer);
+int bl_container_writer_create(bl_container_writer **out) {
+    bl_container_writer *writer = bl_alloc(sizeof *writer);
     if (!writer) return BL_FAILED;
     writer->end = &writer->first;
     *out = writer;
     return BL_OK;
 }
 
-static void free_first(bl_run_writer *writer) {
+static void free_first(bl_container_writer *writer) {
     held *set = writer->first;
     writer->first = set->next;
     bl_free(set->path);
@@ -107,7 +107,7 @@ static void free_first(bl_run_writer *writer) {
     bl_free(set);
 }
 
-void bl_run_writer_free(bl_run_writer *writer) {
+void bl_container_writer_free(bl_container_writer *writer) {
     if (!writer) return;
     while (writer->first) free_first(writer);
     bl_free(writer);
@@ -120,7 +120,7 @@ static void *copy_of(const void *bytes, size_t size) {
 }
 
 // A data set of zeros; NULL where there is none. A text is one value, of as many bytes as its one dimension says.
-static held *hold(bl_run_writer *writer, const char *path, value_kind kind, size_t value_bytes, const int64_t *dims, int rank) {
+static held *hold(bl_container_writer *writer, const char *path, value_kind kind, size_t value_bytes, const int64_t *dims, int rank) {
     if (writer->is_saved) return bl_fail("%s: this run file was saved already", path), NULL;
     if (rank < 0 || rank > 4) return bl_fail("%s: rank %d is not 0 .. 4", path, rank), NULL;
     held *set = bl_alloc(sizeof *set);
@@ -136,41 +136,41 @@ static held *hold(bl_run_writer *writer, const char *path, value_kind kind, size
     return (set->path = copy_of(path, strlen(path) + 1)) && (set->values = bl_alloc(set->count * value_bytes)) ? set : NULL;
 }
 
-static int put(bl_run_writer *writer, const char *path, value_kind kind, size_t value_bytes, const void *values, const int64_t *dims, int rank) {
+static int put(bl_container_writer *writer, const char *path, value_kind kind, size_t value_bytes, const void *values, const int64_t *dims, int rank) {
     const held *set = hold(writer, path, kind, value_bytes, dims, rank);
     if (!set) return BL_FAILED;
     if (set->count) memcpy(set->values, values, set->count * value_bytes);
     return BL_OK;
 }
 
-int bl_run_put_text(bl_run_writer *writer, const char *path, const char *text) {
+int bl_container_put_text(bl_container_writer *writer, const char *path, const char *text) {
     return put(writer, path, TEXT, 1, text, &(int64_t){(int64_t)strlen(text) + 1}, 1);
 }
 
-int bl_run_put_f64(bl_run_writer *writer, const char *path, const double *values, const int64_t *dims, int rank) {
+int bl_container_put_f64(bl_container_writer *writer, const char *path, const double *values, const int64_t *dims, int rank) {
     return put(writer, path, F64, sizeof *values, values, dims, rank);
 }
 
-int bl_run_put_f32(bl_run_writer *writer, const char *path, const float *values, const int64_t *dims, int rank) {
+int bl_container_put_f32(bl_container_writer *writer, const char *path, const float *values, const int64_t *dims, int rank) {
     return put(writer, path, F32, sizeof *values, values, dims, rank);
 }
 
-int bl_run_put_i64(bl_run_writer *writer, const char *path, const int64_t *values, const int64_t *dims, int rank) {
+int bl_container_put_i64(bl_container_writer *writer, const char *path, const int64_t *values, const int64_t *dims, int rank) {
     return put(writer, path, I64, sizeof *values, values, dims, rank);
 }
 
-int bl_run_put_u8(bl_run_writer *writer, const char *path, const uint8_t *values, const int64_t *dims, int rank) {
+int bl_container_put_u8(bl_container_writer *writer, const char *path, const uint8_t *values, const int64_t *dims, int rank) {
     return put(writer, path, U8, sizeof *values, values, dims, rank);
 }
 
-int bl_run_make_f64(bl_run_writer *writer, const char *path, const int64_t *dims, int rank, double **values) {
+int bl_container_make_f64(bl_container_writer *writer, const char *path, const int64_t *dims, int rank, double **values) {
     const held *set = hold(writer, path, F64, sizeof **values, dims, rank);
     if (!set) return BL_FAILED;
     *values = set->values;
     return BL_OK;
 }
 
-int bl_run_make_f32(bl_run_writer *writer, const char *path, const int64_t *dims, int rank, float **values) {
+int bl_container_make_f32(bl_container_writer *writer, const char *path, const int64_t *dims, int rank, float **values) {
     const held *set = hold(writer, path, F32, sizeof **values, dims, rank);
     if (!set) return BL_FAILED;
     *values = set->values;
@@ -179,7 +179,7 @@ int bl_run_make_f32(bl_run_writer *writer, const char *path, const int64_t *dims
 
 // ---- writing: the file ----
 
-static hid_t create_file(const bl_run_writer *writer) {
+static hid_t create_file(const bl_container_writer *writer) {
     char name[32]; // the core driver tells open files apart by their names
     snprintf(name, sizeof name, "writer %p", (const void *)writer);
     const hid_t access = memory_access(NULL, 0), plan = H5Pcreate(H5P_FILE_CREATE);
@@ -233,7 +233,7 @@ static int write_set(hid_t file, hid_t link_plan, const held *set) {
 }
 
 // A data set is forgotten as soon as the file in memory has it.
-static int write_sets(bl_run_writer *writer, hid_t file) {
+static int write_sets(bl_container_writer *writer, hid_t file) {
     const hid_t link_plan = H5Pcreate(H5P_LINK_CREATE); // which makes missing groups
     int status = link_plan < 0 || H5Pset_create_intermediate_group(link_plan, 1) < 0 ? fail_hdf5("cannot make groups", "run file") : BL_OK;
     for (; !status && writer->first; free_first(writer)) status = write_set(file, link_plan, writer->first);
@@ -259,7 +259,7 @@ static void digest_of(const unsigned char *image, size_t bytes, unsigned char ou
 }
 
 // The HDF5 image, behind room for the user block.
-static int make_image(bl_run_writer *writer, const char *path, unsigned char **block, size_t *bytes) {
+static int make_image(bl_container_writer *writer, const char *path, unsigned char **block, size_t *bytes) {
     int status = BL_FAILED;
     enter_hdf5();
     const hid_t file = create_file(writer);
@@ -286,7 +286,7 @@ done:
     return status;
 }
 
-int bl_run_writer_save(bl_run_writer *writer, const char *path) {
+int bl_container_writer_save(bl_container_writer *writer, const char *path) {
     if (writer->is_saved) return bl_fail("%s: this run file was saved already", path);
     unsigned char *block = NULL;
     size_t bytes;
@@ -327,7 +327,7 @@ static int check_block(const unsigned char *data, size_t bytes, const char *path
     return BL_OK;
 }
 
-static int open_image(bl_run_reader *reader, void *image, size_t bytes, const char *path) {
+static int open_image(bl_container_reader *reader, void *image, size_t bytes, const char *path) {
     char name[32];
     snprintf(name, sizeof name, "reader %p", (void *)reader);
     enter_hdf5();
@@ -339,11 +339,11 @@ static int open_image(bl_run_reader *reader, void *image, size_t bytes, const ch
     return status;
 }
 
-int bl_run_reader_open(bl_run_reader **out, const char *path) {
+int bl_container_reader_open(bl_container_reader **out, const char *path) {
     int status = BL_FAILED;
     void *data = NULL;
     size_t bytes = 0;
-    bl_run_reader *reader = bl_alloc(sizeof *reader);
+    bl_container_reader *reader = bl_alloc(sizeof *reader);
     if (!reader) return BL_FAILED;
     reader->file = H5I_INVALID_HID;
     if (!(reader->path = copy_of(path, strlen(path) + 1)) || bl_read_file(path, &data, &bytes) || check_block(data, bytes, path) ||
@@ -354,11 +354,11 @@ int bl_run_reader_open(bl_run_reader **out, const char *path) {
     status = BL_OK;
 done:
     bl_free(data);
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     return status;
 }
 
-static int open_on_disk(bl_run_reader *reader) {
+static int open_on_disk(bl_container_reader *reader) {
     enter_hdf5();
     reader->file = H5Fopen(reader->path, H5F_ACC_RDONLY, H5P_DEFAULT);
     const int status = reader->file < 0 ? fail_hdf5("cannot open it", reader->path) : BL_OK;
@@ -366,9 +366,9 @@ static int open_on_disk(bl_run_reader *reader) {
     return status;
 }
 
-int bl_run_reader_peek(bl_run_reader **out, const char *path) {
+int bl_container_reader_peek(bl_container_reader **out, const char *path) {
     unsigned char block[USER_BLOCK];
-    bl_run_reader *reader = NULL;
+    bl_container_reader *reader = NULL;
     FILE *file = fopen(path, "rb");
     if (!file) return bl_fail("%s: cannot read: %s", path, strerror(errno));
     const size_t there = fread(block, 1, sizeof block, file);
@@ -382,14 +382,14 @@ int bl_run_reader_peek(bl_run_reader **out, const char *path) {
     if (!(reader = bl_alloc(sizeof *reader))) return BL_FAILED;
     reader->file = H5I_INVALID_HID;
     if (!(reader->path = copy_of(path, strlen(path) + 1)) || open_on_disk(reader)) {
-        bl_run_reader_close(reader);
+        bl_container_reader_close(reader);
         return BL_FAILED;
     }
     *out = reader;
     return BL_OK;
 }
 
-void bl_run_reader_close(bl_run_reader *reader) {
+void bl_container_reader_close(bl_container_reader *reader) {
     if (!reader) return;
     enter_hdf5();
     if (reader->file >= 0) H5Fclose(reader->file);
@@ -398,7 +398,7 @@ void bl_run_reader_close(bl_run_reader *reader) {
     bl_free(reader);
 }
 
-static bool has(const bl_run_reader *reader, const char *path) {
+static bool has(const bl_container_reader *reader, const char *path) {
     // H5Lexists wants every group on the way to exist.
     char part[256];
     if (strlen(path) >= sizeof part) return false;
@@ -411,7 +411,7 @@ static bool has(const bl_run_reader *reader, const char *path) {
     }
 }
 
-static hid_t open_set(const bl_run_reader *reader, const char *path) {
+static hid_t open_set(const bl_container_reader *reader, const char *path) {
     if (!has(reader, path)) {
         bl_fail("%s: there is no %s in it", reader->path, path);
         return H5I_INVALID_HID;
@@ -421,7 +421,7 @@ static hid_t open_set(const bl_run_reader *reader, const char *path) {
     return set;
 }
 
-static int get_text(const bl_run_reader *reader, const char *path, char **text) {
+static int get_text(const bl_container_reader *reader, const char *path, char **text) {
     int status = BL_FAILED;
     char *chars = NULL;
     const hid_t set = open_set(reader, path);
@@ -448,7 +448,7 @@ done:
 }
 
 // Reads 8-byte numbers; `whole` refuses what would lose its fraction.
-static int get_numbers(const bl_run_reader *reader, const char *path, hid_t memory_type, bool whole, void **values, int64_t *count) {
+static int get_numbers(const bl_container_reader *reader, const char *path, hid_t memory_type, bool whole, void **values, int64_t *count) {
     int status = BL_FAILED;
     void *data = NULL;
     const hid_t set = open_set(reader, path);
@@ -478,7 +478,7 @@ done:
     return status;
 }
 
-static int get_dims(const bl_run_reader *reader, const char *path, int64_t dims[4], int *rank) {
+static int get_dims(const bl_container_reader *reader, const char *path, int64_t dims[4], int *rank) {
     const hid_t set = open_set(reader, path);
     if (set < 0) return BL_FAILED;
     int status = BL_OK;
@@ -507,7 +507,7 @@ static herr_t visit_link(hid_t group, const char *name, const H5L_info_t *info, 
     return names->visit(names->context, name) ? 1 : 0; // a positive value ends the walk and comes back
 }
 
-static int list(const bl_run_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context) {
+static int list(const bl_container_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context) {
     if (!has(reader, group)) return bl_fail("%s: there is no %s in it", reader->path, group);
     const hid_t opened = H5Gopen2(reader->file, group, H5P_DEFAULT);
     if (opened < 0) return fail_hdf5(group, reader->path);
@@ -520,42 +520,42 @@ static int list(const bl_run_reader *reader, const char *group, int (*visit)(voi
 
 // ---- reading, one thread at a time ----
 
-bool bl_run_has(const bl_run_reader *reader, const char *path) {
+bool bl_container_has(const bl_container_reader *reader, const char *path) {
     enter_hdf5();
     const bool there = has(reader, path);
     leave_hdf5();
     return there;
 }
 
-int bl_run_get_text(const bl_run_reader *reader, const char *path, char **text) {
+int bl_container_get_text(const bl_container_reader *reader, const char *path, char **text) {
     enter_hdf5();
     const int status = get_text(reader, path, text);
     leave_hdf5();
     return status;
 }
 
-int bl_run_get_f64(const bl_run_reader *reader, const char *path, double **values, int64_t *count) {
+int bl_container_get_f64(const bl_container_reader *reader, const char *path, double **values, int64_t *count) {
     enter_hdf5();
     const int status = get_numbers(reader, path, H5T_NATIVE_DOUBLE, false, (void **)values, count);
     leave_hdf5();
     return status;
 }
 
-int bl_run_get_i64(const bl_run_reader *reader, const char *path, int64_t **values, int64_t *count) {
+int bl_container_get_i64(const bl_container_reader *reader, const char *path, int64_t **values, int64_t *count) {
     enter_hdf5();
     const int status = get_numbers(reader, path, H5T_NATIVE_INT64, true, (void **)values, count);
     leave_hdf5();
     return status;
 }
 
-int bl_run_dims(const bl_run_reader *reader, const char *path, int64_t dims[4], int *rank) {
+int bl_container_dims(const bl_container_reader *reader, const char *path, int64_t dims[4], int *rank) {
     enter_hdf5();
     const int status = get_dims(reader, path, dims, rank);
     leave_hdf5();
     return status;
 }
 
-int bl_run_list(const bl_run_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context) {
+int bl_container_list(const bl_container_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context) {
     enter_hdf5();
     const int status = list(reader, group, visit, context);
     leave_hdf5();

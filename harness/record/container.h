@@ -1,7 +1,7 @@
-// run_file.h - what a run leaves: results/<study>/<cell>/seed-<k>.<backend>.h5, and the checkpoint of the same format beside it.
+// container.h - what a run leaves: results/<study>/<cell>/seed-<k>.<backend>.h5, and the checkpoint of the same format beside it.
 //
 // HDF5 behind a 512-byte user block of ours (magic, format version, SHA-256 of everything behind it). A file is built in memory
-// and written by one bl_atomic_write: no reader sees half of one. bl_run_file_open refuses what is truncated, damaged or of
+// and written by one bl_atomic_write: no reader sees half of one. bl_container_reader_open refuses what is truncated, damaged or of
 // another format version before HDF5 parses a byte.
 //
 // Groups: /manifest (strings), /data/files (of scenes: what they were), /step/<scalar> and /epoch (log), /evaluation (rows),
@@ -21,35 +21,35 @@
 // From any thread; a writer or reader is one thread's at a time.
 //
 // ---- writing: data sets that the writer holds, and that become a file when it is saved ----
-typedef struct bl_run_writer bl_run_writer;
-BL_CHECK int bl_run_writer_create(bl_run_writer **writer);
-void bl_run_writer_free(bl_run_writer *writer);
+typedef struct bl_container_writer bl_container_writer;
+BL_CHECK int bl_container_writer_create(bl_container_writer **writer);
+void bl_container_writer_free(bl_container_writer *writer);
 // Copies the values. `path` is "/group/name"; missing groups are made. Data sets of 64 values or more carry fletcher32. What HDF5
-// finds wrong with one (two of one name) is said by bl_run_writer_save.
-BL_CHECK int bl_run_put_text(bl_run_writer *writer, const char *path, const char *text);
-BL_CHECK int bl_run_put_f64(bl_run_writer *writer, const char *path, const double *values, const int64_t *dims, int rank);
-BL_CHECK int bl_run_put_f32(bl_run_writer *writer, const char *path, const float *values, const int64_t *dims, int rank);
-BL_CHECK int bl_run_put_i64(bl_run_writer *writer, const char *path, const int64_t *values, const int64_t *dims, int rank);
-BL_CHECK int bl_run_put_u8(bl_run_writer *writer, const char *path, const uint8_t *values, const int64_t *dims, int rank);
+// finds wrong with one (two of one name) is said by bl_container_writer_save.
+BL_CHECK int bl_container_put_text(bl_container_writer *writer, const char *path, const char *text);
+BL_CHECK int bl_container_put_f64(bl_container_writer *writer, const char *path, const double *values, const int64_t *dims, int rank);
+BL_CHECK int bl_container_put_f32(bl_container_writer *writer, const char *path, const float *values, const int64_t *dims, int rank);
+BL_CHECK int bl_container_put_i64(bl_container_writer *writer, const char *path, const int64_t *values, const int64_t *dims, int rank);
+BL_CHECK int bl_container_put_u8(bl_container_writer *writer, const char *path, const uint8_t *values, const int64_t *dims, int rank);
 // Without a copy: *values, the writer's own, are zeros to be overwritten before it is saved.
-BL_CHECK int bl_run_make_f64(bl_run_writer *writer, const char *path, const int64_t *dims, int rank, double **values);
-BL_CHECK int bl_run_make_f32(bl_run_writer *writer, const char *path, const int64_t *dims, int rank, float **values);
-BL_CHECK int bl_run_writer_save(bl_run_writer *writer, const char *path); // the atomic write; the writer is then spent
+BL_CHECK int bl_container_make_f64(bl_container_writer *writer, const char *path, const int64_t *dims, int rank, double **values);
+BL_CHECK int bl_container_make_f32(bl_container_writer *writer, const char *path, const int64_t *dims, int rank, float **values);
+BL_CHECK int bl_container_writer_save(bl_container_writer *writer, const char *path); // the atomic write; the writer is then spent
 
 // ---- reading ----
-typedef struct bl_run_reader bl_run_reader;
-BL_CHECK int bl_run_reader_open(bl_run_reader **reader, const char *path);
+typedef struct bl_container_reader bl_container_reader;
+BL_CHECK int bl_container_reader_open(bl_container_reader **reader, const char *path);
 // Reads from the disk no more than is asked for, and so does not check the digest: for a look at a large file whose loss would show
 // when it is opened in earnest.
-BL_CHECK int bl_run_reader_peek(bl_run_reader **reader, const char *path);
-void bl_run_reader_close(bl_run_reader *reader);
-bool bl_run_has(const bl_run_reader *reader, const char *path);
+BL_CHECK int bl_container_reader_peek(bl_container_reader **reader, const char *path);
+void bl_container_reader_close(bl_container_reader *reader);
+bool bl_container_has(const bl_container_reader *reader, const char *path);
 // Owned by the caller (bl_free). *count: values in all. Types convert (f32 widens).
-BL_CHECK int bl_run_get_text(const bl_run_reader *reader, const char *path, char **text);
-BL_CHECK int bl_run_get_f64(const bl_run_reader *reader, const char *path, double **values, int64_t *count);
-BL_CHECK int bl_run_get_i64(const bl_run_reader *reader, const char *path, int64_t **values, int64_t *count);
-BL_CHECK int bl_run_dims(const bl_run_reader *reader, const char *path, int64_t dims[4], int *rank);
+BL_CHECK int bl_container_get_text(const bl_container_reader *reader, const char *path, char **text);
+BL_CHECK int bl_container_get_f64(const bl_container_reader *reader, const char *path, double **values, int64_t *count);
+BL_CHECK int bl_container_get_i64(const bl_container_reader *reader, const char *path, int64_t **values, int64_t *count);
+BL_CHECK int bl_container_dims(const bl_container_reader *reader, const char *path, int64_t dims[4], int *rank);
 // Names below a group, one call each, in creation-independent (sorted) order.
-BL_CHECK int bl_run_list(const bl_run_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context);
+BL_CHECK int bl_container_list(const bl_container_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context);
 
 #endif

@@ -1,13 +1,13 @@
-// history.h - what a run has measured so far: scalars by step, evaluation rows by epoch. Kept in the checkpoint and the run file.
+// history.h - what a run has measured so far: scalars by step, evaluation rows by epoch. history_file.h keeps it in files.
 
 #ifndef BL_RECORD_HISTORY_H
 #define BL_RECORD_HISTORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "base/error.h"       // BL_CHECK
-#include "datasets/scenes.h"  // BL_SCENE_CLASSES
-#include "record/container.h" // bl_run_writer, bl_run_reader
+#include "base/error.h"      // BL_CHECK
+#include "datasets/scenes.h" // BL_SCENE_CLASSES
 
 typedef struct bl_step_row { // one logged step
     int64_t step;            // finished steps; 0 is before training
@@ -74,15 +74,20 @@ typedef struct bl_scene_picture {
 
 typedef struct bl_history {  // start from {0}
     bl_step_row *steps;
-    int64_t step_count, step_capacity;
+    int64_t step_count;
+    int step_capacity;
     bl_measurement *measurements;
-    int64_t measurement_count, measurement_capacity;
+    int64_t measurement_count;
+    int measurement_capacity;
     bl_collapse_row *collapse;
-    int64_t collapse_count, collapse_capacity;
+    int64_t collapse_count;
+    int collapse_capacity;
     bl_look *looks;
-    int64_t look_count, look_capacity;
+    int64_t look_count;
+    int look_capacity;
     bl_scene_picture *pictures;
-    int64_t picture_count, picture_capacity;
+    int64_t picture_count;
+    int picture_capacity;
 } bl_history;
 
 BL_CHECK int bl_history_add_step(bl_history *history, const bl_step_row *row);
@@ -100,8 +105,5 @@ const bl_look *bl_history_last_look(const bl_history *history, const char *row, 
 const bl_look *bl_history_best_look(const bl_history *history, const char *row, const char *id);
 const bl_measurement *bl_history_find(const bl_history *history, const char *row, const char *id, int epoch); // NULL when absent
 void bl_history_free(bl_history *history);
-
-BL_CHECK int bl_history_put(const bl_history *history, bl_run_writer *writer);        // /step/*, /evaluation/*, /collapse/*, /segmentation/*
-BL_CHECK int bl_history_get(bl_history *history, const bl_run_reader *reader);
 
 #endif

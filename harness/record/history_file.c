@@ -1,11 +1,184 @@
+// history_file.c - see history_file.h. One data set a column; the rows' texts are one text each, a line a measurement.
+
 #include "record/history_file.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "record/columns.h"
+
+#define COUNT(columns) ((int)(sizeof(columns) / sizeof *(columns)))
+
+// ---- steps ----
+
+static const bl_column step_columns[] = {
+    {"/step/epoch", offsetof(bl_step_row, epoch)},
+    {"/step/loss", offsetof(bl_step_row, loss)},
+    {"/step/std", offsetof(bl_step_row, std)},
+    {"/step/std_ratio", offsetof(bl_step_row, std_ratio)},
+    {"/step/learning_rate", offsetof(bl_step_row, learning_rate)},
+    {"/step/tau", offsetof(bl_step_row, tau)},
+};
+
+static int put_steps(const bl_history *history, bl_container_writer *writer) {
+    const int64_t count = history->step_count;
+    int64_t *steps = bl_alloc((size_t)count * sizeof *steps);
+    if (!steps) return BL_FAILED;
+    for (int64_t i = 0; i < count; i++) steps[i] = history->steps[i].step;
+    int status = bl_container_put_i64(writer, "/step/step", steps, &count, 1);
+    if (!status) status = bl_columns_put(writer, step_columns, COUNT(step_columns), history->steps, sizeof *history->steps, count);
+    bl_free(steps);
+    return status;
+}
+
+static int get_steps(bl_history *history, const bl_container_reader *reader) {
+    int64_t *steps = NULL, count = 0;
+    int status = BL_FAILED;
+    if (bl_container_get_i64(reader, "/step/step", &steps, &count)) return BL_FAILED;
+    for (int64_t i = 0; i < count; i++)
+        if (bl_history_add_step(history, &(bl_step_row){.step = steps[i]})) goto done;
+    bl_step_row *rows = count ? history->steps + history->step_count - count : NULL;
+    for (int c = 0; c < COUNT(step_columns); c++)
+        if (bl_column_get(reader, &step_columns[c], rows, sizeof *rows, count, "/step/step")) goto done;
+    status = BL_OK;
+done:
+    bl_free(steps);
+    return status;
+}
+
+// ---- collapse ----
+
+static const bl_column collapse_columns[] = {
+    {"/collapse/epoch", offsetof(bl_collapse_row, epoch)},
+    {"/collapse/loss", offsetof(bl_collapse_row, loss)},
+    {"/collapse/std", offsetof(bl_collapse_row, std)},
+    {"/collapse/std_ratio", offsetof(bl_collapse_row, std_ratio)},
+    {"/collapse/mean_cosine", offsetof(bl_collapse_row, mean_cosine)},
+    {"/collapse/rank", offsetof(bl_collapse_row, rank)},
+    {"/collapse/rankme", offsetof(bl_collapse_row, rankme)},
+    {"/collapse/alignment", offsetof(bl_collapse_row, alignment)},
+    {"/collapse/uniformity", offsetof(bl_collapse_row, uniformity)},
+    {"/collapse/norm", offsetof(bl_collapse_row, norm)},
+    {"/collapse/prediction_norm", offsetof(bl_collapse_row, prediction_norm)},
+};
+
+// A verdict is a number; /collapse/verdicts names them, a line each, from 0 on.
+static int put_collapse(const bl_history *history, bl_container_writer *writer) {
+    const int64_t count = history->collapse_count;
+    int status = BL_FAILED;
+    bl_text names = {0};
+    int64_t *steps = bl_alloc((size_t)count * sizeof *steps), *verdicts = bl_alloc((size_t)count * sizeof *verdicts);
+    if (!steps || !verdicts) goto done;
+    for (int64_t i = 0; i < count; i++) {
+        steps[i] = history->collapse[i].step;
+        verdicts[i] = history->collapse[i].verdict;
+    }
+    for (int i = 0; i < BL_VERDICTS; i++) bl_text_add(&names, "%s\n", bl_verdict_name(i));
+    if (bl_container_put_i64(writer, "/collapse/step", steps, &count, 1) || bl_container_put_i64(writer, "/collapse/verdict", verdicts, &count, 1) ||
+        bl_container_put_text(writer, "/collapse/verdicts", names.chars) ||
+        bl_columns_put(writer, collapse_columns, COUNT(collapse_columns), history->collapse, sizeof *history->collapse, count))
+        goto done;
+    status = BL_OK;
+done:
+    bl_text_free(&names);
+    bl_free(steps);
+    bl_free(verdicts);
+    return status;
+}
+
+// A file from before there was a diagnosis has none.
+static int get_collapse(bl_history *history, const bl_container_reader *reader) {
+    int64_t *steps = NULL, *verdicts = NULL, count = 0, verdict_count = 0;
+    int status = BL_FAILED;
+    if (!bl_container_has(reader, "/collapse/step")) return BL_OK;
+    if (bl_container_get_i64(reader, "/collapse/step", &steps, &count) || bl_container_get_i64(reader, "/collapse/verdict", &verdicts, &verdict_count))
+        goto done;
+    if (verdict_count != count) {
+        bl_fail("/collapse/verdict holds %lld values, /collapse/step %lld", (long long)verdict_count, (long long)count);
+        goto done;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (verdicts[i] < 0 || verdicts[i] >= BL_VERDICTS) {
+            bl_fail("/collapse/verdict holds %lld, which is no verdict", (long long)verdicts[i]);
+            goto done;
+        }
+        if (bl_history_add_collapse(history, &(bl_collapse_row){.step = steps[i], .verdict = (bl_verdict)verdicts[i]})) goto done;
+    }
+    bl_collapse_row *rows = count ? history->collapse + history->collapse_count - count : NULL;
+    for (int c = 0; c < COUNT(collapse_columns); c++)
+        if (bl_column_get(reader, &collapse_columns[c], rows, sizeof *rows, count, "/collapse/step")) goto done;
+    status = BL_OK;
+done:
+    bl_free(steps);
+    bl_free(verdicts);
+    return status;
+}
+
+// ---- measurements ----
+
+static const bl_column measurement_columns[] = {
+    {"/evaluation/value", offsetof(bl_measurement, value)},
+    {"/evaluation/chosen", offsetof(bl_measurement, chosen)},
+    {"/evaluation/validation", offsetof(bl_measurement, validation)},
+};
+
+static int put_measurements(const bl_history *history, bl_container_writer *writer) {
+    const int64_t count = history->measurement_count;
+    int status = BL_FAILED;
+    bl_text rows = {0}, ids = {0};
+    int64_t *epochs = bl_alloc((size_t)count * sizeof *epochs);
+    if (!epochs) goto done;
+    for (int64_t i = 0; i < count; i++) {
+        const bl_measurement *measurement = &history->measurements[i];
+        bl_text_add(&rows, "%s\n", measurement->row);
+        bl_text_add(&ids, "%s\n", measurement->id);
+        epochs[i] = measurement->epoch;
+    }
+    if (bl_container_put_text(writer, "/evaluation/row", rows.chars ? rows.chars : "") ||
+        bl_container_put_text(writer, "/evaluation/id", ids.chars ? ids.chars : "") ||
+        bl_container_put_i64(writer, "/evaluation/epoch", epochs, &count, 1) ||
+        bl_columns_put(writer, measurement_columns, COUNT(measurement_columns), history->measurements, sizeof *history->measurements, count))
+        goto done;
+    status = BL_OK;
+done:
+    bl_text_free(&rows);
+    bl_text_free(&ids);
+    bl_free(epochs);
+    return status;
+}
+
+// Older files know no choices: NaN.
+static int get_measurements(bl_history *history, const bl_container_reader *reader) {
+    int status = BL_FAILED;
+    char *row_lines = NULL, *id_lines = NULL;
+    int64_t *epochs = NULL, count = 0;
+    if (bl_container_get_text(reader, "/evaluation/row", &row_lines) || bl_container_get_text(reader, "/evaluation/id", &id_lines) ||
+        bl_container_get_i64(reader, "/evaluation/epoch", &epochs, &count))
+        goto done;
+    const char *row = row_lines, *id = id_lines;
+    for (int64_t i = 0; i < count; i++) {
+        bl_measurement measurement = {.epoch = (int)epochs[i], .value = NAN, .chosen = NAN, .validation = NAN};
+        if (bl_line_take(&row, measurement.row, sizeof measurement.row, "/evaluation") ||
+            bl_line_take(&id, measurement.id, sizeof measurement.id, "/evaluation") ||
+            bl_history_add_measurement(history, &measurement))
+            goto done;
+    }
+    bl_measurement *rows = count ? history->measurements + history->measurement_count - count : NULL;
+    for (int c = 0; c < COUNT(measurement_columns); c++)
+        if ((c == 0 || bl_container_has(reader, measurement_columns[c].path)) &&
+            bl_column_get(reader, &measurement_columns[c], rows, sizeof *rows, count, "/evaluation/epoch"))
+            goto done;
+    status = BL_OK;
+done:
+    bl_free(row_lines);
+    bl_free(id_lines);
+    bl_free(epochs);
+    return status;
+}
 
 // ---- looks ----
 
@@ -16,10 +189,9 @@ static const bl_column look_columns[] = {
     {"/segmentation/look/accuracy", offsetof(bl_look, accuracy)},
     {"/segmentation/look/batch_accuracy", offsetof(bl_look, batch_accuracy)},
 };
-enum { LOOK_COLUMNS = sizeof look_columns / sizeof *look_columns };
 
 // IoU is a table: a row a look, a column a class.
-static int put_looks(const bl_history *history, bl_run_writer *writer) {
+static int put_looks(const bl_history *history, bl_container_writer *writer) {
     const int64_t count = history->look_count, dims[2] = {count, BL_SCENE_CLASSES};
     int status = BL_FAILED;
     bl_text rows = {0}, ids = {0};
@@ -34,11 +206,11 @@ static int put_looks(const bl_history *history, bl_run_writer *writer) {
         held_out[i] = look->held_out;
         memcpy(iou + i * BL_SCENE_CLASSES, look->iou, sizeof look->iou);
     }
-    if (bl_run_put_text(writer, "/segmentation/look/row", rows.chars) || bl_run_put_text(writer, "/segmentation/look/id", ids.chars) ||
-        bl_run_put_i64(writer, "/segmentation/look/step", steps, &count, 1) ||
-        bl_run_put_i64(writer, "/segmentation/look/held_out", held_out, &count, 1) ||
-        bl_run_put_f64(writer, "/segmentation/look/iou", iou, dims, 2) ||
-        bl_columns_put(writer, look_columns, LOOK_COLUMNS, history->looks, sizeof *history->looks, count))
+    if (bl_container_put_text(writer, "/segmentation/look/row", rows.chars) || bl_container_put_text(writer, "/segmentation/look/id", ids.chars) ||
+        bl_container_put_i64(writer, "/segmentation/look/step", steps, &count, 1) ||
+        bl_container_put_i64(writer, "/segmentation/look/held_out", held_out, &count, 1) ||
+        bl_container_put_f64(writer, "/segmentation/look/iou", iou, dims, 2) ||
+        bl_columns_put(writer, look_columns, COUNT(look_columns), history->looks, sizeof *history->looks, count))
         goto done;
     status = BL_OK;
 done:
@@ -50,16 +222,16 @@ done:
     return status;
 }
 
-static int get_looks(bl_history *history, const bl_run_reader *reader) {
+static int get_looks(bl_history *history, const bl_container_reader *reader) {
     int status = BL_FAILED;
     char *row_lines = NULL, *id_lines = NULL;
     int64_t *steps = NULL, *held_out = NULL, count = 0, held_out_count = 0, iou_count = 0;
     double *iou = NULL;
-    if (!bl_run_has(reader, "/segmentation/look/step")) return BL_OK;
-    if (bl_run_get_text(reader, "/segmentation/look/row", &row_lines) || bl_run_get_text(reader, "/segmentation/look/id", &id_lines) ||
-        bl_run_get_i64(reader, "/segmentation/look/step", &steps, &count) ||
-        bl_run_get_i64(reader, "/segmentation/look/held_out", &held_out, &held_out_count) ||
-        bl_run_get_f64(reader, "/segmentation/look/iou", &iou, &iou_count))
+    if (!bl_container_has(reader, "/segmentation/look/step")) return BL_OK;
+    if (bl_container_get_text(reader, "/segmentation/look/row", &row_lines) || bl_container_get_text(reader, "/segmentation/look/id", &id_lines) ||
+        bl_container_get_i64(reader, "/segmentation/look/step", &steps, &count) ||
+        bl_container_get_i64(reader, "/segmentation/look/held_out", &held_out, &held_out_count) ||
+        bl_container_get_f64(reader, "/segmentation/look/iou", &iou, &iou_count))
         goto done;
     if (held_out_count != count || iou_count != count * BL_SCENE_CLASSES) {
         bl_fail("/segmentation/look: the lengths of its columns do not match");
@@ -74,7 +246,7 @@ static int get_looks(bl_history *history, const bl_run_reader *reader) {
             goto done;
     }
     bl_look *looks = count ? history->looks + history->look_count - count : NULL;
-    for (int c = 0; c < LOOK_COLUMNS; c++)
+    for (int c = 0; c < COUNT(look_columns); c++)
         if (bl_column_get(reader, &look_columns[c], looks, sizeof *looks, count, "/segmentation/look/step")) goto done;
     status = BL_OK;
 done:
@@ -98,29 +270,29 @@ static spot spot_of(int64_t n, const char *name) {
     return at;
 }
 
-static int put_picture(const bl_scene_picture *p, int64_t n, bl_run_writer *writer) {
+static int put_picture(const bl_scene_picture *p, int64_t n, bl_container_writer *writer) {
     const int64_t dims[3] = {p->height, p->width, 3};
-    return bl_run_put_text(writer, spot_of(n, "row").path, p->row) || bl_run_put_text(writer, spot_of(n, "id").path, p->id) ||
-                   bl_run_put_text(writer, spot_of(n, "scene").path, p->scene) ||
-                   bl_run_put_u8(writer, spot_of(n, "image").path, p->image, dims, 3) ||
-                   bl_run_put_u8(writer, spot_of(n, "truth").path, p->truth, dims, 2) ||
-                   bl_run_put_u8(writer, spot_of(n, "prediction").path, p->prediction, dims, 2)
+    return bl_container_put_text(writer, spot_of(n, "row").path, p->row) || bl_container_put_text(writer, spot_of(n, "id").path, p->id) ||
+                   bl_container_put_text(writer, spot_of(n, "scene").path, p->scene) ||
+                   bl_container_put_u8(writer, spot_of(n, "image").path, p->image, dims, 3) ||
+                   bl_container_put_u8(writer, spot_of(n, "truth").path, p->truth, dims, 2) ||
+                   bl_container_put_u8(writer, spot_of(n, "prediction").path, p->prediction, dims, 2)
                ? BL_FAILED
                : BL_OK;
 }
 
-static int get_text(const bl_run_reader *reader, spot at, char *dst, size_t room) {
+static int get_text(const bl_container_reader *reader, spot at, char *dst, size_t room) {
     char *text;
-    if (bl_run_get_text(reader, at.path, &text)) return BL_FAILED;
+    if (bl_container_get_text(reader, at.path, &text)) return BL_FAILED;
     const bool fits = strlen(text) < room;
     if (fits) memcpy(dst, text, strlen(text) + 1);
     bl_free(text);
     return fits ? BL_OK : bl_fail("%s: a text of more than %zu characters", at.path, room - 1);
 }
 
-static int get_bytes(const bl_run_reader *reader, spot at, int64_t wanted, uint8_t **bytes) {
+static int get_bytes(const bl_container_reader *reader, spot at, int64_t wanted, uint8_t **bytes) {
     int64_t *values, count;
-    if (bl_run_get_i64(reader, at.path, &values, &count)) return BL_FAILED;
+    if (bl_container_get_i64(reader, at.path, &values, &count)) return BL_FAILED;
     int status = BL_FAILED;
     if (count != wanted)
         bl_fail("%s holds %" PRId64 " values, its image %" PRId64 " pixels", at.path, count, wanted);
@@ -131,11 +303,11 @@ static int get_bytes(const bl_run_reader *reader, spot at, int64_t wanted, uint8
     return status;
 }
 
-static int get_picture(bl_history *history, const bl_run_reader *reader, int64_t n) {
+static int get_picture(bl_history *history, const bl_container_reader *reader, int64_t n) {
     bl_scene_picture p = {0};
     int64_t dims[4];
     int rank;
-    if (bl_run_dims(reader, spot_of(n, "image").path, dims, &rank)) return BL_FAILED;
+    if (bl_container_dims(reader, spot_of(n, "image").path, dims, &rank)) return BL_FAILED;
     if (rank != 3 || dims[2] != 3) return bl_fail("%s is no image", spot_of(n, "image").path);
     p.height = (int)dims[0];
     p.width = (int)dims[1];
@@ -150,18 +322,20 @@ static int get_picture(bl_history *history, const bl_run_reader *reader, int64_t
     return bl_history_add_picture(history, &p);
 }
 
-// ---- both ----
+// ---- all of it ----
 
-int bl_history_put_scenes(const bl_history *history, bl_run_writer *writer) {
+int bl_history_put(const bl_history *history, bl_container_writer *writer) {
+    if (put_steps(history, writer) || put_collapse(history, writer) || put_measurements(history, writer)) return BL_FAILED;
     if (history->look_count && put_looks(history, writer)) return BL_FAILED;
     for (int64_t n = 0; n < history->picture_count; n++)
         if (put_picture(&history->pictures[n], n, writer)) return BL_FAILED;
     return BL_OK;
 }
 
-int bl_history_get_scenes(bl_history *history, const bl_run_reader *reader) {
-    if (get_looks(history, reader)) return BL_FAILED;
-    for (int64_t n = 0; bl_run_has(reader, spot_of(n, "image").path); n++)
+int bl_history_get(bl_history *history, const bl_container_reader *reader) {
+    if (get_steps(history, reader) || get_collapse(history, reader) || get_measurements(history, reader) || get_looks(history, reader))
+        return BL_FAILED;
+    for (int64_t n = 0; bl_container_has(reader, spot_of(n, "image").path); n++)
         if (get_picture(history, reader, n)) return BL_FAILED;
     return BL_OK;
 }

@@ -1,12 +1,14 @@
-// history_scenes.h - the looks and pictures of a history in a run file: /segmentation/look/* and /segmentation/picture/<n>/*. For history.c.
+// history_file.h - a history in a run file: /step/*, /evaluation/*, /collapse/*, /segmentation/look/* and /segmentation/picture/<n>/*.
 
 #ifndef BL_RECORD_HISTORY_FILE_H
 #define BL_RECORD_HISTORY_FILE_H
 
+#include "record/container.h" // bl_container_writer, bl_container_reader
 #include "record/history.h"
 
-// A history without any writes nothing, a file without any adds nothing.
-BL_CHECK int bl_history_put_scenes(const bl_history *history, bl_run_writer *writer);
-BL_CHECK int bl_history_get_scenes(bl_history *history, const bl_run_reader *reader);
+// A history without looks and pictures writes none of them.
+BL_CHECK int bl_history_put(const bl_history *history, bl_container_writer *writer);
+// Adds what the file holds. Files of earlier versions lack some of it: that stays empty, a number of theirs NaN.
+BL_CHECK int bl_history_get(bl_history *history, const bl_container_reader *reader);
 
 #endif

@@ -15,11 +15,11 @@ void bl_run_id(const bl_cell *cell, uint64_t seed, char out[65]) {
 
 #define PROCESSOR "cpu: " // begins the machine's last lines
 
-void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request *request, const bl_backend *backend,
+void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_key *key, const bl_backend *backend,
                     const bl_dataset *dataset) {
     char id[65], cpu[128], flags[512];
     bl_text machine = {0};
-    bl_run_id(request->cell, request->seed, id);
+    bl_run_id(key->cell, key->seed, id);
     *identity = (bl_identity){.run_id = bl_arena_copy(arena, id)};
     backend->table->describe(backend, &machine);
     bl_host_cpu(cpu, sizeof cpu);
@@ -35,48 +35,49 @@ void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request
 #define FILES "/data/files" // not in the manifest, where its digest stands for it: it may be long
 
 // Nothing where the backend has no choices of its own.
-static int put_choices(const bl_identity *identity, const bl_backend *backend, bl_run_writer *writer) {
+static int put_choices(const bl_identity *identity, const bl_backend *backend, bl_container_writer *writer) {
     bl_text text = {0};
     if (!identity->choices) bl_backend_choices(backend, &text);
     const char *choices = identity->choices ? identity->choices : text.size ? text.chars : "";
-    const int status = *choices ? bl_run_put_text(writer, CHOICES, choices) : BL_OK;
+    const int status = *choices ? bl_container_put_text(writer, CHOICES, choices) : BL_OK;
     bl_text_free(&text);
     return status;
 }
 
-int bl_identity_recall(bl_backend *backend, const bl_run_reader *reader) {
+int bl_identity_recall(bl_backend *backend, const bl_container_reader *reader) {
     char *choices;
-    if (!bl_run_has(reader, CHOICES)) return BL_OK;
-    if (bl_run_get_text(reader, CHOICES, &choices)) return BL_FAILED;
+    if (!bl_container_has(reader, CHOICES)) return BL_OK;
+    if (bl_container_get_text(reader, CHOICES, &choices)) return BL_FAILED;
     const int status = bl_backend_recall(backend, choices);
     bl_free(choices);
     return status;
 }
 
-int bl_identity_put(const bl_identity *identity, const bl_run_request *request, const bl_model *model, const char *status,
-                    bl_run_writer *writer) {
-    const bl_experiment *experiment = request->experiment;
-    const int64_t seed = (int64_t)request->seed;
+int bl_identity_put(const bl_identity *identity, const bl_run_key *key, const bl_backend *backend, const char *graph_digest,
+                    const char *status,
+                    bl_container_writer *writer) {
+    const bl_experiment *experiment = key->experiment;
+    const int64_t seed = (int64_t)key->seed;
     const struct {
         const char *path, *text;
     } rows[] = {
             {"/manifest/status", status},
             {"/manifest/study", experiment->study},
-            {"/manifest/cell", request->cell->name},
+            {"/manifest/cell", key->cell->name},
             {"/manifest/backend", experiment->machine.backend},
             {"/manifest/run_id", identity->run_id},
-            {"/manifest/train_id", request->cell->train_id},
-            {"/manifest/graph_digest", identity->graph_digest ? identity->graph_digest : model->step.graph->digest},
+            {"/manifest/train_id", key->cell->train_id},
+            {"/manifest/graph_digest", identity->graph_digest ? identity->graph_digest : graph_digest},
             {"/manifest/dataset_digest", identity->dataset_digest},
-            {"/manifest/resolved", request->cell->resolved},
+            {"/manifest/resolved", key->cell->resolved},
             {"/manifest/version", identity->version ? identity->version : BYOLAB_VERSION},
             {"/host/machine", identity->machine},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (bl_run_put_text(writer, rows[i].path, rows[i].text)) return BL_FAILED;
+        if (bl_container_put_text(writer, rows[i].path, rows[i].text)) return BL_FAILED;
     const char *files = identity->dataset ? bl_dataset_files(identity->dataset) : "";
-    if (put_choices(identity, model->backend, writer) || (*files && bl_run_put_text(writer, FILES, files))) return BL_FAILED;
-    return bl_run_put_i64(writer, "/manifest/seed", &seed, (int64_t[]){1}, 1);
+    if (put_choices(identity, backend, writer) || (*files && bl_container_put_text(writer, FILES, files))) return BL_FAILED;
+    return bl_container_put_i64(writer, "/manifest/seed", &seed, (int64_t[]){1}, 1);
 }
 
 // The first line in which two resolved files differ, as "theirs" and "ours".
@@ -92,17 +93,17 @@ static void first_difference(const char *theirs, const char *ours, bl_text *text
     bl_text_add(text, "it has `%.*s`, the experiment says `%.*s`", (int)strcspn(theirs, "\n"), theirs, (int)strcspn(ours, "\n"), ours);
 }
 
-int bl_identity_check(const bl_run_request *request, const bl_run_reader *reader, const char *path) {
+int bl_identity_check(const bl_run_key *key, const bl_container_reader *reader, const char *path) {
     char *theirs = NULL, *resolved = NULL, ours[65];
     int status = BL_FAILED;
-    bl_run_id(request->cell, request->seed, ours);
-    if (bl_run_get_text(reader, "/manifest/run_id", &theirs) || bl_run_get_text(reader, "/manifest/resolved", &resolved)) goto done;
+    bl_run_id(key->cell, key->seed, ours);
+    if (bl_container_get_text(reader, "/manifest/run_id", &theirs) || bl_container_get_text(reader, "/manifest/resolved", &resolved)) goto done;
     if (!strcmp(theirs, ours)) {
         status = BL_OK;
         goto done;
     }
     bl_text difference = {0};
-    first_difference(resolved, request->cell->resolved, &difference);
+    first_difference(resolved, key->cell->resolved, &difference);
     bl_fail("%s: this run was made by another recipe: %s; move the file away, or give the experiment another name", path,
             difference.chars);
     bl_text_free(&difference);
@@ -112,18 +113,18 @@ done:
     return status;
 }
 
-static int check_files(const bl_identity *identity, const bl_run_reader *reader) {
+static int check_files(const bl_identity *identity, const bl_container_reader *reader) {
     char *files;
-    if (bl_run_get_text(reader, FILES, &files)) return BL_FAILED;
+    if (bl_container_get_text(reader, FILES, &files)) return BL_FAILED;
     const int status = bl_dataset_compare(identity->dataset, files);
     bl_free(files);
     return status;
 }
 
-int bl_identity_check_data(const bl_identity *identity, const bl_run_reader *reader, const char *path) {
+int bl_identity_check_data(const bl_identity *identity, const bl_container_reader *reader, const char *path) {
     char *digest;
-    if (bl_run_has(reader, FILES)) return check_files(identity, reader); // the digest differs where sets with labels came or went
-    if (bl_run_get_text(reader, "/manifest/dataset_digest", &digest)) return BL_FAILED;
+    if (bl_container_has(reader, FILES)) return check_files(identity, reader); // the digest differs where sets with labels came or went
+    if (bl_container_get_text(reader, "/manifest/dataset_digest", &digest)) return BL_FAILED;
     const bool same = !strcmp(digest, identity->dataset_digest);
     const int status = same ? BL_OK
                             : bl_fail("%s: it was made from other images or labels than `data` now gives (digest %.12s, not %.12s); "
@@ -133,20 +134,20 @@ int bl_identity_check_data(const bl_identity *identity, const bl_run_reader *rea
     return status;
 }
 
-static int keep_text(const char **kept, bl_arena *arena, const bl_run_reader *reader, const char *path) {
+static int keep_text(const char **kept, bl_arena *arena, const bl_container_reader *reader, const char *path) {
     char *text;
-    if (bl_run_get_text(reader, path, &text)) return BL_FAILED;
+    if (bl_container_get_text(reader, path, &text)) return BL_FAILED;
     *kept = bl_arena_copy(arena, text);
     bl_free(text);
     return BL_OK;
 }
 
-int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_run_reader *reader) {
+int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_container_reader *reader) {
     if (keep_text(&identity->graph_digest, arena, reader, "/manifest/graph_digest") ||
         keep_text(&identity->version, arena, reader, "/manifest/version"))
         return BL_FAILED;
     identity->choices = "";
-    if (bl_run_has(reader, CHOICES) && keep_text(&identity->choices, arena, reader, CHOICES)) return BL_FAILED;
+    if (bl_container_has(reader, CHOICES) && keep_text(&identity->choices, arena, reader, CHOICES)) return BL_FAILED;
     return keep_text(&identity->machine, arena, reader, "/host/machine");
 }
 
@@ -163,9 +164,9 @@ static bool is_same_machine(const char *a, const char *b) {
     return strstr(a, "\ndevice: ") || !*a_processor || !*b_processor || !strcmp(a_processor, b_processor);
 }
 
-int bl_identity_same_machine(const char *machine, const bl_run_reader *reader, bool *same) {
+int bl_identity_same_machine(const char *machine, const bl_container_reader *reader, bool *same) {
     char *theirs;
-    if (bl_run_get_text(reader, "/host/machine", &theirs)) return BL_FAILED;
+    if (bl_container_get_text(reader, "/host/machine", &theirs)) return BL_FAILED;
     *same = is_same_machine(machine, theirs);
     bl_free(theirs);
     return BL_OK;

@@ -4,9 +4,9 @@
 #define BL_RECORD_IDENTITY_H
 
 #include "backends/backend.h" // bl_backend
-#include "record/container.h" // bl_run_writer, bl_run_reader
-#include "run/trainer.h"      // bl_run_request
-#include "train/model.h"      // bl_model
+#include "datasets/dataset.h" // bl_dataset
+#include "record/container.h" // bl_container_writer, bl_container_reader
+#include "record/paths.h"     // bl_run_key
 
 typedef struct bl_identity { // strings owned by the arena of bl_identity_of
     const char *run_id;      // SHA-256 of train id and seed
@@ -20,26 +20,26 @@ typedef struct bl_identity { // strings owned by the arena of bl_identity_of
 // The run's id alone, 64 hexadecimal digits.
 void bl_run_id(const bl_cell *cell, uint64_t seed, char out[65]);
 
-void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_request *request, const bl_backend *backend,
+void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_key *key, const bl_backend *backend,
                     const bl_dataset *dataset);
 
 // /manifest/*, /host/*, of scenes /data/files. `status` is "complete" or "incomplete".
-BL_CHECK int bl_identity_put(const bl_identity *identity, const bl_run_request *request, const bl_model *model, const char *status,
-                             bl_run_writer *writer);
+BL_CHECK int bl_identity_put(const bl_identity *identity, const bl_run_key *key, const bl_backend *backend, const char *graph_digest,
+                             const char *status, bl_container_writer *writer);
 
 // Fails where the file is another recipe's; the message names the first line in which the recipes differ.
-BL_CHECK int bl_identity_check(const bl_run_request *request, const bl_run_reader *reader, const char *path);
+BL_CHECK int bl_identity_check(const bl_run_key *key, const bl_container_reader *reader, const char *path);
 
 // Fails where the file's run saw other images or labels than these; of scenes the message names the first file that changed, came or went.
-BL_CHECK int bl_identity_check_data(const bl_identity *identity, const bl_run_reader *reader, const char *path);
+BL_CHECK int bl_identity_check_data(const bl_identity *identity, const bl_container_reader *reader, const char *path);
 
 // What was chosen for the plans of the file's run, for those to come: before anything is compiled.
-BL_CHECK int bl_identity_recall(bl_backend *backend, const bl_run_reader *reader);
+BL_CHECK int bl_identity_recall(bl_backend *backend, const bl_container_reader *reader);
 
 // Who trained the run of a finished file: rows that are added later change nothing of that.
-BL_CHECK int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_run_reader *reader);
+BL_CHECK int bl_identity_keep(bl_identity *identity, bl_arena *arena, const bl_container_reader *reader);
 
 // Whether the file was written by the same machine kind, backend and threads as `machine` says: bit for bit only there.
-BL_CHECK int bl_identity_same_machine(const char *machine, const bl_run_reader *reader, bool *same);
+BL_CHECK int bl_identity_same_machine(const char *machine, const bl_container_reader *reader, bool *same);
 
 #endif

@@ -15,7 +15,7 @@ struct bl_keeper {
     double kept_at;        // when the last snapshot was handed over
     bl_pool *pool;         // of one thread
     bl_batch *batch;       // the file in flight
-    bl_run_writer *writer; // of it
+    bl_container_writer *writer; // of it
     char *path;
 };
 
@@ -34,7 +34,7 @@ int bl_keeper_create(bl_keeper **out, bl_interval every) {
 
 int bl_keeper_wait(bl_keeper *keeper) {
     const int status = keeper->path ? bl_pool_wait(keeper->pool, keeper->batch) : BL_OK;
-    bl_run_writer_free(keeper->writer);
+    bl_container_writer_free(keeper->writer);
     bl_free(keeper->path);
     keeper->writer = NULL;
     keeper->path = NULL;
@@ -58,20 +58,20 @@ static int write_beside(void *context, int index) {
     const bl_keeper *keeper = context;
     (void)index;
     setpriority(PRIO_PROCESS, (id_t)gettid(), NICEST); // on Linux of this thread alone; where it fails it is merely less polite
-    return bl_run_writer_save(keeper->writer, keeper->path);
+    return bl_container_writer_save(keeper->writer, keeper->path);
 }
 
 // At once where steps are counted, so that a file is there when its step has been made; and where nothing is computed any more.
-static int write_here(bl_run_writer *writer, const char *path) {
-    const int status = bl_run_writer_save(writer, path);
-    bl_run_writer_free(writer);
+static int write_here(bl_container_writer *writer, const char *path) {
+    const int status = bl_container_writer_save(writer, path);
+    bl_container_writer_free(writer);
     return status;
 }
 
-int bl_keeper_write(bl_keeper *keeper, bl_run_writer *writer, const char *path) {
+int bl_keeper_write(bl_keeper *keeper, bl_container_writer *writer, const char *path) {
     const size_t length = strlen(path) + 1;
     if (bl_keeper_wait(keeper)) {
-        bl_run_writer_free(writer);
+        bl_container_writer_free(writer);
         return BL_FAILED;
     }
     keeper->kept_at = bl_seconds();

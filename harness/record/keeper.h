@@ -1,6 +1,6 @@
 // keeper.h - when what is being computed is kept on disk, and the thread that writes it.
 //
-// A checkpoint is a snapshot: a run_file writer that holds copies. The keeper's thread makes the file of it, so that no step waits for
+// A checkpoint is a snapshot: a container's writer that holds copies. The keeper's thread makes the file of it, so that no step waits for
 // HDF5, a digest or the disk. One file is in flight at most; the next one waits for it. Where the interval is in steps, each file is on
 // disk before the next step begins.
 
@@ -8,7 +8,7 @@
 #define BL_RECORD_KEEPER_H
 
 #include "experiment/experiment.h" // bl_interval
-#include "record/container.h"      // bl_run_writer
+#include "record/container.h"      // bl_container_writer
 
 typedef struct bl_keeper bl_keeper;
 BL_CHECK int bl_keeper_create(bl_keeper **keeper, bl_interval every);
@@ -18,7 +18,7 @@ void bl_keeper_free(bl_keeper *keeper); // waits; what could not be written is n
 bool bl_keeper_is_due(const bl_keeper *keeper, int64_t step);
 
 // Owns the writer from here on. Fails where the file before this one could not be written.
-BL_CHECK int bl_keeper_write(bl_keeper *keeper, bl_run_writer *writer, const char *path);
+BL_CHECK int bl_keeper_write(bl_keeper *keeper, bl_container_writer *writer, const char *path);
 
 // Until everything is on disk; fails where it could not be written.
 BL_CHECK int bl_keeper_wait(bl_keeper *keeper);

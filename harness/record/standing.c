@@ -4,9 +4,12 @@
 #include <math.h>
 #include <string.h>
 
-static int get_one(const bl_run_reader *reader, const char *path, int64_t *value) {
+#include "base/memory.h"
+#include "record/history_file.h" // bl_history_get
+
+static int get_one(const bl_container_reader *reader, const char *path, int64_t *value) {
     int64_t *values = NULL, count;
-    if (bl_run_get_i64(reader, path, &values, &count)) return BL_FAILED;
+    if (bl_container_get_i64(reader, path, &values, &count)) return BL_FAILED;
     if (count == 1) *value = values[0];
     bl_free(values);
     return count == 1 ? BL_OK : bl_fail("%s holds %" PRId64 " values, not 1", path, count);
@@ -18,11 +21,11 @@ static int64_t steps_per_epoch(const bl_history *history) {
     return last && last->epoch > 0 ? llround((double)last->step / last->epoch) : 0;
 }
 
-int bl_standing_of(bl_standing *standing, const bl_run_reader *checkpoint, const bl_history *history, const bl_cell *cell) {
+int bl_standing_of(bl_standing *standing, const bl_container_reader *checkpoint, const bl_history *history, const bl_cell *cell) {
     const int64_t per_epoch = steps_per_epoch(history);
     int64_t step = 0, epoch = 0;
     if (get_one(checkpoint, "/trainer/step", &step)) return BL_FAILED;
-    if (!bl_run_has(checkpoint, "/trainer/epoch")) epoch = per_epoch ? step / per_epoch : 0; // of earlier versions
+    if (!bl_container_has(checkpoint, "/trainer/epoch")) epoch = per_epoch ? step / per_epoch : 0; // of earlier versions
     else if (get_one(checkpoint, "/trainer/epoch", &epoch)) return BL_FAILED;
     *standing = (bl_standing){.step = step, .steps = cell->train.steps ? cell->train.steps : per_epoch * cell->train.epochs,
                               .epoch = (int)epoch, .epochs = cell->train.epochs, .is_diagnosed = history->collapse_count > 0};
@@ -31,11 +34,11 @@ int bl_standing_of(bl_standing *standing, const bl_run_reader *checkpoint, const
 }
 
 int bl_standing_peek(bl_standing *standing, const char *checkpoint_path, const bl_cell *cell) {
-    bl_run_reader *reader = NULL;
+    bl_container_reader *reader = NULL;
     bl_history history = {0};
     char *train_id = NULL;
     int status = BL_FAILED;
-    if (bl_run_reader_peek(&reader, checkpoint_path) || bl_run_get_text(reader, "/manifest/train_id", &train_id)) goto done;
+    if (bl_container_reader_peek(&reader, checkpoint_path) || bl_container_get_text(reader, "/manifest/train_id", &train_id)) goto done;
     if (strcmp(train_id, cell->train_id) != 0) {
         bl_fail("%s: made by another recipe than the file now holds", checkpoint_path);
         goto done;
@@ -45,7 +48,7 @@ int bl_standing_peek(bl_standing *standing, const char *checkpoint_path, const b
 done:
     bl_history_free(&history);
     bl_free(train_id);
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     return status;
 }
 

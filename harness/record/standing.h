@@ -4,6 +4,7 @@
 #define BL_RECORD_STANDING_H
 
 #include "experiment/experiment.h" // bl_cell
+#include "record/container.h"      // bl_container_reader
 #include "record/history.h"        // bl_history
 
 typedef struct bl_standing {
@@ -14,7 +15,7 @@ typedef struct bl_standing {
 } bl_standing;
 
 // `history`: the checkpoint's. How many updates there will be follows from it: the file keeps none of the data set's sizes.
-BL_CHECK int bl_standing_of(bl_standing *standing, const bl_run_reader *checkpoint, const bl_history *history, const bl_cell *cell);
+BL_CHECK int bl_standing_of(bl_standing *standing, const bl_container_reader *checkpoint, const bl_history *history, const bl_cell *cell);
 // From a checkpoint alone, without its weights and without checking its digest: for a line on the screen.
 BL_CHECK int bl_standing_peek(bl_standing *standing, const char *checkpoint_path, const bl_cell *cell);
 

@@ -74,19 +74,19 @@ bool bl_stretches_same_cpu(const bl_stretches *stretches) {
 
 // ---- the file ----
 
-static int put_rows(const bl_stretch *rows, int64_t count, bl_run_writer *writer) {
+static int put_rows(const bl_stretch *rows, int64_t count, bl_container_writer *writer) {
     int status = BL_FAILED;
     bl_text lines = {0};
     int64_t *values = bl_alloc((size_t)count * sizeof *values);
     if (!values) return BL_FAILED;
     for (int k = 0; k < NUMBERS; k++) {
         for (int64_t i = 0; i < count; i++) memcpy(&values[i], (const char *)&rows[i] + numbers[k].offset, sizeof *values);
-        if (bl_run_put_i64(writer, numbers[k].path, values, &count, 1)) goto done;
+        if (bl_container_put_i64(writer, numbers[k].path, values, &count, 1)) goto done;
     }
     for (int k = 0; k < TEXTS; k++) {
         bl_text_free(&lines);
         for (int64_t i = 0; i < count; i++) bl_text_add(&lines, "%s\n", (const char *)&rows[i] + texts[k].offset);
-        if (bl_run_put_text(writer, texts[k].path, lines.chars)) goto done;
+        if (bl_container_put_text(writer, texts[k].path, lines.chars)) goto done;
     }
     status = bl_columns_put(writer, &hours, 1, rows, sizeof *rows, count);
 done:
@@ -95,7 +95,7 @@ done:
     return status;
 }
 
-int bl_stretches_put(const bl_stretches *stretches, int64_t step, double seconds, bl_run_writer *writer) {
+int bl_stretches_put(const bl_stretches *stretches, int64_t step, double seconds, bl_container_writer *writer) {
     const bool has_now = *stretches->now.commit && step >= stretches->now.first;
     const int64_t count = stretches->past_count + has_now;
     if (!count) return BL_OK;
@@ -114,28 +114,28 @@ int bl_stretches_put(const bl_stretches *stretches, int64_t step, double seconds
     return status;
 }
 
-static int get_number(bl_stretch *rows, int64_t count, int k, const bl_run_reader *reader) {
+static int get_number(bl_stretch *rows, int64_t count, int k, const bl_container_reader *reader) {
     int64_t *values = NULL, there = 0;
-    if (bl_run_get_i64(reader, numbers[k].path, &values, &there)) return BL_FAILED;
+    if (bl_container_get_i64(reader, numbers[k].path, &values, &there)) return BL_FAILED;
     for (int64_t i = 0; i < count && i < there; i++) memcpy((char *)&rows[i] + numbers[k].offset, &values[i], sizeof *values);
     bl_free(values);
     return there == count ? BL_OK : bl_fail("%s holds %" PRId64 " values, %s %" PRId64, numbers[k].path, there, numbers[0].path, count);
 }
 
-static int get_text(bl_stretch *rows, int64_t count, int k, const bl_run_reader *reader) {
+static int get_text(bl_stretch *rows, int64_t count, int k, const bl_container_reader *reader) {
     char *lines = NULL;
     int status = BL_OK;
-    if (bl_run_get_text(reader, texts[k].path, &lines)) return BL_FAILED;
+    if (bl_container_get_text(reader, texts[k].path, &lines)) return BL_FAILED;
     const char *line = lines;
     for (int64_t i = 0; !status && i < count; i++) status = bl_line_take(&line, (char *)&rows[i] + texts[k].offset, texts[k].room, GROUP);
     bl_free(lines);
     return status;
 }
 
-int bl_stretches_get(bl_stretches *stretches, const bl_run_reader *reader) {
+int bl_stretches_get(bl_stretches *stretches, const bl_container_reader *reader) {
     int64_t *first = NULL, count = 0;
-    if (!bl_run_has(reader, numbers[0].path)) return BL_OK;
-    if (bl_run_get_i64(reader, numbers[0].path, &first, &count)) return BL_FAILED;
+    if (!bl_container_has(reader, numbers[0].path)) return BL_OK;
+    if (bl_container_get_i64(reader, numbers[0].path, &first, &count)) return BL_FAILED;
     bl_free(first);
     bl_stretch *rows = bl_alloc((size_t)count * sizeof *rows);
     int status = rows ? BL_OK : BL_FAILED;

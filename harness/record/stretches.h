@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "record/container.h" // bl_run_writer, bl_run_reader
+#include "record/container.h" // bl_container_writer, bl_container_reader
 
 typedef struct bl_stretch {
     int64_t first, last;      // updates, counted from 1, both of them included
@@ -36,9 +36,9 @@ void bl_stretches_begin(bl_stretches *stretches, const char *machine, int64_t st
 void bl_stretches_free(bl_stretches *stretches);
 
 // `step` and `seconds`: where training stands now. A stretch without an update is not kept.
-BL_CHECK int bl_stretches_put(const bl_stretches *stretches, int64_t step, double seconds, bl_run_writer *writer);
+BL_CHECK int bl_stretches_put(const bl_stretches *stretches, int64_t step, double seconds, bl_container_writer *writer);
 // As `past`. None is no failure.
-BL_CHECK int bl_stretches_get(bl_stretches *stretches, const bl_run_reader *reader);
+BL_CHECK int bl_stretches_get(bl_stretches *stretches, const bl_container_reader *reader);
 
 // Whether the file's last stretch, where it has any, was computed by this machine's processor as far as results may depend on it: the
 // CPU backends' libraries choose by its caches too. (bl_identity_same_machine compares the rest, and the processor where the file's text

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "report/plot.h"
 #include "report/plot_parts.h"
 
 enum {

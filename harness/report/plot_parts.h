@@ -3,7 +3,10 @@
 #ifndef BL_REPORT_PLOT_PARTS_H
 #define BL_REPORT_PLOT_PARTS_H
 
-#include "report/plot.h"
+#include <stdbool.h>
+
+#include "report/label_efficiency.h" // bl_label_curve
+#include "report/study.h"            // bl_evaluation
 
 // Pixels. The text widths are estimates: gnuplot does not know the reader's font either.
 enum {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "report/report_parts.h"
+#include "report/report_text.h"
 
 static void add_curve_name(bl_report *report, bl_text *out, const bl_label_curve *curve) {
     bl_text name = {0};

@@ -7,6 +7,7 @@
 #include "datasets/scenes.h" // bl_scene_classes
 #include "report/csv.h"
 #include "report/report_parts.h"
+#include "report/report_text.h"
 
 static const struct {
     const char *name;

@@ -6,6 +6,7 @@
 
 #include "report/csv.h"
 #include "report/report_parts.h"
+#include "report/report_text.h"
 
 enum { DIGITS = 7 }; // of what was computed in f32; the run file has all
 
@@ -96,18 +97,6 @@ static void add_verdicts(bl_report *report, bl_text *csv) {
     }
 }
 
-void bl_report_estimate(bl_text *csv, bl_estimate estimate) {
-    const double spread[] = {estimate.sd, estimate.low, estimate.high};
-    bl_csv_integer(csv, estimate.n);
-    if (estimate.n) bl_csv_number(csv, estimate.mean, 0);
-    else bl_csv_none(csv);
-    for (int i = 0; i < 3; i++) {
-        if (estimate.n > 1) bl_csv_number(csv, spread[i], 0);
-        else bl_csv_none(csv);
-    }
-    bl_csv_integer(csv, estimate.unfinished);
-}
-
 static void add_aggregate(bl_report *report, bl_text *csv) {
     bl_text_add(csv, "cell,row,epoch,n,mean,sd,low,high,unfinished\n");
     for (int c = 0; c < report->experiment->cell_count; c++)
@@ -122,14 +111,6 @@ static void add_aggregate(bl_report *report, bl_text *csv) {
                 bl_csv_end(csv);
             }
         }
-}
-
-bool bl_report_has_spread(bl_estimate difference) { return difference.n > 1 && difference.sd > 1e-9; }
-
-const char *bl_report_reads(bl_estimate difference) {
-    if (difference.n < 2) return "one pair";
-    if (!bl_report_has_spread(difference) || (difference.low <= 0 && difference.high >= 0)) return "inconclusive";
-    return difference.mean > 0 ? "higher" : "lower";
 }
 
 static void add_differences(bl_report *report, bl_text *csv) {

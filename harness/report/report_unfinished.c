@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "report/report_parts.h"
+#include "report/report_text.h"
 
 static const bl_cell *cell_of(const bl_report *report, const bl_study_run *run) { return &report->experiment->cells[run->cell]; }
 

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "run/trainer.h" // bl_run_path
+#include "record/history_file.h" // bl_history_get
+#include "record/paths.h"        // bl_run_path
 
 // ---- reading ----
 
@@ -16,7 +17,7 @@ static void add_absent(bl_study *study, const bl_cell *cell, uint64_t seed, cons
 }
 
 typedef struct manifest_walk {
-    const bl_run_reader *reader;
+    const bl_container_reader *reader;
     const char *group;
     bl_text *yaml;
 } manifest_walk;
@@ -27,7 +28,7 @@ static int add_manifest_entry(void *context, const char *name) {
     char *text = NULL;
     int64_t *values = NULL, count = 0;
     snprintf(path, sizeof path, "%s/%s", walk->group, name);
-    if (bl_run_get_text(walk->reader, path, &text) == BL_OK) {
+    if (bl_container_get_text(walk->reader, path, &text) == BL_OK) {
         if (!strchr(text, '\n')) {
             bl_text_add(walk->yaml, "  %s: \"", name);
             for (const char *c = text; *c; c++) bl_text_add(walk->yaml, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
@@ -41,7 +42,7 @@ static int add_manifest_entry(void *context, const char *name) {
             }
         }
     } else {
-        if (bl_run_get_i64(walk->reader, path, &values, &count)) return BL_FAILED;
+        if (bl_container_get_i64(walk->reader, path, &values, &count)) return BL_FAILED;
         bl_text_add(walk->yaml, "  %s:", name);
         for (int64_t i = 0; i < count; i++) bl_text_add(walk->yaml, " %" PRId64, values[i]);
         bl_text_add(walk->yaml, "\n");
@@ -51,24 +52,24 @@ static int add_manifest_entry(void *context, const char *name) {
     return BL_OK;
 }
 
-static int read_manifest(const bl_run_reader *reader, bl_text *yaml) {
+static int read_manifest(const bl_container_reader *reader, bl_text *yaml) {
     manifest_walk walk = {reader, "/manifest", yaml};
-    if (bl_run_list(reader, walk.group, add_manifest_entry, &walk)) return BL_FAILED;
+    if (bl_container_list(reader, walk.group, add_manifest_entry, &walk)) return BL_FAILED;
     walk.group = "/host";
-    return bl_run_has(reader, walk.group) ? bl_run_list(reader, walk.group, add_manifest_entry, &walk) : BL_OK;
+    return bl_container_has(reader, walk.group) ? bl_container_list(reader, walk.group, add_manifest_entry, &walk) : BL_OK;
 }
 
 // Takes the run in from its run file or its checkpoint, or fails with the reason why there is nothing to read.
 static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, const char *path) {
     static const char early[] = "stopped: ";
     int status = BL_FAILED;
-    bl_run_reader *reader = NULL;
+    bl_container_reader *reader = NULL;
     char *run_status = NULL, *train_id = NULL, *run_id = NULL, *digest = NULL;
     int64_t *mixed = NULL, count;
     bl_text manifest = {0};
-    if (bl_run_reader_open(&reader, path) || bl_run_get_text(reader, "/manifest/status", &run_status) ||
-        bl_run_get_text(reader, "/manifest/train_id", &train_id) || bl_run_get_text(reader, "/manifest/run_id", &run_id) ||
-        bl_run_get_text(reader, "/manifest/graph_digest", &digest))
+    if (bl_container_reader_open(&reader, path) || bl_container_get_text(reader, "/manifest/status", &run_status) ||
+        bl_container_get_text(reader, "/manifest/train_id", &train_id) || bl_container_get_text(reader, "/manifest/run_id", &run_id) ||
+        bl_container_get_text(reader, "/manifest/graph_digest", &digest))
         goto done;
     const bool is_stopped = strncmp(run_status, early, sizeof early - 1) == 0;
     if (run->is_finished && !is_stopped && strcmp(run_status, "complete") != 0) {
@@ -79,7 +80,7 @@ static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, con
         bl_fail("trained by another recipe than the file now holds (train id %.12s, not %.12s)", train_id, cell->train_id);
         goto done;
     }
-    if (bl_run_get_i64(reader, "/trainer/mixed", &mixed, &count) || bl_history_get(&run->history, reader) ||
+    if (bl_container_get_i64(reader, "/trainer/mixed", &mixed, &count) || bl_history_get(&run->history, reader) ||
         bl_stretches_get(&run->stretches, reader) || read_manifest(reader, &manifest) ||
         (!run->is_finished && bl_standing_of(&run->standing, reader, &run->history, cell)))
         goto done;
@@ -96,7 +97,7 @@ done:
     bl_free(run_id);
     bl_free(digest);
     bl_free(mixed);
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     return status;
 }
 
@@ -200,12 +201,12 @@ static void name_unasked_seeds(bl_study *study, const bl_cell *cell, const char 
     enum { MOST = 64 };
     uint64_t seeds[MOST], seed;
     int count = 0;
-    const char *any = bl_run_path(study->arena, study->experiment, cell, 0, results_folder);
+    const char *any = bl_run_path(study->arena, &(bl_run_key){study->experiment, cell, 0, results_folder});
     DIR *folder = opendir(bl_arena_format(study->arena, "%.*s", (int)(strrchr(any, '/') - any), any));
     if (!folder) return;
     for (const struct dirent *entry; count < MOST && (entry = readdir(folder));) {
         if (sscanf(entry->d_name, "seed-%" SCNu64, &seed) != 1 || is_seed_of(study->experiment, seed)) continue;
-        const char *path = bl_run_path(study->arena, study->experiment, cell, seed, results_folder);
+        const char *path = bl_run_path(study->arena, &(bl_run_key){study->experiment, cell, seed, results_folder});
         if (strcmp(strrchr(path, '/') + 1, entry->d_name) == 0) seeds[count++] = seed;
     }
     closedir(folder);
@@ -233,7 +234,7 @@ int bl_study_read(bl_study *study, const bl_experiment *experiment, const char *
             const uint64_t seed = experiment->seeds[s];
             bl_study_run *run = &study->runs[study->run_count];
             *run = (bl_study_run){.cell = c, .seed = seed};
-            take_in(study, cell, run, bl_run_path(study->arena, experiment, cell, seed, results_folder));
+            take_in(study, cell, run, bl_run_path(study->arena, &(bl_run_key){experiment, cell, seed, results_folder}));
         }
     leave_out_what_cannot_be_averaged(study);
     for (int c = 0; c < experiment->cell_count; c++) name_unasked_seeds(study, &experiment->cells[c], results_folder);

@@ -1,6 +1,6 @@
 // checkpoint.h - a run between two steps: every block of the store that training moves, the trainer's place, the history.
 //
-// A checkpoint is a run file (run_file.h) whose status is "incomplete". What it restores continues bit for bit on the same
+// A checkpoint is a run file (record/container.h) whose status is "incomplete". What it restores continues bit for bit on the same
 // machine kind (a CPU's model too), threads and backend; elsewhere the run is marked mixed.
 
 #ifndef BL_RUN_CHECKPOINT_H
@@ -24,21 +24,21 @@ typedef struct bl_progress { // where a run stands
 } bl_progress;
 
 // A snapshot, to be written by the keeper (keeper.h). `collapse`: NULL where nothing is diagnosed.
-BL_CHECK int bl_checkpoint_take(bl_run_writer **writer, const bl_identity *identity, const bl_run_request *request, const bl_model *model,
+BL_CHECK int bl_checkpoint_take(bl_container_writer **writer, const bl_identity *identity, const bl_run_key *key, const bl_model *model,
                                 const bl_progress *progress, const bl_collapse *collapse, const bl_history *history);
 
 // `collapse` (NULL: nothing is diagnosed) keeps its open window there. The file is known to be of this recipe (bl_identity_check).
-BL_CHECK int bl_checkpoint_read(const char *path, const bl_run_reader *reader, const bl_identity *identity, const bl_cell *cell,
+BL_CHECK int bl_checkpoint_read(const char *path, const bl_container_reader *reader, const bl_identity *identity, const bl_cell *cell,
                                 bl_model *model, bl_progress *progress, bl_collapse *collapse, bl_history *history);
 
 // The end of training that a run file tells of, from its file alone.
-BL_CHECK int bl_run_file_epoch(const bl_run_reader *reader, const bl_cell *cell, int *epoch);
+BL_CHECK int bl_run_file_epoch(const bl_container_reader *reader, const bl_cell *cell, int *epoch);
 
 // The final run file: manifest, history, weights by torchvision's names, features where the cell saves them, timing.
-BL_CHECK int bl_run_file_write(const char *path, const bl_identity *identity, const bl_run_request *request, const bl_evaluator *evaluator,
+BL_CHECK int bl_run_file_write(const char *path, const bl_identity *identity, const bl_run_key *key, const bl_evaluator *evaluator,
                                const bl_progress *progress, const bl_history *history);
 
 // The weights of a final run file into the store, and where its training stood.
-BL_CHECK int bl_run_file_restore(const char *path, const bl_run_reader *reader, bl_model *model, bl_progress *progress);
+BL_CHECK int bl_run_file_restore(const char *path, const bl_container_reader *reader, bl_model *model, bl_progress *progress);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/stop.h"
-#include "record/container.h" // bl_run_reader
+#include "record/container.h" // bl_container_reader
 #include "record/standing.h"
 
 int bl_shard_read(bl_shard *shard, const char *text) {
@@ -65,7 +65,7 @@ static void list_runs(sweep *s) {
         if (request->cell && request->cell != cell) continue;
         for (int k = 0; k < experiment->seed_count; k++) {
             if (number++ % request->shard.count != request->shard.index - 1) continue;
-            const char *path = bl_run_path(s->arena, experiment, cell, experiment->seeds[k], request->results_folder);
+            const char *path = bl_run_path(s->arena, &(bl_run_key){experiment, cell, experiment->seeds[k], request->results_folder});
             const char *marker = bl_run_beside(s->arena, path, ".failed");
             s->runs[s->count++] = (sweep_run){.cell = cell, .seed = experiment->seeds[k], .path = path, .marker = marker,
                                               .failure = time_of(marker)};
@@ -75,16 +75,16 @@ static void list_runs(sweep *s) {
 
 // Of a run file that is there; where it is not FINISHED the error says why.
 static bl_run_state state_of_file(const bl_cell *cell, const char *path) {
-    bl_run_reader *reader = NULL;
+    bl_container_reader *reader = NULL;
     char *train_id = NULL;
     bl_run_state state = BL_RUN_FAILED;
-    if (bl_run_reader_open(&reader, path) || bl_run_get_text(reader, "/manifest/train_id", &train_id)) goto done;
+    if (bl_container_reader_open(&reader, path) || bl_container_get_text(reader, "/manifest/train_id", &train_id)) goto done;
     state = BL_RUN_FINISHED;
     if (strcmp(train_id, cell->train_id) != 0 && bl_fail("%s: made by another recipe than the file now holds", path))
         state = BL_RUN_OTHER_RECIPE;
 done:
     bl_free(train_id);
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     return state;
 }
 
@@ -119,8 +119,8 @@ static void do_run(sweep *s, sweep_run *run) {
     const bl_sweep_request *request = s->request;
     if (failed_elsewhere(s, run)) return;
     s->is_busy = false;
-    const bl_run_request one = {.experiment = request->experiment, .cell = run->cell, .seed = run->seed,
-                                .results_folder = request->results_folder, .stop_after_epoch = request->stop_after_epoch,
+    const bl_run_request one = {.key = {request->experiment, run->cell, run->seed, request->results_folder},
+                                .stop_after_epoch = request->stop_after_epoch,
                                 .evaluate_only = request->evaluate_only, .sink = {pass_on, s}};
     if (bl_run(&one) == BL_OK) {
         run->outcome = s->is_busy ? BUSY : DONE;
@@ -142,8 +142,7 @@ bool bl_sweep_is_finished(const bl_sweep_request *request) {
     bool finished = true;
     list_runs(&s);
     for (int k = 0; finished && k < s.count; k++)
-        finished = bl_run_is_finished(&(bl_run_request){.experiment = request->experiment, .cell = s.runs[k].cell, .seed = s.runs[k].seed,
-                                                        .results_folder = request->results_folder});
+        finished = bl_run_is_finished(&(bl_run_request){.key = {request->experiment, s.runs[k].cell, s.runs[k].seed, request->results_folder}});
     bl_arena_free(s.arena);
     return finished;
 }
@@ -210,7 +209,7 @@ static int is_running(const char *path, bool *running) {
 
 int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed, const char *results_folder,
                     bl_run_state *state, const char **why) {
-    const char *path = bl_run_path(arena, experiment, cell, seed, results_folder), *marker = bl_run_beside(arena, path, ".failed");
+    const char *path = bl_run_path(arena, &(bl_run_key){experiment, cell, seed, results_folder}), *marker = bl_run_beside(arena, path, ".failed");
     bool running;
     void *message;
     size_t bytes;
@@ -259,7 +258,7 @@ int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, 
             counts[state]++;
             sums[state]++;
             add_standing(&under_way, arena, state, &experiment->cells[c], experiment->seeds[k],
-                         bl_run_path(arena, experiment, &experiment->cells[c], experiment->seeds[k], results_folder));
+                         bl_run_path(arena, &(bl_run_key){experiment, &experiment->cells[c], experiment->seeds[k], results_folder}));
             if (why)
                 bl_text_add(&failures, "%s: %s/%" PRIu64 ": %s\n", bl_run_state_name(state), experiment->cells[c].name, experiment->seeds[k],
                             why);

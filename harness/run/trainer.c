@@ -5,13 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"          // bl_lock_try, bl_seconds
-#include "base/stop.h"          // bl_stop_here
-#include "protocols/choice.h"   // bl_shares_fit
-#include "protocols/evaluate.h" // bl_evaluate
-#include "run/checkpoint.h"     // bl_checkpoint_write
-#include "run/labels.h"         // bl_labels_choose
-#include "train/loop.h"         // bl_loop
+#include "base/file.h"           // bl_lock_try, bl_seconds
+#include "base/stop.h"           // bl_stop_here
+#include "protocols/arms.h"      // bl_arms_fit
+#include "protocols/choice.h"    // bl_shares_fit
+#include "protocols/evaluate.h"  // bl_evaluate
+#include "record/history_file.h" // bl_history_get
+#include "run/checkpoint.h"      // bl_checkpoint_write
+#include "run/labels.h"          // bl_labels_choose
+#include "train/loop.h"          // bl_loop
 
 typedef struct trainer { // one run in progress
     const bl_run_request *request;
@@ -41,18 +43,9 @@ typedef struct trainer { // one run in progress
     bool is_boundary;          // after the step in hand something is kept or ends
 } trainer;
 
-const char *bl_run_path(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed, const char *results_folder) {
-    return bl_arena_format(arena, "%s/%s/%s/seed-%" PRIu64 ".%s.h5", results_folder, experiment->study, cell->name, seed,
-                           experiment->machine.backend);
-}
-
-const char *bl_run_beside(bl_arena *arena, const char *run_path, const char *ending) {
-    return bl_arena_format(arena, "%.*s%s", (int)strlen(run_path) - 3, run_path, ending); // without ".h5"
-}
-
 static void emit(trainer *t, bl_event event) {
     event.cell = t->cell->name;
-    event.seed = t->request->seed;
+    event.seed = t->request->key.seed;
     event.epochs = t->cell->train.epochs;
     event.steps = t->steps;
     event.step = t->progress.step;
@@ -75,13 +68,13 @@ static bool is_collapsed(const trainer *t) {
 }
 
 static int write_checkpoint(trainer *t, const char *path) {
-    bl_run_writer *snapshot;
+    bl_container_writer *snapshot;
     bl_history measured = t->history; // a row in hand is kept with its fit
     if (t->fits.row) {
         measured.look_count = t->fits.first_look;
         measured.picture_count = t->fits.first_picture;
     }
-    if (bl_checkpoint_take(&snapshot, &t->identity, t->request, &t->model, &t->progress, t->collapse, &measured)) return BL_FAILED;
+    if (bl_checkpoint_take(&snapshot, &t->identity, &t->request->key, &t->model, &t->progress, t->collapse, &measured)) return BL_FAILED;
     return bl_keeper_write(t->keeper, snapshot, path);
 }
 
@@ -107,7 +100,7 @@ static int on_measured(void *context, const bl_evaluation *row, const bl_measure
     trainer *t = context;
     emit(t, (bl_event){.kind = BL_EVENT_EVALUATION, .epoch = measurement->epoch, .measurement = measurement, .verdict = verdict_of(t)});
     if (!bl_protocol_has_shares(row->kind)) return BL_OK;
-    if (t->is_trained) return bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history);
+    if (t->is_trained) return bl_run_file_write(t->path, &t->identity, &t->request->key, &t->evaluator, &t->progress, &t->history);
     return keep(t);
 }
 
@@ -261,7 +254,7 @@ static int finish(trainer *t) {
     if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history) || keep_epoch(t, t->progress.epoch)) return BL_FAILED;
     emit(t, (bl_event){.kind = BL_EVENT_EPOCH, .epoch = t->progress.epoch, .verdict = verdict_of(t)});
     if (bl_keeper_wait(t->keeper) ||
-        bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history))
+        bl_run_file_write(t->path, &t->identity, &t->request->key, &t->evaluator, &t->progress, &t->history))
         return BL_FAILED;
     unlink(t->checkpoint_path); // the run file holds all that is worth keeping
     unlink(t->fits.path);
@@ -274,11 +267,11 @@ static int prepare_batches(trainer *t) {
     const int views = t->cell->task == BL_TASK_BYOL ? BL_VIEWS : 1;
     bl_loop_options options = {.graph = &t->model.step, .plan = t->model.training, .store = t->model.store,
                                .samples = t->labelled.all, .sample_count = t->labelled.all ? t->labelled.count : bl_dataset_count(t->dataset, BL_TRAIN),
-                               .seed = t->request->seed, .shuffle = train->shuffle, .batch = train->batch, .accumulate = train->accumulate,
+                               .seed = t->request->key.seed, .shuffle = train->shuffle, .batch = train->batch, .accumulate = train->accumulate,
                                .steps = t->steps, .schedule = train->schedule, .tau = train->tau, .tau_schedule = train->tau_schedule,
                                .looks_after = looks_after, .looks_context = t};
-    if (bl_view_feed_create(&t->feed, t->dataset, BL_TRAIN, t->cell->views, views, t->request->seed,
-                            t->request->experiment->machine.loader_threads, &options.feed) ||
+    if (bl_view_feed_create(&t->feed, t->dataset, BL_TRAIN, t->cell->views, views, t->request->key.seed,
+                            t->request->key.experiment->machine.loader_threads, &options.feed) ||
         bl_loop_create(&t->loop, &options, t->progress.step))
         return BL_FAILED;
     bl_loop_scale(t->loop, t->progress.plateau.scale);
@@ -310,12 +303,12 @@ static int leave(trainer *t) {
 }
 
 // `checkpoint`: *checkpoint is NULL where none is there; closed when it was read: it is larger than the model.
-static int train_and_save(trainer *t, bl_run_reader **checkpoint) {
+static int train_and_save(trainer *t, bl_container_reader **checkpoint) {
     t->progress.plateau = bl_plateau_start(strcmp(t->cell->train.plateau_row, "loss") != 0);
     if (prepare_diagnosis(t)) return BL_FAILED;
     if (*checkpoint && bl_checkpoint_read(t->checkpoint_path, *checkpoint, &t->identity, t->cell, &t->model, &t->progress, t->collapse, &t->history))
         return BL_FAILED;
-    bl_run_reader_close(*checkpoint);
+    bl_container_reader_close(*checkpoint);
     *checkpoint = NULL;
     t->progress.stopped = t->cell->train.stop_when_collapsed && is_collapsed(t); // it was killed while its last rows were measured
     t->resumed_from = t->progress.step;
@@ -329,13 +322,13 @@ static int train_and_save(trainer *t, bl_run_reader **checkpoint) {
 }
 
 // A finished run: measure what its file lacks where its training ended, from its own weights.
-static int evaluate_finished(trainer *t, bl_arena *arena, bl_run_reader *reader) {
+static int evaluate_finished(trainer *t, bl_arena *arena, bl_container_reader *reader) {
     t->is_trained = true;
     if (bl_identity_check_data(&t->identity, reader, t->path) || bl_identity_keep(&t->identity, arena, reader)) return BL_FAILED;
     if (bl_run_file_restore(t->path, reader, &t->model, &t->progress) || bl_run_file_epoch(reader, t->cell, &t->progress.epoch))
         return BL_FAILED;
     if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history)) return bl_stopped() ? stop_here(t) : BL_FAILED;
-    if (bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history)) return BL_FAILED;
+    if (bl_run_file_write(t->path, &t->identity, &t->request->key, &t->evaluator, &t->progress, &t->history)) return BL_FAILED;
     unlink(t->fits.path);
     return BL_OK;
 }
@@ -346,7 +339,7 @@ static int choose_labels(trainer *t) {
     if (t->cell->task != BL_TASK_SUPERVISED || t->cell->label_share >= 100) return BL_OK;
     uint8_t *labels;
     if (bl_labels_read(t->dataset, BL_TRAIN, &labels)) return BL_FAILED;
-    const int status = bl_labels_choose(&t->labelled, labels, count, bl_dataset_classes(t->dataset), t->cell->label_share, 0, t->request->seed);
+    const int status = bl_labels_choose(&t->labelled, labels, count, bl_dataset_classes(t->dataset), t->cell->label_share, 0, t->request->key.seed);
     bl_free(labels);
     return status;
 }
@@ -369,20 +362,20 @@ static int count_steps(trainer *t) {
 }
 
 // `before`: the run's file or checkpoint, where one is there: what was chosen for its plans is chosen again.
-static int open_run(trainer *t, bl_arena *arena, const bl_run_reader *before) {
-    const bl_machine *machine = &t->request->experiment->machine;
+static int open_run(trainer *t, bl_arena *arena, const bl_container_reader *before) {
+    const bl_machine *machine = &t->request->key.experiment->machine;
     const bl_backend_options options = {.threads = machine->threads, .isa = machine->isa, .eager = machine->eager};
     if (bl_dataset_open(&t->dataset, &t->cell->data) || choose_labels(t) || count_steps(t) ||
         bl_backend_open(&t->backend, machine->backend, &options) || (before && bl_identity_recall(t->backend, before)) ||
-        bl_pool_create(&t->pool, machine->threads) || bl_model_create(&t->model, t->backend, t->cell, t->request->seed))
+        bl_pool_create(&t->pool, machine->threads) || bl_model_create(&t->model, t->backend, t->cell, t->request->key.seed))
         return BL_FAILED;
-    bl_identity_of(&t->identity, arena, t->request, t->backend, t->dataset);
+    bl_identity_of(&t->identity, arena, &t->request->key, t->backend, t->dataset);
     if (bl_keeper_create(&t->keeper, t->cell->train.checkpoint_every)) return BL_FAILED;
     t->kept_step = -1;
     t->fits = (bl_fit_keeper){.keeper = t->keeper, .path = bl_run_beside(arena, t->path, ".fit.ckpt"), .run_id = t->identity.run_id,
                               .machine = t->identity.machine, .mixed = &t->progress.mixed, .before = before_fit_is_kept, .context = t};
     t->evaluator = (bl_evaluator){.model = &t->model, .cell = t->cell, .dataset = t->dataset, .pool = t->pool,
-                                  .loader_threads = machine->loader_threads, .seed = t->request->seed, .measured = on_measured, .fitting = on_fitting, .context = t,
+                                  .loader_threads = machine->loader_threads, .seed = t->request->key.seed, .measured = on_measured, .fitting = on_fitting, .context = t,
                                   .fits = &t->fits};
     return BL_OK;
 }
@@ -404,23 +397,23 @@ static void close_run(trainer *t) {
 }
 
 // Opens a run file that is there. *complete: it holds all that is asked for.
-static int open_finished(const bl_run_request *request, const char *path, bl_run_reader **reader, bl_history *history, bool *complete) {
+static int open_finished(const bl_run_request *request, const char *path, bl_container_reader **reader, bl_history *history, bool *complete) {
     int epoch;
-    if (bl_run_reader_open(reader, path) || bl_identity_check(request, *reader, path) || bl_history_get(history, *reader) ||
-        bl_run_file_epoch(*reader, request->cell, &epoch))
+    if (bl_container_reader_open(reader, path) || bl_identity_check(&request->key, *reader, path) || bl_history_get(history, *reader) ||
+        bl_run_file_epoch(*reader, request->key.cell, &epoch))
         return BL_FAILED;
-    *complete = bl_is_evaluated(request->cell, epoch, history);
+    *complete = bl_is_evaluated(request->key.cell, epoch, history);
     return BL_OK;
 }
 
 bool bl_run_is_finished(const bl_run_request *request) {
     bl_arena *arena = bl_arena_create();
-    const char *path = bl_run_path(arena, request->experiment, request->cell, request->seed, request->results_folder);
-    bl_run_reader *reader = NULL;
+    const char *path = bl_run_path(arena, &request->key);
+    bl_container_reader *reader = NULL;
     bl_history history = {0};
     bool complete = false;
     if (bl_file_exists(path) && open_finished(request, path, &reader, &history, &complete)) complete = false;
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     bl_history_free(&history);
     bl_arena_free(arena);
     return complete;
@@ -428,7 +421,7 @@ bool bl_run_is_finished(const bl_run_request *request) {
 
 // Everything under the run's lock.
 static int run_locked(trainer *t, bl_arena *arena) {
-    bl_run_reader *reader = NULL;
+    bl_container_reader *reader = NULL;
     int status = BL_FAILED;
     if (bl_file_exists(t->path)) {
         bool complete;
@@ -445,22 +438,22 @@ static int run_locked(trainer *t, bl_arena *arena) {
     }
     const bool is_finished = reader;
     if (!is_finished && bl_file_exists(t->checkpoint_path) &&
-        (bl_run_reader_open(&reader, t->checkpoint_path) || bl_identity_check(t->request, reader, t->checkpoint_path)))
+        (bl_container_reader_open(&reader, t->checkpoint_path) || bl_identity_check(&t->request->key, reader, t->checkpoint_path)))
         goto done;
     if (open_run(t, arena, reader) || bl_arms_fit(&t->evaluator, &t->history) || bl_shares_fit(&t->evaluator) ||
         bl_dataset_check_labels(t->dataset, t->pool))
         goto done;
     status = is_finished ? evaluate_finished(t, arena, reader) : train_and_save(t, &reader);
 done:
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     close_run(t);
     return status;
 }
 
 int bl_run(const bl_run_request *request) {
     bl_arena *arena = bl_arena_create();
-    trainer t = {.request = request, .cell = request->cell};
-    t.path = bl_run_path(arena, request->experiment, request->cell, request->seed, request->results_folder);
+    trainer t = {.request = request, .cell = request->key.cell};
+    t.path = bl_run_path(arena, &request->key);
     t.checkpoint_path = bl_run_beside(arena, t.path, ".ckpt");
     const char *lock_path = bl_arena_format(arena, "%s.lock", t.path);
     const char *folder = bl_arena_format(arena, "%.*s", (int)(strrchr(t.path, '/') - t.path), t.path);

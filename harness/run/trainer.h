@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 
-#include "experiment/experiment.h" // bl_experiment, bl_cell
-#include "record/history.h"        // bl_step_row, bl_measurement
+#include "record/history.h" // bl_step_row, bl_measurement
+#include "record/paths.h"   // bl_run_key
 
 typedef enum bl_event_kind {
     BL_EVENT_BEGIN,      // what is about to run; `resumed_from` steps
@@ -46,10 +46,7 @@ typedef struct bl_sink { // whoever shows the events
 } bl_sink;
 
 typedef struct bl_run_request {
-    const bl_experiment *experiment;
-    const bl_cell *cell;
-    uint64_t seed;
-    const char *results_folder;
+    bl_run_key key;
     int64_t stop_after;      // steps; tests end a run early without a checkpoint of their own; 0: never
     int stop_after_epoch;    // ends with a checkpoint behind this many finished epochs: a later call continues; 0: never
     bool evaluate_only;      // never train: add missing evaluations to a finished run, or fail
@@ -61,10 +58,5 @@ typedef struct bl_run_request {
 BL_CHECK int bl_run(const bl_run_request *request);
 // Whether its run file is there and holds all that is asked for.
 bool bl_run_is_finished(const bl_run_request *request);
-
-// results_folder/<study>/<cell>/seed-<k>.<backend>.h5 in the arena's memory.
-const char *bl_run_path(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed, const char *results_folder);
-// What stands beside a run file: seed-<k>.<backend><ending>, ".ckpt" for its checkpoint.
-const char *bl_run_beside(bl_arena *arena, const char *run_path, const char *ending);
 
 #endif

@@ -304,34 +304,34 @@ bl_verdict bl_collapse_judge(const bl_collapse_row *rows, int64_t count, double 
 #define AT "/trainer/collapse/"
 enum { OPENING_VALUES = 8 };
 
-int bl_collapse_put(const bl_collapse *collapse, bl_run_writer *writer) {
+int bl_collapse_put(const bl_collapse *collapse, bl_container_writer *writer) {
     const bl_collapse_row *row = &collapse->opening;
     const int64_t padded = collapse->padded, square[] = {padded, padded}, window[] = {row->step, collapse->gathered};
     const double opening[OPENING_VALUES] = {row->epoch,     row->loss,       row->std,  row->mean_cosine,
                                             row->alignment, row->uniformity, row->norm, row->prediction_norm};
     if (!collapse->gathered) return BL_OK;
-    if (bl_run_put_i64(writer, AT "window", window, (int64_t[]){2}, 1) ||
-        bl_run_put_f64(writer, AT "opening", opening, (int64_t[]){OPENING_VALUES}, 1) ||
-        bl_run_put_f64(writer, AT "pivot", collapse->pivot, &padded, 1) || bl_run_put_f64(writer, AT "sums", collapse->sums, &padded, 1))
+    if (bl_container_put_i64(writer, AT "window", window, (int64_t[]){2}, 1) ||
+        bl_container_put_f64(writer, AT "opening", opening, (int64_t[]){OPENING_VALUES}, 1) ||
+        bl_container_put_f64(writer, AT "pivot", collapse->pivot, &padded, 1) || bl_container_put_f64(writer, AT "sums", collapse->sums, &padded, 1))
         return BL_FAILED;
-    return bl_run_put_f64(writer, AT "products", collapse->products, square, 2);
+    return bl_container_put_f64(writer, AT "products", collapse->products, square, 2);
 }
 
 // `count` values into dst.
-static int get_values(const bl_run_reader *reader, const char *path, int64_t count, double *dst) {
+static int get_values(const bl_container_reader *reader, const char *path, int64_t count, double *dst) {
     double *values = NULL;
     int64_t there = 0;
-    if (bl_run_get_f64(reader, path, &values, &there)) return BL_FAILED;
+    if (bl_container_get_f64(reader, path, &values, &there)) return BL_FAILED;
     if (there == count) memcpy(dst, values, (size_t)count * sizeof *dst);
     bl_free(values);
     return there == count ? BL_OK : bl_fail("%s holds %lld values, not %lld", path, (long long)there, (long long)count);
 }
 
-int bl_collapse_get(bl_collapse *collapse, const bl_run_reader *reader) {
+int bl_collapse_get(bl_collapse *collapse, const bl_container_reader *reader) {
     const int64_t padded = collapse->padded;
     double window[2], opening[OPENING_VALUES];
     collapse->gathered = 0;
-    if (!bl_run_has(reader, AT "window")) return BL_OK;
+    if (!bl_container_has(reader, AT "window")) return BL_OK;
     if (get_values(reader, AT "window", 2, window) || get_values(reader, AT "opening", OPENING_VALUES, opening) ||
         get_values(reader, AT "pivot", padded, collapse->pivot) || get_values(reader, AT "sums", padded, collapse->sums) ||
         get_values(reader, AT "products", padded * padded, collapse->products))

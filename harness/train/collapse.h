@@ -15,7 +15,7 @@
 #ifndef BL_TRAIN_COLLAPSE_H
 #define BL_TRAIN_COLLAPSE_H
 
-#include "record/container.h" // bl_run_writer
+#include "record/container.h" // bl_container_writer
 #include "record/history.h"   // bl_collapse_row, bl_verdict
 
 // The thresholds, in one place. results/cifar10/ablation_collapse shows the runs they were set on.
@@ -50,8 +50,8 @@ BL_CHECK int bl_collapse_observe(bl_collapse *collapse, const bl_step_row *step,
                                  bool *complete, bl_collapse_row *row);
 
 // Half a window in a checkpoint: /trainer/collapse/*. A file without it leaves no window open.
-BL_CHECK int bl_collapse_put(const bl_collapse *collapse, bl_run_writer *writer);
-BL_CHECK int bl_collapse_get(bl_collapse *collapse, const bl_run_reader *reader);
+BL_CHECK int bl_collapse_put(const bl_collapse *collapse, bl_container_writer *writer);
+BL_CHECK int bl_collapse_get(bl_collapse *collapse, const bl_container_reader *reader);
 
 // What the rows above are made of, for the tests' hand-worked cases: `values` are `count` rows of `width`, l2-normalised already.
 double bl_entropy_rank(const double *spectrum, int count, double added); // exp(-sum p log p), p = spectrum / sum + added; all 0: 1

@@ -1,4 +1,4 @@
-// weights.c - tables of named tensors, what their images must look like, and the way into a store. See weights.h.
+// weights.c - what the images of named tensors must look like, and their way into a store. See weights.h.
 
 #include "weights/weights.h"
 
@@ -6,56 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "weights/weights_table.h"
-
-// ---- tables ----
-
-void bl_weights_begin(bl_weights *weights, const char *path) {
-    *weights = (bl_weights){.arena = bl_arena_create()};
-    weights->path = bl_arena_copy(weights->arena, path);
-}
+#include "base/memory.h"
 
 void bl_weights_free(bl_weights *weights) {
     if (weights->arena) bl_arena_free(weights->arena);
     bl_free(weights->data);
     *weights = (bl_weights){0};
-}
-
-int bl_weights_add(bl_weights_table *table, const char *name, const bl_shape *shape, float **values) {
-    bl_weights *weights = table->weights;
-    const size_t count = (size_t)bl_shape_count(shape);
-    if (weights->count == table->capacity) {
-        const int capacity = table->capacity ? 2 * table->capacity : 128;
-        bl_weight *items = bl_arena_take(weights->arena, (size_t)capacity * sizeof *items);
-        if (weights->count) memcpy(items, weights->items, (size_t)weights->count * sizeof *items);
-        weights->items = items;
-        table->capacity = capacity;
-    }
-    if (!weights->data || count > table->room - table->used) {
-        const size_t room = 2 * table->used + count + 1024;
-        float *data = bl_alloc(room * sizeof *data);
-        if (!data) return BL_FAILED;
-        if (table->used) memcpy(data, weights->data, table->used * sizeof *data);
-        bl_free(weights->data);
-        weights->data = data;
-        table->room = room;
-    }
-    weights->items[weights->count++] = (bl_weight){.name = bl_arena_copy(weights->arena, name), .shape = *shape};
-    *values = (float *)weights->data + table->used;
-    table->used += count;
-    return BL_OK;
-}
-
-static int by_name(const void *a, const void *b) { return strcmp(((const bl_weight *)a)->name, ((const bl_weight *)b)->name); }
-
-void bl_weights_finish(bl_weights_table *table) {
-    bl_weights *weights = table->weights;
-    const float *values = weights->data;
-    for (int i = 0; i < weights->count; i++) {
-        weights->items[i].values = values;
-        values += bl_shape_count(&weights->items[i].shape);
-    }
-    if (weights->count) qsort(weights->items, (size_t)weights->count, sizeof *weights->items, by_name);
 }
 
 // ---- preprocessing ----

@@ -11,7 +11,7 @@
 #include "weights/weights_table.h"
 
 typedef struct source {
-    const bl_run_reader *reader;
+    const bl_container_reader *reader;
     const char *path;
     bool all;                // or the encoder alone
     bl_weights_table table;
@@ -62,7 +62,7 @@ static int take_segment(void *context, const char *segment) {
     if (snprintf(path, sizeof path, "/weights/%s/%s", s->network, segment) >= (int)sizeof path)
         return bl_fail("%s: a name of %zu characters", s->path, strlen(segment));
     if (!name_of(s, s->network, segment)) return BL_OK;
-    if (bl_run_dims(s->reader, path, shape.dims, &shape.rank) || bl_run_get_f64(s->reader, path, &values, &count)) return BL_FAILED;
+    if (bl_container_dims(s->reader, path, shape.dims, &shape.rank) || bl_container_get_f64(s->reader, path, &values, &count)) return BL_FAILED;
     const int status = add(s, s->network, segment, &shape, values);
     bl_free(values);
     return status;
@@ -75,7 +75,7 @@ static int take_network(void *context, const char *network) {
     if (snprintf(path, sizeof path, "/weights/%s", network) >= (int)sizeof path)
         return bl_fail("%s: a network's name of %zu characters", s->path, strlen(network));
     s->network = bl_arena_copy(s->table.weights->arena, network);
-    return bl_run_list(s->reader, path, take_segment, s);
+    return bl_container_list(s->reader, path, take_segment, s);
 }
 
 // ---- a checkpoint: /store/<network>/<block>, whole; the recipe in it says what lies where ----
@@ -87,7 +87,7 @@ static int layout_of(const source *s, bl_layout **layout) {
     bl_cell *cell = bl_arena_take(arena, sizeof *cell);
     bl_source *where = bl_arena_take(arena, sizeof *where);
     bl_step_graph step = {0};
-    if (bl_run_get_text(s->reader, "/manifest/resolved", &text)) return BL_FAILED;
+    if (bl_container_get_text(s->reader, "/manifest/resolved", &text)) return BL_FAILED;
     *where = (bl_source){bl_arena_format(arena, "%s: its recipe", s->path), bl_arena_copy(arena, text)};
     bl_free(text);
     cell->name = "main";
@@ -108,7 +108,7 @@ static int take_block(source *s, const bl_network *network, bl_block_kind kind) 
     int status = BL_FAILED;
     if (!segments->count) return BL_OK;
     snprintf(path, sizeof path, "/store/%s/%s", network->name, kind == BL_BUFFERS ? "buffers" : "parameters");
-    if (bl_run_get_f64(s->reader, path, &values, &count)) return BL_FAILED;
+    if (bl_container_get_f64(s->reader, path, &values, &count)) return BL_FAILED;
     if ((size_t)count != segments->floats) {
         bl_fail("%s: %s has %lld values, its recipe's network %zu: it was written by another version of byolab", s->path, path,
                 (long long)count, segments->floats);
@@ -152,8 +152,8 @@ static int preprocessing_of_recipe(const source *s, bl_preprocessing *found) {
     bl_arena *arena = s->table.weights->arena;
     char *text = NULL;
     bl_value *tree;
-    if (!bl_run_has(s->reader, "/manifest/resolved")) return BL_OK;
-    if (bl_run_get_text(s->reader, "/manifest/resolved", &text)) return BL_FAILED;
+    if (!bl_container_has(s->reader, "/manifest/resolved")) return BL_OK;
+    if (bl_container_get_text(s->reader, "/manifest/resolved", &text)) return BL_FAILED;
     bl_source *where = bl_arena_take(arena, sizeof *where);
     *where = (bl_source){bl_arena_format(arena, "%s: its recipe", s->path), bl_arena_copy(arena, text)};
     bl_free(text);
@@ -171,9 +171,9 @@ static int read_preprocessing(const source *s, bl_preprocessing *found) {
     double *mean = NULL, *std = NULL;
     int64_t *pixels = NULL, means, stds, sizes = 0;
     int status = BL_FAILED;
-    if (!bl_run_has(s->reader, "/preprocessing/mean")) return preprocessing_of_recipe(s, found);
-    if (bl_run_get_f64(s->reader, "/preprocessing/mean", &mean, &means) || bl_run_get_f64(s->reader, "/preprocessing/std", &std, &stds) ||
-        bl_run_get_i64(s->reader, "/preprocessing/image_size", &pixels, &sizes))
+    if (!bl_container_has(s->reader, "/preprocessing/mean")) return preprocessing_of_recipe(s, found);
+    if (bl_container_get_f64(s->reader, "/preprocessing/mean", &mean, &means) || bl_container_get_f64(s->reader, "/preprocessing/std", &std, &stds) ||
+        bl_container_get_i64(s->reader, "/preprocessing/image_size", &pixels, &sizes))
         goto done;
     if (means != 3 || stds != 3 || sizes != 1) {
         bl_fail("%s: /preprocessing has %lld, %lld and %lld values, not 3, 3 and 1", s->path, (long long)means, (long long)stds,
@@ -183,10 +183,10 @@ static int read_preprocessing(const source *s, bl_preprocessing *found) {
     *found = (bl_preprocessing){.known = true, .image_size = (int)*pixels};
     memcpy(found->mean, mean, sizeof found->mean);
     memcpy(found->std, std, sizeof found->std);
-    if (bl_run_has(s->reader, "/preprocessing/resize")) {
+    if (bl_container_has(s->reader, "/preprocessing/resize")) {
         bl_free(pixels);
         pixels = NULL;
-        if (bl_run_get_i64(s->reader, "/preprocessing/resize", &pixels, &sizes)) goto done;
+        if (bl_container_get_i64(s->reader, "/preprocessing/resize", &pixels, &sizes)) goto done;
         if (sizes == 1) found->resize = (int)*pixels;
     }
     status = BL_OK;
@@ -200,14 +200,14 @@ done:
 // ---- all of it ----
 
 static int read_run(bl_weights *weights, const char *path, bool all) {
-    bl_run_reader *reader = NULL;
+    bl_container_reader *reader = NULL;
     int status = BL_FAILED;
     bl_weights_begin(weights, path);
-    if (bl_run_reader_open(&reader, path)) goto done;
+    if (bl_container_reader_open(&reader, path)) goto done;
     source s = {.reader = reader, .path = path, .all = all, .table = {.weights = weights}};
-    if (bl_run_has(reader, "/weights/online")) {
-        if (bl_run_list(reader, "/weights", take_network, &s)) goto done;
-    } else if (bl_run_has(reader, "/store/online")) {
+    if (bl_container_has(reader, "/weights/online")) {
+        if (bl_container_list(reader, "/weights", take_network, &s)) goto done;
+    } else if (bl_container_has(reader, "/store/online")) {
         if (take_store(&s)) goto done;
     } else {
         bl_fail("%s holds no weights: its experiment says `save: {weights: none}`", path);
@@ -216,7 +216,7 @@ static int read_run(bl_weights *weights, const char *path, bool all) {
     bl_weights_finish(&s.table);
     status = read_preprocessing(&s, &weights->preprocessing);
 done:
-    bl_run_reader_close(reader);
+    bl_container_reader_close(reader);
     if (status) bl_weights_free(weights);
     return status;
 }

@@ -1,0 +1,16 @@
+// arms.h - where the arms of a label-efficiency curve start from.
+
+#ifndef BL_PROTOCOLS_ARMS_H
+#define BL_PROTOCOLS_ARMS_H
+
+#include "protocols/learner.h" // bl_learner, bl_evaluator
+
+// The encoder that the arm starts from, and that as the start of every fit.
+BL_CHECK int bl_learner_take_arm(bl_learner *learner, const bl_arm *arm);
+
+// The files that arms start from, looked at before hours are spent on what they are held against.
+BL_CHECK int bl_arms_are_there(const bl_cell *cell); // refused at the path's line
+// And each that a row still needs can be read, was prepared as our images are and fits the encoder; nothing is written.
+BL_CHECK int bl_arms_fit(const bl_evaluator *evaluator, const bl_history *history);
+
+#endif
