@@ -6,7 +6,7 @@
 encoder.safetensors: the whole state_dict of a torchvision ResNet-18 with the CIFAR stem, 4 channels wide, as torch saves one: OIHW, f32,
     num_batches_tracked as i64 scalars, a classifier (fc) that an encoder does not need; metadata mean, std, image_size, resize.
 encoder.h5: /images [6, 16, 16, 3] as the network gets them and /features [6, 32] in f64, with running statistics. The weights are those
-    of the file, which are exact in f32. tests/test_weights.c reads both.
+    of the file, which are exact in f32. tests/weights/test_weights.c reads both.
 --check: CIFAR is the folder of test_batch.bin. An export of width 64 goes into torchvision.models.resnet18 itself (3x3 stem, no pooling),
     another into the same class at its width, with load_state_dict(strict=True); the classifier is left out. Images go through the mean and
     std of the file's metadata; the features of the run's file, /features/test (the first N with --rows), must agree to 1e-5 of

@@ -1,4 +1,4 @@
-"""Golden steps of classifiers by PyTorch in f64, for tests/test_golden_finetune.c.
+"""Golden steps of classifiers by PyTorch in f64, for tests/protocols/test_golden_finetune.c.
 
     python finetune.py           # remakes finetune.h5 beside this file (seconds)
 

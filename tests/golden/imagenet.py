@@ -1,4 +1,4 @@
-"""Golden values of ImageNet's stem by PyTorch in f64, for tests/test_golden_imagenet.c.
+"""Golden values of ImageNet's stem by PyTorch in f64, for tests/graph/test_golden_imagenet.c.
 
     python imagenet.py           # remakes imagenet.h5 beside this file (seconds)
 

@@ -1,4 +1,4 @@
-"""Golden logistic regression by scikit-learn and a golden linear classifier by torch's SGD, for tests/test_logistic.c.
+"""Golden logistic regression by scikit-learn and a golden linear classifier by torch's SGD, for tests/protocols/test_logistic.c.
 
     python logistic.py           # remakes logistic.h5 beside this file (seconds)
 

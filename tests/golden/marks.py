@@ -1,4 +1,4 @@
-"""What golden scripts share that keep whole networks in small files; tests/golden_marks.h reads what is written here.
+"""What golden scripts share that keep whole networks in small files; tests/rigs/golden_marks.h reads what is written here.
 
 put_tensors: tensors one after another in one flat data set, beside their names and sizes.
 put_marks: two numbers a tensor in place of its values: its products with the directions j = 1 and 2, at value i (file layout, from 1)

@@ -1,4 +1,4 @@
-"""Golden optimisers and schedules, for tests/test_golden_optimizers.c.
+"""Golden optimisers and schedules, for tests/graph/test_golden_optimizers.c.
 
     python optimizers.py         # remakes optimizers.h5 beside this file (seconds)
 

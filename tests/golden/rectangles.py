@@ -1,6 +1,6 @@
 """Writes rectangles.h5 beside itself: what torchvision.transforms.v2.functional makes of images that are not square.
 
-Needs torch, torchvision, numpy and h5py. tests/test_view_rectangles.c compares datasets/ with what stands in the file.
+Needs torch, torchvision, numpy and h5py. tests/datasets/test_view_rectangles.c compares datasets/ with what stands in the file.
 """
 import pathlib
 

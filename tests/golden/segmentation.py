@@ -1,4 +1,4 @@
-"""Golden values of ResNet-50, bilinear resizing and FCN-8s by PyTorch in f64, for tests/test_golden_segmentation.c.
+"""Golden values of ResNet-50, bilinear resizing and FCN-8s by PyTorch in f64, for tests/graph/test_golden_segmentation.c.
 
     python segmentation.py                  # remakes segmentation.h5 beside this file (a few minutes)
     python segmentation.py --spread FILE    # measures only PyTorch's own distances again, on another processor

@@ -1,5 +1,5 @@
 """How far PyTorch in bf16 autocast is from f64 on whole steps: on several draws (other weights, or other images), in every memory format
-and on every instruction set of oneDNN's that this machine can be kept to. tests/golden_spread.h judges by it.
+and on every instruction set of oneDNN's that this machine can be kept to. tests/rigs/golden_spread.h judges by it.
 
     python SCRIPT --spread FILE    # where SCRIPT keeps such a spread: measures it once more, and leaves the rest of FILE as it is
 

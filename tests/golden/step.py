@@ -1,4 +1,4 @@
-"""Golden BYOL steps by PyTorch, for tests/test_golden_step.c.
+"""Golden BYOL steps by PyTorch, for tests/graph/test_golden_step.c.
 
     python step.py                       # remakes step_trained.h5 and step_cases.h5 beside this file (a few minutes)
     python step.py --full-width FILE     # a file like step_trained.h5 at width 64, heads 4096 / 256 (not committed);
@@ -157,7 +157,7 @@ def draw_images(rng, count, size=32):
 
 def views_at(images, batch, step, dtype):
     """The batch of a step: row i is image i % count, view 1 rolled by (step + 5 k, 3 step + 2 k) pixels and view 2 by
-    (2 step + 3 k, step + 5 k), k = i / count. tests/test_golden_step.c repeats it."""
+    (2 step + 3 k, step + 5 k), k = i / count. tests/graph/test_golden_step.c repeats it."""
     count = images.shape[1]
     shifts = [[(step + 5 * k, 3 * step + 2 * k), (2 * step + 3 * k, step + 5 * k)] for k in range(-(-batch // count))]
     return [torch.from_numpy(np.concatenate([np.roll(images[view], shift[view], (2, 3)) for shift in shifts])[:batch]).to(dtype)

@@ -1,4 +1,4 @@
-"""Golden steps of BYOL's variants by PyTorch in f64, for tests/test_golden_switches.c.
+"""Golden steps of BYOL's variants by PyTorch in f64, for tests/graph/test_golden_switches.c.
 
     python switches.py           # remakes switches.h5 beside this file (seconds)
 

@@ -1,6 +1,6 @@
 """Writes views.h5 beside itself: inputs and outputs of torchvision.transforms.v2.functional at fixed parameters.
 
-Needs torch, torchvision, numpy and h5py. tests/test_views.c compares datasets/ with what stands in the file.
+Needs torch, torchvision, numpy and h5py. tests/datasets/test_views.c compares datasets/ with what stands in the file.
 """
 import pathlib
 

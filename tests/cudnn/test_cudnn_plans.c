@@ -485,7 +485,7 @@ int main(void) {
     }
     void *description;
     size_t bytes;
-    if (bl_read_file(BYOLAB_SOURCE "/tests/h200.json", &description, &bytes)) {
+    if (bl_read_file(BYOLAB_SOURCE "/tests/cudnn/h200.json", &description, &bytes)) {
         print_message("%s\n", bl_error());
         return 1;
     }
