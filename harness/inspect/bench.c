@@ -212,7 +212,7 @@ static void print_plan(const bl_plan_report *report, int steps, bl_text *text) {
     }
 }
 
-static void add_node(bl_bench *result, const bl_node_report *row, int steps, double flop[32]) {
+static void add_node(bl_bench *result, const bl_node_report *row, int steps, double flop[BL_OP_COUNT]) {
     const char *name = bl_op_rules[row->node->op]->name;
     int k = 0;
     while (k < result->kind_count && result->kinds[k].name != name) k++;
@@ -225,7 +225,7 @@ static void add_node(bl_bench *result, const bl_node_report *row, int steps, dou
 }
 
 static int time_nodes(const timed *t, const bl_bench_options *options, bl_bench *result) {
-    double seconds[8], flop[32] = {0}, total = 0;
+    double seconds[8], flop[BL_OP_COUNT] = {0}, total = 0;
     bl_plan_report report;
     bl_plan *plan = t->plan;
     const bl_backend_table *table = plan->backend->table;

@@ -52,7 +52,7 @@ typedef struct bl_bench {
     size_t arena_bytes, packed_bytes, staging_bytes;
     size_t process_bytes;          // the most that the process has held so far
     double regions, barriers;      // with `nodes`, a step: bl_plan_report
-    bl_bench_kind kinds[32];       // falling by seconds
+    bl_bench_kind kinds[BL_OP_COUNT]; // those that the step has, falling by seconds
     int kind_count;
 } bl_bench;
 

@@ -11,7 +11,7 @@
 #include "protocols/choice.h"    // bl_shares_fit
 #include "protocols/evaluate.h"  // bl_evaluate
 #include "record/history_file.h" // bl_history_get
-#include "run/checkpoint.h"      // bl_checkpoint_write
+#include "run/checkpoint.h"      // bl_checkpoint_take
 #include "run/labels.h"          // bl_labels_choose
 #include "train/loop.h"          // bl_loop
 

@@ -1,5 +1,5 @@
 // Every operation that steps of BYOL and of FCN-8s ask of cuDNN has a plan on an H200, and what has none is refused with a reason: seen without a
-// GPU, on a device that is only described (tests/h200.json). Numbers are not: nothing runs here.
+// GPU, on a device that is only described (tests/cudnn/h200.json). Numbers are not: nothing runs here.
 //
 // The first pass only collects what the steps ask for; each pattern is then built in a process of its own, as cuDNN has crashed on some.
 // What they chose, written down, compiles the whole steps at last.
