@@ -12,7 +12,7 @@
 
 #include "encoder_file.h"
 #include "evaluate_rig.h"
-#include "run/labels.h"
+#include "datasets/labels.h"
 #include "run/learner.h"
 #include "run/weights.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "run/blocks.h"  // bl_blocks_put
-#include "run/labels.h"  // bl_labels_read
+#include "datasets/labels.h"  // bl_labels_read
 #include "run/weights.h" // bl_preprocessing_of
 
 static int put_progress(const bl_progress *progress, bl_run_writer *writer) {

@@ -5,7 +5,7 @@
 #define BL_RUN_CHOICE_H
 
 #include "run/fit_checkpoint.h" // bl_fit_place
-#include "run/labels.h"   // bl_labelled
+#include "datasets/labels.h"   // bl_labelled
 #include "run/protocol.h" // bl_evaluator, bl_evaluation, bl_measurement
 
 typedef struct bl_trial {              // one fit

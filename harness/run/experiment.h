@@ -12,7 +12,7 @@
 #include "base/error.h"       // BL_CHECK
 #include "base/memory.h"      // bl_arena, bl_text
 #include "datasets/dataset.h" // bl_dataset_options, bl_split
-#include "datasets/views.h"   // bl_recipe
+#include "datasets/views/views.h"   // bl_recipe
 #include "graph/byol.h"       // bl_model_options
 #include "graph/classifier.h" // bl_classifier_options
 #include "graph/schedule.h"   // bl_schedule

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/error.h"   // BL_CHECK
-#include "datasets/scenes.h" // BL_SCENE_CLASSES
+#include "datasets/scenes/scene.h" // BL_SCENE_CLASSES
 #include "run/run_file.h" // bl_run_writer, bl_run_reader
 
 typedef struct bl_step_row { // one logged step

@@ -11,7 +11,7 @@
 #include "run/choice.h"         // bl_trial
 #include "run/fit_checkpoint.h" // bl_fit_place
 #include "run/logistic.h"       // bl_logistic
-#include "run/loop.h"           // bl_feed
+#include "run/loop.h"           // bl_loader
 #include "run/protocol.h"       // bl_evaluator, bl_feature_cache
 
 enum { BL_START_BLOCKS = 2 }; // parameters and buffers
@@ -59,7 +59,7 @@ typedef struct bl_watcher { // who looks at a network while it learns
 // For the budget of `fit`, at the rate `trial->candidate`, from the start; or from place->step > 0 with what the store holds. *place
 // moves on with it, and is kept on disk as often as the evaluator's owner wants (fit_checkpoint.h). `watcher`: may be NULL. *is_finite
 // false: a step was not, and the rest was left out.
-BL_CHECK int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
+BL_CHECK int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
                             bool *is_finite);
 size_t bl_learner_start_floats(const bl_learner *learner, int network, int block);
 

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "datasets/scenes.h" // bl_scene_classes
+#include "datasets/scenes/scene.h" // bl_scene_classes
 #include "run/csv.h"
 #include "run/report_parts.h"
 

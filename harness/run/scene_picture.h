@@ -3,7 +3,8 @@
 #ifndef BL_RUN_SCENE_PICTURE_H
 #define BL_RUN_SCENE_PICTURE_H
 
-#include "run/history.h" // bl_scene_picture
+#include "datasets/scenes/scenes.h" // bl_scenes
+#include "run/history.h"            // bl_scene_picture
 
 enum { BL_SCENE_PICTURE_WIDTH = 480 }; // pixels at most
 

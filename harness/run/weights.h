@@ -11,7 +11,7 @@
 
 #include "backends/backend.h" // bl_store
 #include "base/memory.h"      // bl_arena
-#include "datasets/views.h"   // bl_recipe
+#include "datasets/views/views.h"   // bl_recipe
 
 typedef struct bl_preprocessing { // what images must look like
     bool known;                   // false: the file does not say
