@@ -8,10 +8,8 @@
 #include "base/digest.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "datasets/dataset_scenes.h"
-
-static const bl_format *const formats[] = {&bl_format_cifar10, &bl_format_cifar100, &bl_format_shapes};
-enum { FORMATS = sizeof formats / sizeof *formats };
+#include "datasets/facts.h"
+#include "datasets/scene_sets.h"
 
 struct bl_dataset {
     bl_images train, test;
@@ -25,17 +23,11 @@ const char *bl_split_name(bl_split split) {
     return names[split];
 }
 
-static const bl_format *find_format(const char *name) {
-    for (int i = 0; i < FORMATS; ++i)
-        if (!strcmp(formats[i]->name, name)) return formats[i];
-    return NULL;
-}
-
 static int check_options(const bl_dataset_options *options) {
-    const int counts[] = {options->train, options->test, options->validation, options->limit};
-    static const char *const keys[] = {"train", "test", "validation", "limit"};
-    for (int i = 0; i < 4; ++i)
-        if (counts[i] < 0) return bl_fail("data.%s: %d is below 0", keys[i], counts[i]);
+    const int counts[] = {options->train, options->test, options->validation, options->limit, options->crop};
+    static const char *const names[] = {"train", "test", "validation", "limit", "crop"};
+    for (int i = 0; i < 5; ++i)
+        if (counts[i] < 0) return bl_fail("%s: %s %d is below 0", options->name, names[i], counts[i]);
     return BL_OK;
 }
 
@@ -85,7 +77,8 @@ done:
 static int make_splits(bl_dataset *dataset, const bl_dataset_options *options) {
     const bl_images *train = &dataset->train;
     if (options->validation > 0 && options->validation >= train->count)
-        return bl_fail("data.validation: %d of %" PRId64 " train images leaves none to train on", options->validation, train->count);
+        return bl_fail("%s: validation on %d of %" PRId64 " train images leaves none to train on", options->name, options->validation,
+                       train->count);
     int status = BL_FAILED;
     bool *chosen = bl_alloc((size_t)train->count * sizeof *chosen);
     if (!chosen) return BL_FAILED;
@@ -107,32 +100,46 @@ done:
     return status;
 }
 
-bool bl_dataset_has_scenes(const char *name) { return !strcmp(name, "cityscapes") || !strcmp(name, "streets"); }
+// The set of scenes that a split is; SCENE_ROLES: none.
+static bl_scene_role role_of(bl_split split) {
+    return split == BL_TRAIN ? BL_UNLABELLED : split == BL_TEST ? BL_SCORED : BL_SCENE_ROLES;
+}
 
-static int open_scenes(bl_dataset *dataset, const bl_dataset_options *options) {
-    if (!(dataset->scenes = bl_alloc(sizeof *dataset->scenes)) || bl_scene_sets_open(dataset->scenes, options)) return BL_FAILED;
-    for (int s = 0; s < BL_SPLITS; ++s) dataset->count[s] = bl_scene_sets_count(dataset->scenes, (bl_split)s);
+static int open_scenes(bl_dataset *dataset, const bl_scene_format *format, const bl_dataset_options *options) {
+    const bl_scene_sets_options wanted = {.format = format, .root = options->root, .splits = options->scene_splits,
+                                          .labelled = options->labelled, .crop = options->crop, .seed = options->seed,
+                                          .train = options->train, .test = options->test, .width = options->width,
+                                          .height = options->height};
+    if (!(dataset->scenes = bl_alloc(sizeof *dataset->scenes)) || bl_scene_sets_open(dataset->scenes, &wanted)) return BL_FAILED;
+    for (int s = 0; s < BL_SPLITS; ++s) {
+        const bl_scene_role role = role_of((bl_split)s);
+        const bl_scenes *scenes = role < BL_SCENE_ROLES ? dataset->scenes->of[role] : NULL;
+        dataset->count[s] = scenes ? bl_scenes_count(scenes) : 0;
+    }
     return BL_OK;
 }
 
-static int open_images(bl_dataset *dataset, const bl_format *format, const bl_dataset_options *options) {
-    return format->load(options, &dataset->train, &dataset->test) || make_splits(dataset, options) ? BL_FAILED : BL_OK;
+static int open_images(bl_dataset *dataset, bl_images_load *load, const bl_dataset_options *options) {
+    const bl_images_options wanted = {options->root, options->seed, options->train, options->test};
+    return load(&wanted, &dataset->train, &dataset->test) || make_splits(dataset, options) ? BL_FAILED : BL_OK;
+}
+
+static int refuse_name(const char *name) {
+    bl_text known = {0};
+    for (int i = 0; bl_dataset_facts_at(i); ++i) bl_text_add(&known, "%s%s", i ? ", " : "", bl_dataset_facts_at(i)->name);
+    const int status = bl_fail("no data set is called '%s'; there are %s", name, known.chars);
+    bl_text_free(&known);
+    return status;
 }
 
 int bl_dataset_open(bl_dataset **out, const bl_dataset_options *options) {
     *out = NULL;
-    const bl_format *format = find_format(options->name);
-    if (!format && !bl_dataset_has_scenes(options->name)) {
-        bl_text known = {0};
-        for (int i = 0; i < FORMATS; ++i) bl_text_add(&known, "%s, ", formats[i]->name);
-        int status = bl_fail("data.dataset: '%s' is none of %scityscapes, streets", options->name, known.chars);
-        bl_text_free(&known);
-        return status;
-    }
+    const bl_dataset_facts *facts = bl_dataset_facts_of(options->name);
+    if (!facts) return refuse_name(options->name);
     if (check_options(options)) return BL_FAILED;
     bl_dataset *dataset = bl_alloc(sizeof *dataset);
     if (!dataset) return BL_FAILED;
-    if (format ? open_images(dataset, format, options) : open_scenes(dataset, options)) {
+    if (facts->scenes ? open_scenes(dataset, facts->scenes, options) : open_images(dataset, facts->load, options)) {
         bl_dataset_close(dataset);
         return BL_FAILED;
     }
@@ -174,16 +181,10 @@ int bl_dataset_label(const bl_dataset *dataset, bl_split split, int64_t index) {
 }
 
 int bl_dataset_picture(const bl_dataset *dataset, bl_split split, uint32_t index, uint64_t seed, uint32_t epoch, bl_picture *picture) {
-    if (dataset->scenes) return bl_scene_sets_picture(dataset->scenes, split, index, seed, epoch, picture);
+    if (dataset->scenes) return bl_scene_sets_picture(dataset->scenes, role_of(split), index, seed, epoch, picture);
     picture->pixels = bl_dataset_image(dataset, split, index);
     picture->width = picture->height = bl_dataset_size(dataset);
     return BL_OK;
-}
-
-void bl_picture_free(bl_picture *picture) {
-    bl_scene_free(&picture->scene);
-    bl_free(picture->square);
-    *picture = (bl_picture){0};
 }
 
 const bl_scenes *bl_dataset_labelled(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->of[BL_LABELLED] : NULL; }

@@ -1,7 +1,7 @@
-// dataset.h - the images of an experiment, read where they lie. One file a format; a row of the table in dataset.c each.
+// dataset.h - the images of an experiment, read where they lie. facts.h lists the data sets there are: a file and a row each.
 //
 // Two kinds: small square images with a label each, all in memory (cifar10, cifar100, shapes), and street scenes, which are large, of
-// any size, decoded when they are wanted and labelled by pixel (cityscapes, streets; scenes.h). Pixels are 8-bit RGB, HWC. A dataset
+// any size, decoded when they are wanted and labelled by pixel (cityscapes, streets; scenes/scenes.h). Pixels are 8-bit RGB, HWC. A dataset
 // is read-only after opening and may be read from any thread.
 
 #ifndef BL_DATASETS_DATASET_H
@@ -11,16 +11,17 @@
 #include <stdint.h>
 
 #include "base/error.h" // BL_CHECK
-#include "datasets/scenes.h"
+#include "datasets/picture.h"
+#include "datasets/scenes/scenes.h"
 
 typedef enum bl_split { BL_TRAIN, BL_VALIDATION, BL_TEST, BL_SPLITS } bl_split;
 const char *bl_split_name(bl_split split); // "train", "validation", "test"
 
 typedef struct bl_dataset_options {
-    const char *name;      // "cifar10", "cifar100", "shapes"; "cityscapes", "streets"
-    const char *root;      // folder of the files; unused by procedural sets
-    uint64_t seed;         // of a procedural set
-    int train, test;       // images of a procedural set (0: its default); of streets: of each split but val, and of val
+    const char *name;      // of facts.h: "cifar10"
+    const char *root;      // folder of the files; unused by drawn sets
+    uint64_t seed;         // of a drawn set
+    int train, test;       // images of a drawn set (0: its default); of drawn scenes: of each split but val, and of val
     // of images alone
     int validation;        // taken from train, seeded and stratified by class; 0: none. Train keeps its file order
     uint64_t split_seed;   // which images those are
@@ -28,7 +29,7 @@ typedef struct bl_dataset_options {
     // of scenes alone
     unsigned scene_splits; // what BL_TRAIN is, without labels: 1u << BL_SCENE_TRAIN | ...
     int crop;              // pixels a side of the random square that all views of a scene are made from; 0: the whole scene
-    int width, height;     // of streets (0: their default)
+    int width, height;     // of drawn scenes (0: their default)
     bool labelled;         // a segmentation asks: the labelled splits train and val are opened too
 } bl_dataset_options;
 
@@ -38,7 +39,6 @@ typedef struct bl_dataset bl_dataset;
 BL_CHECK int bl_dataset_open(bl_dataset **dataset, const bl_dataset_options *options);
 void bl_dataset_close(bl_dataset *dataset);
 
-bool bl_dataset_has_scenes(const char *name);   // whether a set of that name is street scenes
 int bl_dataset_classes(const bl_dataset *dataset);
 int bl_dataset_size(const bl_dataset *dataset); // pixels a side (square) of what views are made from; 0: whole scenes, of any size
 bool bl_dataset_is_decoded(const bl_dataset *dataset); // whether each picture is decoded when it is wanted: scenes are
@@ -49,17 +49,9 @@ int bl_dataset_label(const bl_dataset *dataset, bl_split split, int64_t index);
 // SHA-256 over the images and labels of all splits, of scenes over bl_dataset_files: identity in a run's manifest. 64 hexadecimal digits.
 void bl_dataset_digest(const bl_dataset *dataset, char out[65]);
 
-// What a view is made from: an image as it is, or a decoded scene or its square. Start from {0}; the next one of the data set reuses its
-// memory.
-typedef struct bl_picture {
-    const uint8_t *pixels;  // height x width x 3; the data set's own memory, or this picture's
-    int width, height;
-    bl_scene scene;         // behind a scene
-    uint8_t *square;        // cut out of it
-} bl_picture;
-// The square is a function of (seed, "scene_square", sample, epoch): the same for every view.
-BL_CHECK int bl_dataset_picture(const bl_dataset *dataset, bl_split split, uint32_t index, uint64_t seed, uint32_t epoch, bl_picture *picture);
-void bl_picture_free(bl_picture *picture);
+// What all views of a sample are made from. The square of a scene is a function of (seed, "scene_square", sample, epoch).
+BL_CHECK int bl_dataset_picture(const bl_dataset *dataset, bl_split split, uint32_t index, uint64_t seed, uint32_t epoch,
+                                bl_picture *picture);
 
 // Scenes with label maps, where they were opened (options.labelled), else NULL: what is fine-tuned on, and what is scored.
 const bl_scenes *bl_dataset_labelled(const bl_dataset *dataset);
@@ -71,19 +63,5 @@ BL_CHECK int bl_dataset_check_labels(const bl_dataset *dataset, bl_pool *pool);
 // come and go, are left out.
 const char *bl_dataset_files(const bl_dataset *dataset);
 BL_CHECK int bl_dataset_compare(const bl_dataset *dataset, const char *list);
-
-// ---- for the formats (one file each) ----
-// A format fills whole sets; dataset.c makes the splits. Pixels are owned by the dataset afterwards (bl_free).
-typedef struct bl_images {
-    int size, classes;
-    int64_t count;
-    uint8_t *pixels; // count x size x size x 3, HWC
-    uint8_t *labels; // count
-} bl_images;
-typedef struct bl_format {
-    const char *name;
-    int (*load)(const bl_dataset_options *options, bl_images *train, bl_images *test);
-} bl_format;
-extern const bl_format bl_format_cifar10, bl_format_cifar100, bl_format_shapes;
 
 #endif

@@ -1,67 +1,82 @@
 #include "datasets/loader.h"
 
+#include <pthread.h>
+#include <string.h>
+
 #include "base/memory.h"
 #include "base/random.h"
-#include "datasets/slots.h"
+#include "base/threads.h"
 
-enum { SAMPLES_A_TASK = 8 }; // long enough (about 20 us a view of 32 pixels) that handing out tasks costs nothing; of scenes one is
-
-typedef struct workspace { // of a thread
-    bl_picture picture;
-    bl_view_scratch scratch;
-} workspace;
+typedef struct staging {
+    bl_loader *owner;
+    bl_batch *batch;
+    bl_slot slot;
+    uint32_t *samples;
+    int capacity;
+    bool busy; // submitted and not yet waited for
+} staging;
 
 struct bl_loader {
-    const bl_dataset *dataset;
-    bl_split split;
-    const bl_recipe *recipes;
-    int views;
-    uint64_t seed;
-    int out; // pixels a side of every view
-    workspace *spaces;
-    int space_count;
-    bl_slots *slots;
+    bl_maker maker;
+    bl_pool *pool; // NULL: the caller's thread makes samples
+    staging *items;
+    int item_count;
+    // A workspace is taken by a running task and put back, so that one a thread suffices.
+    pthread_mutex_t mutex;
+    char *workspaces;
+    void **free_spaces; // free_spaces[0 .. free_count-1] are not in use
+    int space_count, free_count;
 };
 
-// A scene is decoded once for all its views.
-static int fill(void *context, const bl_slot *slot, int first, int end, void *space) {
-    const bl_loader *loader = context;
-    const size_t floats = 3 * (size_t)loader->out * loader->out;
-    workspace *own = space;
-    bl_picture *picture = &own->picture;
-    int status = BL_OK;
-    for (int i = first; i < end && !status; ++i) {
-        const uint32_t sample = slot->samples[i];
-        status = bl_dataset_picture(loader->dataset, loader->split, sample, loader->seed, slot->epoch, picture);
-        for (int v = 0; v < loader->views && !status; ++v)
-            status = bl_view_make(&loader->recipes[v], loader->seed, sample, slot->epoch, (uint32_t)v, picture->pixels,
-                                  (bl_extent){picture->width, picture->height},
-                                  slot->images + ((size_t)v * slot->count + i) * floats, &own->scratch);
-    }
+static void *take_space(bl_loader *loader) {
+    pthread_mutex_lock(&loader->mutex);
+    void *space = loader->free_spaces[--loader->free_count];
+    pthread_mutex_unlock(&loader->mutex);
+    return space;
+}
+
+static void put_space(bl_loader *loader, void *space) {
+    pthread_mutex_lock(&loader->mutex);
+    loader->free_spaces[loader->free_count++] = space;
+    pthread_mutex_unlock(&loader->mutex);
+}
+
+static int run_task(void *context, int task) {
+    staging *item = context;
+    const bl_maker *maker = &item->owner->maker;
+    const int first = task * maker->samples_a_task, left = item->slot.count - first;
+    const int end = left < maker->samples_a_task ? item->slot.count : first + maker->samples_a_task;
+    void *space = take_space(item->owner);
+    const int status = maker->make(maker->context, &item->slot, first, end, space);
+    put_space(item->owner, space);
     return status;
 }
 
-int bl_loader_create(bl_loader **out, const bl_dataset *dataset, bl_split split, const bl_recipe *recipes, int views, uint64_t seed,
-                     int threads, int slots) {
-    *out = NULL;
-    const int size = bl_dataset_size(dataset), view_size = bl_recipe_size(&recipes[0], size);
-    for (int v = 0; v < views; ++v) {
-        const int other = bl_recipe_size(&recipes[v], size);
-        if (!other)
-            return bl_fail("views: view %d is made from whole scenes and nothing makes them square: write random_resized_crop or "
-                           "center_crop in it, or `crop: 512` below `data:`", v);
-        if (other != view_size)
-            return bl_fail("views: view 0 has %d pixels a side and view %d has %d: both must have the same size", view_size, v, other);
+static int create(bl_loader *loader, int threads, int slots) {
+    if (!(loader->items = bl_alloc((size_t)slots * sizeof *loader->items)) ||
+        !(loader->workspaces = bl_alloc((size_t)loader->space_count * loader->maker.workspace_bytes)) ||
+        !(loader->free_spaces = bl_alloc((size_t)loader->space_count * sizeof *loader->free_spaces)) ||
+        (threads && bl_pool_create(&loader->pool, threads)))
+        return BL_FAILED;
+    for (int i = 0; i < loader->space_count; ++i) put_space(loader, loader->workspaces + (size_t)i * loader->maker.workspace_bytes);
+    for (loader->item_count = 0; loader->item_count < slots; ++loader->item_count) {
+        staging *item = &loader->items[loader->item_count];
+        item->owner = loader;
+        if (bl_batch_create(&item->batch)) return BL_FAILED;
     }
+    return BL_OK;
+}
+
+int bl_loader_create(bl_loader **out, const bl_maker *maker, int threads, int slots) {
+    *out = NULL;
     bl_loader *loader = bl_alloc(sizeof *loader);
-    if (!loader) return BL_FAILED;
-    *loader = (bl_loader){.dataset = dataset, .split = split, .recipes = recipes, .views = views, .seed = seed, .out = view_size,
-                          .space_count = threads};
-    loader->spaces = bl_alloc((size_t)threads * sizeof *loader->spaces);
-    const bl_slots_options options = {.threads = threads, .slots = slots, .samples_a_task = bl_dataset_is_decoded(dataset) ? 1 : SAMPLES_A_TASK,
-                                      .fill = fill, .context = loader, .workspaces = loader->spaces,
-                                      .workspace_bytes = sizeof *loader->spaces, .set = bl_split_name(split)};
-    if (!loader->spaces || bl_slots_create(&loader->slots, &options)) {
+    if (!loader) {
+        if (maker->free) maker->free(maker->context);
+        return BL_FAILED;
+    }
+    *loader = (bl_loader){.maker = *maker, .space_count = threads ? threads : 1};
+    pthread_mutex_init(&loader->mutex, NULL);
+    if (create(loader, threads, slots)) {
         bl_loader_free(loader);
         return BL_FAILED;
     }
@@ -71,22 +86,53 @@ int bl_loader_create(bl_loader **out, const bl_dataset *dataset, bl_split split,
 
 void bl_loader_free(bl_loader *loader) {
     if (!loader) return;
-    bl_slots_free(loader->slots); // before what its threads work in
-    for (int i = 0; loader->spaces && i < loader->space_count; ++i) {
-        bl_picture_free(&loader->spaces[i].picture);
-        bl_view_scratch_free(&loader->spaces[i].scratch);
+    bl_pool_free(loader->pool); // before what its threads work in
+    for (int i = 0; i < loader->item_count; ++i) {
+        bl_batch_free(loader->items[i].batch);
+        bl_free(loader->items[i].samples);
     }
-    bl_free(loader->spaces);
+    for (int i = 0; loader->maker.free_workspace && i < loader->free_count; ++i) loader->maker.free_workspace(loader->free_spaces[i]);
+    bl_free(loader->items);
+    bl_free(loader->workspaces);
+    bl_free(loader->free_spaces);
+    pthread_mutex_destroy(&loader->mutex);
+    if (loader->maker.free) loader->maker.free(loader->maker.context);
     bl_free(loader);
 }
 
-int bl_loader_submit(bl_loader *loader, int slot, const uint32_t *samples, int count, uint32_t epoch, float *dst) {
-    const bl_slot wanted = {.samples = samples, .count = count, .epoch = epoch, .images = dst};
-    return bl_slots_submit(loader->slots, slot, &wanted, bl_dataset_count(loader->dataset, loader->split));
+static int keep_samples(staging *item, const uint32_t *samples, int count) {
+    if (count > item->capacity) {
+        bl_free(item->samples);
+        item->capacity = 0;
+        if (!(item->samples = bl_alloc((size_t)count * sizeof *item->samples))) return BL_FAILED;
+        item->capacity = count;
+    }
+    memcpy(item->samples, samples, (size_t)count * sizeof *samples);
+    return BL_OK;
+}
+
+int bl_loader_submit(bl_loader *loader, int slot, const uint32_t *samples, int count, uint32_t epoch, float *images, float *labels) {
+    staging *item = &loader->items[slot];
+    if (item->busy) return bl_fail("loader: slot %d is filled again before it was waited for", slot);
+    for (int i = 0; i < count; ++i)
+        if (samples[i] >= loader->maker.available)
+            return bl_fail("loader: sample %u is past the %lld of %s", samples[i], (long long)loader->maker.available, loader->maker.set);
+    if (keep_samples(item, samples, count)) return BL_FAILED;
+    item->slot = (bl_slot){item->samples, count, epoch, images, labels};
+    item->busy = true;
+    const int each = loader->maker.samples_a_task, tasks = (count + each - 1) / each;
+    if (loader->pool) {
+        bl_pool_submit(loader->pool, item->batch, tasks, run_task, item);
+        return BL_OK;
+    }
+    for (int task = 0; task < tasks; ++task)
+        if (run_task(item, task)) return BL_FAILED;
+    return BL_OK;
 }
 
 int bl_loader_wait(bl_loader *loader, int slot) {
-    return bl_slots_wait(loader->slots, slot);
+    loader->items[slot].busy = false;
+    return loader->pool ? bl_pool_wait(loader->pool, loader->items[slot].batch) : BL_OK;
 }
 
 void bl_epoch_order(uint64_t seed, uint32_t epoch, bool shuffle, uint32_t *order, uint32_t count) {

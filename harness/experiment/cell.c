@@ -5,34 +5,37 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "datasets/facts.h" // bl_dataset_facts
 #include "experiment/keys.h"
 #include "experiment/recipes.h"
 #include "experiment/rows.h"
 
+static const bl_dataset_facts *facts_of(const bl_cell *cell) { return bl_dataset_facts_of(cell->data.name); }
+
 int bl_cell_image_side(const bl_cell *cell) {
-    return bl_dataset_has_scenes(cell->data.name) ? cell->data.crop : 32; // cifar10, cifar100 and shapes
+    return facts_of(cell)->scenes ? cell->data.crop : facts_of(cell)->side;
 }
 
-int bl_cell_classes(const bl_cell *cell) {
-    if (bl_dataset_has_scenes(cell->data.name)) return BL_SCENE_CLASSES;
-    return !strcmp(cell->data.name, "cifar100") ? 100 : 10;
-}
+int bl_cell_classes(const bl_cell *cell) { return facts_of(cell)->classes; }
 
 const char *bl_cell_precision(const bl_cell *cell) {
     return cell->train.precision == BL_PRECISION_TF32 ? "tf32" : bl_dtype_name(cell->model.precision);
 }
 
+static int64_t scenes_of(const bl_cell *cell, bl_split split) {
+    int splits = 0;
+    for (int s = 0; s < BL_SCENE_SPLITS; s++) splits += cell->data.scene_splits >> s & 1;
+    if (split == BL_VALIDATION) return 0;
+    if (!facts_of(cell)->is_drawn) return -1;
+    return split == BL_TEST ? cell->data.test : (int64_t)splits * cell->data.train;
+}
+
 int64_t bl_cell_images(const bl_cell *cell, bl_split split) {
-    bool is_cifar = !strncmp(cell->data.name, "cifar", 5);
-    if (!strcmp(cell->data.name, "cityscapes")) return split == BL_VALIDATION ? 0 : -1;
-    if (!strcmp(cell->data.name, "streets") && split == BL_TRAIN) {
-        int splits = 0;
-        for (int s = 0; s < BL_SCENE_SPLITS; s++) splits += cell->data.scene_splits >> s & 1;
-        return (int64_t)splits * cell->data.train;
-    }
-    if (split == BL_TEST) return is_cifar ? 10000 : cell->data.test;
+    const bl_dataset_facts *facts = facts_of(cell);
+    if (facts->scenes) return scenes_of(cell, split);
+    if (split == BL_TEST) return facts->is_drawn ? cell->data.test : facts->test;
     if (split == BL_VALIDATION) return cell->data.validation;
-    int64_t left = (is_cifar ? 50000 : cell->data.train) - cell->data.validation;
+    const int64_t left = (facts->is_drawn ? cell->data.train : facts->train) - cell->data.validation;
     return cell->data.limit && cell->data.limit < left ? cell->data.limit : left;
 }
 

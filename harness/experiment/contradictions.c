@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "datasets/facts.h" // bl_dataset_facts
 #include "experiment/cell.h"
 #include "experiment/recipes.h"
 
@@ -30,7 +31,7 @@ static int check_scenes(bl_arena *arena, const bl_value *tree, const bl_cell *ce
 static int check_data(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
     const int64_t all = bl_cell_images(cell, BL_TRAIN);
     const int64_t update = (int64_t)cell->train.batch * cell->train.accumulate;
-    if (bl_dataset_has_scenes(cell->data.name) && check_scenes(arena, tree, cell)) return BL_FAILED;
+    if (bl_dataset_facts_of(cell->data.name)->scenes && check_scenes(arena, tree, cell)) return BL_FAILED;
     if (all < 0) return BL_OK; // known once the folder is opened
     if (all < 1)
         return bl_refuse(bl_value_spot(arena, tree, "data.validation"), "write fewer", "data.validation: %d images leave none to train on",

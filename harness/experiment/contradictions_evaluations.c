@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "datasets/facts.h" // bl_dataset_facts
 #include "experiment/cell.h"
 #include "experiment/recipes.h"
 #include "experiment/rows.h"
@@ -154,7 +155,7 @@ static int check_segmentation(const where *at, const bl_cell *cell) {
     if (fit->schedule != BL_SCHEDULE_CONSTANT && fit->least >= fit->learning_rates[0])
         return bl_refuse(spot_of(at, "least_lr"), bl_arena_format(at->arena, "write less than %g", fit->learning_rates[0]),
                          "evaluate.segmentation.least_lr: %g is not below the learning rate of %g", fit->least, fit->learning_rates[0]);
-    if (!strcmp(cell->data.name, "streets") && cell->data.test < fit->pictures)
+    if (bl_dataset_facts_of(cell->data.name)->is_drawn && cell->data.test < fit->pictures)
         return bl_refuse(spot_of(at, "pictures"), bl_arena_format(at->arena, "write at most %d", cell->data.test),
                          "evaluate.segmentation.pictures: %d of the %d scenes of val", fit->pictures, cell->data.test);
     return BL_OK;
@@ -162,7 +163,7 @@ static int check_segmentation(const where *at, const bl_cell *cell) {
 
 static int check_entry(const where *at, const bl_cell *cell) {
     const bl_protocol_kind kind = at->options->entry.row.kind;
-    const bool has_scenes = bl_dataset_has_scenes(cell->data.name);
+    const bool has_scenes = bl_dataset_facts_of(cell->data.name)->scenes != NULL;
     if (has_scenes != (kind == BL_PROTOCOL_SEGMENTATION))
         return bl_refuse(at->options->map->spot,
                          has_scenes ? "write `- segmentation:`" : "write `dataset: cityscapes` or streets below `data:`, or `- finetune:`",

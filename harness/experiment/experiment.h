@@ -9,14 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/error.h"       // BL_CHECK
-#include "base/memory.h"      // bl_arena, bl_text
-#include "datasets/dataset.h" // bl_dataset_options, bl_split
-#include "datasets/views.h"   // bl_recipe
-#include "experiment/value.h" // bl_spot
-#include "graph/byol.h"       // bl_model_options
-#include "graph/classifier.h" // bl_classifier_options
-#include "graph/schedule.h"   // bl_schedule
+#include "base/error.h"           // BL_CHECK
+#include "base/memory.h"          // bl_arena, bl_text
+#include "datasets/dataset.h"     // bl_dataset_options, bl_split
+#include "datasets/views/views.h" // bl_recipe
+#include "experiment/value.h"     // bl_spot
+#include "graph/byol.h"           // bl_model_options
+#include "graph/classifier.h"     // bl_classifier_options
+#include "graph/schedule.h"       // bl_schedule
 
 // Which part of a run's identity a key belongs to.
 typedef enum bl_key_class {

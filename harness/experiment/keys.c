@@ -115,8 +115,12 @@ typedef struct condition { // "path=name|name", looked up
 static condition condition_of(bl_arena *arena, const bl_key *key, const char *prefix, const bl_value *tree) {
     condition out = {.holds = true};
     if (!key->when) return out;
-    size_t length = strcspn(key->when, "=");
-    const char *path = bl_arena_format(arena, "%.*s", (int)length, key->when);
+    bl_text text = {0};
+    bl_key_when(key, &text);
+    const char *when = bl_arena_copy(arena, text.chars);
+    bl_text_free(&text);
+    const size_t length = strcspn(when, "=");
+    const char *path = bl_arena_format(arena, "%.*s", (int)length, when);
     const bl_key *decider = bl_schema_find(path);
     out = condition_of(arena, decider, prefix, tree);
     if (!out.holds) return out; // what has no meaning itself decides nothing
@@ -125,7 +129,7 @@ static condition condition_of(bl_arena *arena, const bl_key *key, const char *pr
     out.by = bl_value_at(tree, below(decider, prefix));
     out.value = out.by && out.by->kind == BL_VALUE_SCALAR ? out.by->text : decider->default_text;
     out.holds = false;
-    for (const char *name = key->when + length; *name;) {
+    for (const char *name = when + length; *name;) {
         size_t size = strcspn(++name, "|");
         if (!out.wanted) out.wanted = bl_arena_format(arena, "%.*s", (int)size, name);
         if (out.value && strlen(out.value) == size && !strncmp(name, out.value, size)) out.holds = true;

@@ -3,7 +3,7 @@
 #ifndef BL_EXPERIMENT_RECIPES_H
 #define BL_EXPERIMENT_RECIPES_H
 
-#include "datasets/views.h" // bl_recipe
+#include "datasets/views/views.h" // bl_recipe
 #include "experiment/value.h"
 
 // A map of transforms, in its order, into an empty recipe. `name` is what an error calls the map.

@@ -3,6 +3,8 @@
 #include <float.h>
 #include <string.h>
 
+#include "datasets/facts.h" // BL_DATASETS, bl_dataset_facts
+
 // Shorthands of the table alone.
 #define CELL(field) BL_OF_CELL, offsetof(bl_cell, field)
 #define MACHINE(field) BL_OF_MACHINE, offsetof(bl_machine, field)
@@ -21,7 +23,8 @@
 #define ANY (-DBL_MAX), DBL_MAX
 #define MAX_SEED 9007199254740992.0 // 2^53
 
-static const bl_choice datasets[] = {{"cifar10", 0}, {"cifar100", 1}, {"shapes", 2}, {"cityscapes", 3}, {"streets", 4}, {0}};
+#define DATASET(name, ...) {#name, 0},
+static const bl_choice datasets[] = {BL_DATASETS(DATASET){0}};
 static const bl_choice scene_splits[] = {
     {"train", BL_SCENE_TRAIN}, {"test", BL_SCENE_TEST}, {"train_extra", BL_SCENE_TRAIN_EXTRA}, {0}}; // what is scored, val, is no one's to train on
 static const bl_choice encoders[] = {{"resnet18", 18}, {"resnet50", 50}, {0}};
@@ -72,11 +75,12 @@ static const bl_choice origins[] = {{"read", 0}, {"digitised", 1}, {0}};
 static const bl_choice spreads[] = {{"none", 0}, {"sd", 1}, {"half_range", 2}, {"interval", 3}, {0}};
 static const bl_choice selections[] = {{"last", 0}, {"best_on_test", 1}, {"unknown", 2}, {0}};
 
-#define FILES "data.dataset=cifar10|cifar100|cityscapes"
-#define DRAWN "data.dataset=shapes|streets"
-#define IMAGES "data.dataset=cifar10|cifar100|shapes"
-#define SCENES "data.dataset=cityscapes|streets"
-#define STREETS "data.dataset=streets"
+// Kinds of data sets: bl_key_when writes out which they are.
+#define FILES "data.dataset=<files>"
+#define DRAWN "data.dataset=<drawn>"
+#define IMAGES "data.dataset=<images>"
+#define SCENES "data.dataset=<scenes>"
+#define DRAWN_SCENES "data.dataset=<drawn scenes>"
 #define SMALL_STEM "network.stem=cifar"
 #define BOTTLENECKS "network.encoder=resnet50"
 #define BYOL "method.kind=byol"
@@ -142,8 +146,8 @@ const bl_key bl_schema[] = {
     {"data.seed", CELL(data.seed), BL_TYPE_UINT64, "0", 0, MAX_SEED, NULL, TRAIN, DRAWN, "what the images are drawn from"},
     {"data.train", CELL(data.train), BL_TYPE_INT, "4096", 10, 1e6, NULL, TRAIN, DRAWN, "images to train on; of streets, in each split but val"},
     {"data.test", CELL(data.test), BL_TYPE_INT, "1024", 10, 1e6, NULL, TRAIN, DRAWN, "images to test on; of streets, in val"},
-    {"data.width", CELL(data.width), BL_TYPE_INT, "256", 32, 2048, NULL, TRAIN, STREETS, "of a drawn scene, in pixels"},
-    {"data.height", CELL(data.height), BL_TYPE_INT, "128", 32, 1024, NULL, TRAIN, STREETS, "of a drawn scene, in pixels"},
+    {"data.width", CELL(data.width), BL_TYPE_INT, "256", 32, 2048, NULL, TRAIN, DRAWN_SCENES, "of a drawn scene, in pixels"},
+    {"data.height", CELL(data.height), BL_TYPE_INT, "128", 32, 1024, NULL, TRAIN, DRAWN_SCENES, "of a drawn scene, in pixels"},
     {"data.splits", CELL(data.scene_splits), BL_TYPE_SPLITS, "[train]", 0, 0, scene_splits, TRAIN, SCENES, "what is trained on, without labels"},
     {"data.crop", CELL(data.crop), BL_TYPE_INT, "0", 0, 4096, NULL, TRAIN, SCENES, "pixels a side of a random square of the scene, from which all its views are made; 0: the whole scene"},
     {"data.validation", CELL(data.validation), BL_TYPE_INT, "0", 0, 1e6, NULL, TRAIN, IMAGES, "images taken from train, by class, for choices"},
@@ -372,6 +376,21 @@ const bl_key *bl_schema_find(const char *path) {
     return NULL;
 }
 
+static bool is_of_kind(const bl_dataset_facts *set, const char *kind) {
+    if (set->is_drawn ? strstr(kind, "files") : strstr(kind, "drawn")) return false;
+    return set->scenes ? !strstr(kind, "images") : !strstr(kind, "scenes");
+}
+
+void bl_key_when(const bl_key *key, bl_text *text) {
+    const char *kind = strchr(key->when, '<'), *before = "";
+    bl_text_add(text, "%.*s", (int)(kind ? kind - key->when : (long)strlen(key->when)), key->when);
+    for (int i = 0; kind && bl_dataset_facts_at(i); i++) {
+        if (!is_of_kind(bl_dataset_facts_at(i), kind)) continue;
+        bl_text_add(text, "%s%s", before, bl_dataset_facts_at(i)->name);
+        before = "|";
+    }
+}
+
 const char *bl_key_class_name(bl_key_class key_class) {
     static const char *const names[] = {
         [BL_KEY_TRAIN] = "train", [BL_KEY_EVALUATE] = "evaluate", [BL_KEY_MACHINE] = "machine", [BL_KEY_REPORT] = "report"};
@@ -424,7 +443,10 @@ void bl_schema_print(bl_text *text) {
         bl_key_range(key, text);
         if (key->type != BL_TYPE_STRUCTURE) bl_text_add(text, key->default_text ? "; default %s" : "; required", key->default_text);
         bl_text_add(text, "; class %s", bl_key_class_name(key->key_class));
-        if (key->when) bl_text_add(text, "; only where %s", key->when);
+        if (key->when) {
+            bl_text_add(text, "; only where ");
+            bl_key_when(key, text);
+        }
         bl_text_add(text, "\n    %s\n", key->meaning);
     }
 }

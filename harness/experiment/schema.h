@@ -58,7 +58,8 @@ typedef struct bl_key {
     double low, high;          // numbers, both ends included
     const bl_choice *choices;
     bl_key_class key_class;
-    const char *when;          // "method.target.source=ema|frozen": has a meaning only there, and where that key has one; NULL: always
+    const char *when;          // "method.target.source=ema|frozen": has a meaning only there, and where that key has one; NULL: always.
+                               // "data.dataset=<drawn scenes>": a kind of data sets
     const char *meaning;
 } bl_key;
 
@@ -67,6 +68,7 @@ extern const int bl_schema_count;
 
 const bl_key *bl_schema_find(const char *path); // NULL when absent
 const char *bl_key_class_name(bl_key_class key_class);
+void bl_key_when(const bl_key *key, bl_text *text);  // with the names of a kind written out; key->when is not NULL
 void bl_key_range(const bl_key *key, bl_text *text); // "a whole number from 1 to 512", "one of ema, online, frozen"
 
 #endif

@@ -7,16 +7,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/file.h"           // bl_seconds
-#include "base/random.h"         // bl_random_stream
-#include "datasets/loader.h"     // bl_loader
-#include "graph/op.h"            // bl_op_rules
-#include "protocols/segmenter.h" // bl_segmentation_of
-#include "record/blocks.h"       // bl_blocks_put
-#include "record/keeper.h"       // bl_keeper
-#include "train/collapse.h"      // bl_collapse
-#include "train/loop.h"          // bl_loop_watch
-#include "train/model.h"         // bl_model
+#include "base/file.h"            // bl_seconds
+#include "base/random.h"          // bl_random_stream
+#include "datasets/view_loader.h" // bl_view_loader_create
+#include "graph/op.h"             // bl_op_rules
+#include "protocols/segmenter.h"  // bl_segmentation_of
+#include "record/blocks.h"        // bl_blocks_put
+#include "record/keeper.h"        // bl_keeper
+#include "train/collapse.h"       // bl_collapse
+#include "train/loop.h"           // bl_loop_watch
+#include "train/model.h"          // bl_model
 
 typedef struct timed { // a training step
     const bl_step_graph *step;
@@ -150,12 +150,12 @@ static int measure_views(const bl_cell *cell, int threads, double *views_per_sec
     double best = 1e9;
     bl_dataset_options data = cell->data;
     data.labelled = false; // views need no labels
-    if (bl_dataset_open(&dataset, &data) || bl_loader_create(&loader, dataset, BL_TRAIN, cell->views, BL_VIEWS, 0, threads, 1)) goto done;
+    if (bl_dataset_open(&dataset, &data) || bl_view_loader_create(&loader, dataset, BL_TRAIN, cell->views, BL_VIEWS, 0, threads, 1)) goto done;
     if (!(views = bl_alloc((size_t)BL_VIEWS * images * side * side * 3 * sizeof *views))) goto done;
     for (int i = 0; i < images; i++) samples[i] = (uint32_t)(i % bl_dataset_count(dataset, BL_TRAIN));
     for (uint32_t round = 0; round < 4; round++) {
         const double start = bl_seconds();
-        if (bl_loader_submit(loader, 0, samples, images, round, views) || bl_loader_wait(loader, 0)) goto done;
+        if (bl_loader_submit(loader, 0, samples, images, round, views, NULL) || bl_loader_wait(loader, 0)) goto done;
         if (bl_seconds() - start < best) best = bl_seconds() - start;
     }
     *views_per_second = BL_VIEWS * images / best;

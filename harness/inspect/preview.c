@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "datasets/png.h"
+#include "datasets/scenes/png.h"
 
 enum {
     ROWS = 8, COLUMNS = 2, // triples: original, view 1, view 2

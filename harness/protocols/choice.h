@@ -4,9 +4,9 @@
 #ifndef BL_PROTOCOLS_CHOICE_H
 #define BL_PROTOCOLS_CHOICE_H
 
+#include "datasets/labels.h"          // bl_labelled
 #include "protocols/evaluator.h"      // bl_evaluator, bl_evaluation, bl_measurement
 #include "protocols/fit_checkpoint.h" // bl_fit_place
-#include "run/labels.h"               // bl_labelled
 
 typedef struct bl_trial {              // one fit
     double candidate;                  // a learning rate, an l2

@@ -1,9 +1,9 @@
 #include "protocols/evaluator.h"
 
 #include "base/memory.h"
-#include "base/stop.h"       // bl_stop_here
-#include "datasets/loader.h" // bl_loader
-#include "run/labels.h"      // bl_labels_read
+#include "base/stop.h"            // bl_stop_here
+#include "datasets/labels.h"      // bl_labels_read
+#include "datasets/view_loader.h" // bl_view_loader_create
 
 static int64_t rows_of(const bl_evaluator *e, bl_split split, int64_t rows) {
     const int64_t count = bl_dataset_count(e->dataset, split);
@@ -32,7 +32,7 @@ static int submit(const bl_evaluator *e, bl_loader *loader, int64_t block, int64
         samples[i] = (uint32_t)(row < rows ? row : rows - 1);
     }
     if (bl_plan_slot(e->model->extraction, slot, e->model->features.images, &host)) return BL_FAILED;
-    return bl_loader_submit(loader, slot, samples, BL_FEATURE_ROWS, 0, host);
+    return bl_loader_submit(loader, slot, samples, BL_FEATURE_ROWS, 0, host, NULL);
 }
 
 static int extract_blocks(const bl_evaluator *e, bl_loader *loader, int64_t rows, int64_t width, double *block_values, float *values) {
@@ -61,7 +61,7 @@ int bl_extract_features(const bl_evaluator *e, bl_split split, int64_t rows, flo
     *values = NULL;
     if (!(*values = bl_alloc((size_t)(rows * width) * sizeof **values)) ||
         !(block = bl_alloc((size_t)(BL_FEATURE_ROWS * width) * sizeof *block)) ||
-        bl_loader_create(&loader, e->dataset, split, &e->cell->evaluation_view, 1, 0, e->loader_threads, BL_STAGING_SLOTS) ||
+        bl_view_loader_create(&loader, e->dataset, split, &e->cell->evaluation_view, 1, 0, e->loader_threads, BL_STAGING_SLOTS) ||
         extract_blocks(e, loader, rows, width, block, *values))
         goto done;
     status = BL_OK;

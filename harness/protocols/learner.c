@@ -1,10 +1,12 @@
 #include "protocols/learner.h"
 
 #include <math.h>
+#include <string.h>
 
-#include "base/digest.h" // bl_digest_hex
+#include "base/digest.h"          // bl_digest_hex
 #include "base/memory.h"
-#include "base/stop.h"   // bl_stop_here
+#include "base/stop.h"            // bl_stop_here
+#include "datasets/view_loader.h" // bl_view_loader_create
 
 static const bl_block_kind kept_blocks[BL_START_BLOCKS] = {BL_PARAMETERS, BL_BUFFERS};
 
@@ -227,14 +229,14 @@ static int update(bl_learner *learner, attention *a, bl_loop *loop, bl_fit_place
     return bl_loop_is_ahead(loop) ? BL_OK : bl_stop_here();
 }
 
-int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
+int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
                    bool *is_finite) {
     const bl_fit_options *fit = learner->fit;
     const int64_t steps_per_epoch = trial->count > fit->batch ? trial->count / fit->batch : 1;
     const int64_t steps = fit->steps ? fit->steps : fit->epochs * steps_per_epoch;
     attention paid = {watcher, watcher && watcher->every ? watcher->every : steps_per_epoch, steps, false};
     const bl_loop_options options = {
-        .graph = &learner->step, .plan = learner->training, .store = learner->store, .feed = feed, .samples = trial->samples,
+        .graph = &learner->step, .plan = learner->training, .store = learner->store, .loader = loader, .samples = trial->samples,
         .sample_count = trial->count, .seed = learner->evaluator->seed, .shuffle = true, .batch = fit->batch, .accumulate = 1,
         .steps = steps,
         .schedule = {.kind = fit->schedule, .base = trial->candidate, .warmup = fit->warmup_steps / (double)steps_per_epoch,
@@ -257,11 +259,11 @@ done:
 static int fit_views(void *context, const bl_trial *trial, bl_fit_place *place, bool *is_finite) {
     bl_learner *learner = context;
     const bl_evaluator *e = learner->evaluator;
-    bl_view_feed *views;
-    bl_feed feed;
-    if (bl_view_feed_create(&views, e->dataset, BL_TRAIN, &learner->view, 1, e->seed, e->loader_threads, &feed)) return BL_FAILED;
-    const int status = bl_learner_fit(learner, feed, trial, place, NULL, is_finite);
-    bl_view_feed_free(views);
+    bl_loader *loader;
+    if (bl_view_loader_create(&loader, e->dataset, BL_TRAIN, &learner->view, 1, e->seed, e->loader_threads, BL_STAGING_SLOTS))
+        return BL_FAILED;
+    const int status = bl_learner_fit(learner, loader, trial, place, NULL, is_finite);
+    bl_loader_free(loader);
     return status;
 }
 
@@ -270,7 +272,7 @@ static int fit_views(void *context, const bl_trial *trial, bl_fit_place *place, 
 typedef struct question {
     bl_plan *plan;
     const bl_step_graph *inference;
-    bl_feed feed;
+    bl_loader *loader;
     const uint32_t *samples;
     int64_t count;
 } question;
@@ -280,20 +282,21 @@ static int rows_of_block(const question *q, int64_t block) {
     return (int)(left < BL_FEATURE_ROWS ? left : BL_FEATURE_ROWS);
 }
 
-// The tail repeats the last image, without a label.
+// The tail of a short block is black and has no label.
 static int submit_block(const question *q, int64_t block) {
     const int slot = (int)(block % BL_STAGING_SLOTS), rows = rows_of_block(q, block);
+    const size_t floats = (size_t)bl_shape_count(&q->inference->images->shape) / BL_FEATURE_ROWS;
     uint32_t samples[BL_FEATURE_ROWS];
     float *images, *labels;
-    for (int i = 0; i < BL_FEATURE_ROWS; i++) {
-        const int64_t row = block * BL_FEATURE_ROWS + (i < rows ? i : rows - 1);
+    for (int i = 0; i < rows; i++) {
+        const int64_t row = block * BL_FEATURE_ROWS + i;
         samples[i] = q->samples ? q->samples[row] : (uint32_t)row;
     }
-    if (bl_plan_slot(q->plan, slot, q->inference->images, &images) || bl_plan_slot(q->plan, slot, q->inference->labels, &labels) ||
-        q->feed.submit(q->feed.context, slot, samples, BL_FEATURE_ROWS, 0, images, labels))
+    if (bl_plan_slot(q->plan, slot, q->inference->images, &images) || bl_plan_slot(q->plan, slot, q->inference->labels, &labels))
         return BL_FAILED;
+    memset(images + rows * floats, 0, (size_t)(BL_FEATURE_ROWS - rows) * floats * sizeof *images);
     for (int i = rows; i < BL_FEATURE_ROWS; i++) labels[i] = -1;
-    return BL_OK;
+    return bl_loader_submit(q->loader, slot, samples, rows, 0, images, labels);
 }
 
 static int count_correct(const question *q, int64_t *correct) {
@@ -306,7 +309,7 @@ static int count_correct(const question *q, int64_t *correct) {
             if (submit_block(q, submitted)) return BL_FAILED;
         const int slot = (int)(block % BL_STAGING_SLOTS);
         if (bl_stop_here()) return BL_FAILED;
-        if (q->feed.wait(q->feed.context, slot) || bl_plan_step(q->plan, slot, BL_PHASE_MICRO) ||
+        if (bl_loader_wait(q->loader, slot) || bl_plan_step(q->plan, slot, BL_PHASE_MICRO) ||
             bl_plan_read(q->plan, q->inference->correct, &share))
             return BL_FAILED;
         *correct += llround(share * rows_of_block(q, block));
@@ -316,15 +319,14 @@ static int count_correct(const question *q, int64_t *correct) {
 
 int bl_inference_accuracy(const bl_evaluator *evaluator, bl_plan *plan, const bl_step_graph *inference, bl_split split,
                           const uint32_t *samples, int64_t count, double *accuracy) {
-    question q = {plan, inference, {0}, samples, samples ? count : bl_dataset_count(evaluator->dataset, split)};
-    bl_view_feed *views;
+    question q = {plan, inference, NULL, samples, samples ? count : bl_dataset_count(evaluator->dataset, split)};
     int64_t correct;
     if (!q.count) return bl_fail("there is no %s image to evaluate on", bl_split_name(split));
-    if (bl_view_feed_create(&views, evaluator->dataset, split, &evaluator->cell->evaluation_view, 1, evaluator->seed,
-                            evaluator->loader_threads, &q.feed))
+    if (bl_view_loader_create(&q.loader, evaluator->dataset, split, &evaluator->cell->evaluation_view, 1, evaluator->seed,
+                              evaluator->loader_threads, BL_STAGING_SLOTS))
         return BL_FAILED;
     const int status = count_correct(&q, &correct);
-    bl_view_feed_free(views);
+    bl_loader_free(q.loader);
     if (status == BL_OK) *accuracy = (double)correct / (double)q.count;
     return status;
 }

@@ -60,7 +60,7 @@ typedef struct bl_watcher { // who looks at a network while it learns
 // For the budget of `fit`, at the rate `trial->candidate`, from the start; or from place->step > 0 with what the store holds. *place
 // moves on with it, and is kept on disk as often as the evaluator's owner wants (fit_checkpoint.h). `watcher`: may be NULL. *is_finite
 // false: a step was not, and the rest was left out.
-BL_CHECK int bl_learner_fit(bl_learner *learner, bl_feed feed, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
+BL_CHECK int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
                             bool *is_finite);
 
 // A whole row (choice.h) over fit.learning_rates, from views of the train split.

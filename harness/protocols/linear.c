@@ -5,6 +5,7 @@
 //   augmented        augmented images through the frozen encoder at every step; the learning rate is chosen (BYOL's on ImageNet)
 
 #include <math.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "protocols/choice.h"
@@ -33,7 +34,7 @@ typedef struct cached {
     bl_logistic model;  // what was fitted last
     double l2;          // with which; a larger one has no warm start
     bl_learner learner; // SGD
-    bl_row_feed rows;
+    bl_loader *loader;  // of its rows of train
 } cached;
 
 // Down the grid each fit starts where the one before ended. The fit after the choice starts afresh: the other points leave no
@@ -51,7 +52,7 @@ static int fit_lbfgs(void *context, const bl_trial *trial, bl_fit_place *place, 
 static int fit_sgd(void *context, const bl_trial *trial, bl_fit_place *place, bool *is_finite) {
     cached *c = context;
     bl_logistic_free(&c->model);
-    if (bl_learner_fit(&c->learner, bl_row_feed_of(&c->rows), trial, place, NULL, is_finite)) return BL_FAILED;
+    if (bl_learner_fit(&c->learner, c->loader, trial, place, NULL, is_finite)) return BL_FAILED;
     return *is_finite ? bl_read_head(c->learner.store, "classifier", &c->model) : BL_OK;
 }
 
@@ -80,15 +81,31 @@ static int measure_lbfgs(cached *c, const bl_evaluation *row, bl_measurement *me
     return status;
 }
 
+static int make_rows(const void *context, const bl_slot *slot, int first, int end, void *workspace) {
+    const bl_features *features = context;
+    const size_t width = (size_t)features->width;
+    (void)workspace;
+    for (int i = first; i < end; i++) {
+        memcpy(slot->images + i * width, features->values + slot->samples[i] * width, width * sizeof *slot->images);
+        if (slot->labels) slot->labels[i] = (float)features->labels[slot->samples[i]];
+    }
+    return BL_OK;
+}
+
 static int measure_sgd(cached *c, const bl_evaluation *row, bl_measurement *measurement) {
-        const bl_classifier_options options = linear_options(c->evaluator, &row->fit);
-    c->rows = (bl_row_feed){c->train.values, c->train.labels, c->train.width};
-    if (bl_learner_create_head(&c->learner, c->evaluator, &row->fit, &options, c->train.width)) return BL_FAILED;
+    const bl_classifier_options options = linear_options(c->evaluator, &row->fit);
+    // Rows that lie there already are copied sooner than a thread wakes up.
+    const bl_maker rows = {.context = &c->train, .make = make_rows, .available = c->train.rows, .set = "the features",
+                           .samples_a_task = row->fit.batch};
+    if (bl_loader_create(&c->loader, &rows, 0, BL_STAGING_SLOTS)) return BL_FAILED;
+    int status = bl_learner_create_head(&c->learner, c->evaluator, &row->fit, &options, c->train.width);
+    if (status) goto done;
     const bl_fitted kept = bl_learner_fitted(&c->learner);
     const bl_fitter fitter = {c, &kept, fit_sgd, accuracy_cached};
-    const int status =
-        bl_choose_and_measure(&fitter, row->fit.learning_rates, row->fit.rate_count, c->evaluator, c->cache, row, measurement);
+    status = bl_choose_and_measure(&fitter, row->fit.learning_rates, row->fit.rate_count, c->evaluator, c->cache, row, measurement);
     bl_learner_free(&c->learner);
+done:
+    bl_loader_free(c->loader);
     return status;
 }
 

@@ -3,7 +3,8 @@
 #ifndef BL_PROTOCOLS_SCENE_PICTURE_H
 #define BL_PROTOCOLS_SCENE_PICTURE_H
 
-#include "record/history.h" // bl_scene_picture
+#include "datasets/scenes/scenes.h" // bl_scenes
+#include "record/history.h"         // bl_scene_picture
 
 enum { BL_SCENE_PICTURE_WIDTH = 480 }; // pixels at most
 

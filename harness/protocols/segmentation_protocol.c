@@ -60,14 +60,6 @@ static int look(void *context, int64_t step, double *value) {
 
 // ---- fitting ----
 
-static int submit(void *context, int slot, const uint32_t *samples, int count, uint32_t epoch, float *images, float *labels) {
-    return bl_scene_loader_submit(context, slot, samples, count, epoch, images, labels);
-}
-
-static int wait_for(void *context, int slot) {
-    return bl_scene_loader_wait(context, slot);
-}
-
 static int fit(void *context, const bl_trial *trial, bl_fit_place *place, bool *is_finite) {
     segmentation *s = context;
     const bl_evaluator *e = s->evaluator;
@@ -75,12 +67,12 @@ static int fit(void *context, const bl_trial *trial, bl_fit_place *place, bool *
     const bl_scene_recipe crop = bl_segmentation_crop(e->cell, options);
     const bl_watcher watcher = {s, options->watch_every, look};
     const bool is_watched = trial->is_final ? options->watch != BL_WATCH_NONE : options->schedule == BL_SCHEDULE_PLATEAU;
-    bl_scene_loader *loader;
+    bl_loader *loader;
     s->trial = trial;
     s->rate = trial->candidate;
     if (bl_scene_loader_create(&loader, scenes_of(s, BL_TRAIN), &crop, e->seed, e->loader_threads, BL_STAGING_SLOTS)) return BL_FAILED;
-    const int status = bl_learner_fit(&s->learner, (bl_feed){loader, submit, wait_for}, trial, place, is_watched ? &watcher : NULL, is_finite);
-    bl_scene_loader_free(loader);
+    const int status = bl_learner_fit(&s->learner, loader, trial, place, is_watched ? &watcher : NULL, is_finite);
+    bl_loader_free(loader);
     s->trial = NULL;
     return status;
 }

@@ -119,7 +119,7 @@ static int find(bl_scorer *scorer, int width, int height, sized **found) {
 
 typedef struct run { // scenes of one size that follow each other
     const sized *sized;
-    bl_scene_loader *loader;
+    bl_loader *loader;
     const uint32_t *samples;
     int64_t count;
     int batch;
@@ -140,7 +140,7 @@ static int submit(const run *r, int64_t batch) {
         return BL_FAILED;
     memset(images + 3 * area * rows, 0, 3 * area * (size_t)(r->batch - rows) * sizeof *images);
     for (size_t i = area * rows; i < area * r->batch; i++) labels[i] = BL_SCENE_IGNORED;
-    return bl_scene_loader_submit(r->loader, slot, r->samples + batch * r->batch, rows, 0, images, labels);
+    return bl_loader_submit(r->loader, slot, r->samples + batch * r->batch, rows, 0, images, labels);
 }
 
 static int count_batch(const run *r, int64_t batch, const bl_onlooker *onlooker, bl_confusion *confusion) {
@@ -148,7 +148,7 @@ static int count_batch(const run *r, int64_t batch, const bl_onlooker *onlooker,
     const int slot = (int)(batch % BL_STAGING_SLOTS), rows = rows_of_batch(r, batch);
     const size_t area = (size_t)one->width * one->height;
     float *labels;
-    if (bl_scene_loader_wait(r->loader, slot) || bl_plan_step(one->plan, slot, BL_PHASE_MICRO) ||
+    if (bl_loader_wait(r->loader, slot) || bl_plan_step(one->plan, slot, BL_PHASE_MICRO) ||
         bl_plan_read(one->plan, one->graph.predicted, one->classes) || bl_plan_slot(one->plan, slot, one->graph.labels, &labels))
         return BL_FAILED;
     for (size_t i = 0; i < area * rows; i++) one->predicted[i] = (uint8_t)one->classes[i];
@@ -181,7 +181,7 @@ static int score_run(bl_scorer *scorer, const bl_scenes *scenes, const uint32_t 
     r.sized = one;
     if (bl_scene_loader_create(&r.loader, scenes, &whole, 0, scorer->options.loader_threads, BL_STAGING_SLOTS)) return BL_FAILED;
     const int status = score_batches(&r, onlooker, confusion);
-    bl_scene_loader_free(r.loader); // its threads write into the plan's memory
+    bl_loader_free(r.loader); // its threads write into the plan's memory
     return status;
 }
 

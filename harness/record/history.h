@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/error.h"      // BL_CHECK
-#include "datasets/scenes.h" // BL_SCENE_CLASSES
+#include "base/error.h"            // BL_CHECK
+#include "datasets/scenes/scene.h" // BL_SCENE_CLASSES
 
 typedef struct bl_step_row { // one logged step
     int64_t step;            // finished steps; 0 is before training

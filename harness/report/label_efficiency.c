@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/facts.h"  // bl_dataset_facts
 #include "experiment/cell.h" // bl_cell_images
 #include "experiment/rows.h" // bl_protocol_has_shares
 
 // Labels are those of the split train alone, whatever else an encoder was trained on.
 int64_t bl_label_images(const bl_cell *cell, double share) {
-    const int64_t images = strcmp(cell->data.name, "streets") ? bl_cell_images(cell, BL_TRAIN) : cell->data.train;
+    const bl_dataset_facts *facts = bl_dataset_facts_of(cell->data.name);
+    const int64_t images = facts->scenes && facts->is_drawn ? cell->data.train : bl_cell_images(cell, BL_TRAIN);
     return images < 0 ? -1 : llround((double)images * share / 100);
 }
 

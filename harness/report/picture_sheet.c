@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "datasets/png.h"
-#include "datasets/scenes.h" // bl_scene_classes
+#include "datasets/scenes/png.h"
+#include "datasets/scenes/scene.h" // bl_scene_classes
 #include "report/lettering.h"
 
 enum {

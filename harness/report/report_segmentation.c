@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "datasets/scenes.h" // bl_scene_classes
+#include "datasets/scenes/scene.h" // bl_scene_classes
 #include "report/csv.h"
 #include "report/report_parts.h"
 #include "report/report_text.h"

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "datasets/labels.h"     // bl_labels_read
 #include "record/blocks.h"       // bl_blocks_put
 #include "record/history_file.h" // bl_history_put
-#include "run/labels.h"          // bl_labels_read
 #include "weights/weights.h"     // bl_preprocessing_of
 
 static int put_progress(const bl_progress *progress, bl_container_writer *writer) {

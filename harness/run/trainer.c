@@ -5,15 +5,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/file.h"           // bl_lock_try, bl_seconds
-#include "base/stop.h"           // bl_stop_here
-#include "protocols/arms.h"      // bl_arms_fit
-#include "protocols/choice.h"    // bl_shares_fit
-#include "protocols/evaluate.h"  // bl_evaluate
-#include "record/history_file.h" // bl_history_get
-#include "run/checkpoint.h"      // bl_checkpoint_take
-#include "run/labels.h"          // bl_labels_choose
-#include "train/loop.h"          // bl_loop
+#include "base/file.h"            // bl_lock_try, bl_seconds
+#include "base/stop.h"            // bl_stop_here
+#include "datasets/labels.h"      // bl_labels_choose
+#include "datasets/view_loader.h" // bl_view_loader_create
+#include "protocols/arms.h"       // bl_arms_fit
+#include "protocols/choice.h"     // bl_shares_fit
+#include "protocols/evaluate.h"   // bl_evaluate
+#include "record/history_file.h"  // bl_history_get
+#include "run/checkpoint.h"       // bl_checkpoint_take
+#include "train/loop.h"           // bl_loop
 
 typedef struct trainer { // one run in progress
     const bl_run_request *request;
@@ -30,7 +31,7 @@ typedef struct trainer { // one run in progress
     bl_history history;
     bl_progress progress;
     bl_labelled labelled;      // what a supervised run learns from; empty: all of train
-    bl_view_feed *feed;
+    bl_loader *loader;
     bl_loop *loop;
     bl_collapse *collapse;     // NULL: nothing is diagnosed
     double *projection, *prediction;
@@ -270,10 +271,11 @@ static int prepare_batches(trainer *t) {
                                .seed = t->request->key.seed, .shuffle = train->shuffle, .batch = train->batch, .accumulate = train->accumulate,
                                .steps = t->steps, .schedule = train->schedule, .tau = train->tau, .tau_schedule = train->tau_schedule,
                                .looks_after = looks_after, .looks_context = t};
-    if (bl_view_feed_create(&t->feed, t->dataset, BL_TRAIN, t->cell->views, views, t->request->key.seed,
-                            t->request->key.experiment->machine.loader_threads, &options.feed) ||
-        bl_loop_create(&t->loop, &options, t->progress.step))
+    if (bl_view_loader_create(&t->loader, t->dataset, BL_TRAIN, t->cell->views, views, t->request->key.seed,
+                              t->request->key.experiment->machine.loader_threads, BL_STAGING_SLOTS))
         return BL_FAILED;
+    options.loader = t->loader;
+    if (bl_loop_create(&t->loop, &options, t->progress.step)) return BL_FAILED;
     bl_loop_scale(t->loop, t->progress.plateau.scale);
     return BL_OK;
 }
@@ -382,7 +384,7 @@ static int open_run(trainer *t, bl_arena *arena, const bl_container_reader *befo
 
 static void close_run(trainer *t) {
     bl_loop_free(t->loop); // before what it lent from
-    bl_view_feed_free(t->feed);
+    bl_loader_free(t->loader);
     bl_labelled_free(&t->labelled);
     bl_keeper_free(t->keeper);
     bl_collapse_free(t->collapse);

@@ -4,14 +4,13 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "datasets/loader.h" // bl_loader, bl_epoch_order
 
 struct bl_loop {
     bl_loop_options options;
     uint32_t *order[2];      // of an even and an odd epoch: the prefetch may stand in the next one
     int64_t order_epoch[2];  // which epoch each holds; -1: none
     uint32_t *batch;         // samples of one micro step
-    // Micro steps that were lent to the feed, given to the plan, and whose values are known: then their slot may be filled again.
+    // Micro steps whose slot was lent to the loader, given to the plan, and whose values are known: then their slot may be filled again.
     int64_t micros_submitted, micros_given, micros_known;
     int64_t steps_per_epoch, step;
     bool is_ahead;           // the plan has `step` already
@@ -55,9 +54,9 @@ static int slot_of(int64_t micro) { return (int)(micro % BL_STAGING_SLOTS); }
 
 void bl_loop_free(bl_loop *loop) {
     if (!loop) return;
-    // What was lent comes back first: the feed's threads write into the plan's memory.
+    // What was lent comes back first: the loader's threads write into the plan's memory.
     for (; loop->micros_given < loop->micros_submitted; loop->micros_given++)
-        if (loop->options.feed.wait(loop->options.feed.context, slot_of(loop->micros_given))) continue;
+        if (bl_loader_wait(loop->options.loader, slot_of(loop->micros_given))) continue;
     bl_free(loop->order[0]);
     bl_free(loop->order[1]);
     bl_free(loop->batch);
@@ -86,7 +85,7 @@ static const uint32_t *epoch_order(bl_loop *loop, int64_t epoch) {
     return loop->order[parity];
 }
 
-// Lends the next free slot to the feed. Batches count on over epochs; what is left of an epoch after its last whole step is dropped.
+// Lends the next free slot to the loader. Batches count on over epochs; what is left of an epoch after its last whole step is dropped.
 static int submit_micro(bl_loop *loop) {
     const bl_loop_options *o = &loop->options;
     const int64_t micro = loop->micros_submitted, an_epoch = loop->steps_per_epoch * o->accumulate;
@@ -100,7 +99,7 @@ static int submit_micro(bl_loop *loop) {
     }
     if (bl_plan_slot(o->plan, slot, o->graph->images, &images) ||
         (o->graph->labels && bl_plan_slot(o->plan, slot, o->graph->labels, &labels)) ||
-        o->feed.submit(o->feed.context, slot, loop->batch, o->batch, (uint32_t)epoch, images, labels))
+        bl_loader_submit(o->loader, slot, loop->batch, o->batch, (uint32_t)epoch, images, labels))
         return BL_FAILED;
     loop->micros_submitted++;
     return BL_OK;
@@ -134,7 +133,7 @@ static int give_micro(bl_loop *loop, int micro) {
     const int slot = slot_of(loop->micros_given);
     if (keep_filling(loop)) return BL_FAILED;
     loop->micros_given++; // whatever comes of it, the slot is no longer lent
-    return o->feed.wait(o->feed.context, slot) || bl_plan_step(o->plan, slot, phases) ? BL_FAILED : BL_OK;
+    return bl_loader_wait(o->loader, slot) || bl_plan_step(o->plan, slot, phases) ? BL_FAILED : BL_OK;
 }
 
 static int begin_step(bl_loop *loop, int64_t step, bl_step_row *row) {
@@ -180,64 +179,4 @@ int bl_loop_step(bl_loop *loop, bl_step_row *row, int *bad_slot) {
     }
     loop->step++;
     return BL_OK;
-}
-
-// ---- feeds ----
-
-struct bl_view_feed {
-    const bl_dataset *dataset;
-    bl_split split;
-    int views;
-    bl_loader *loader;
-};
-
-static int submit_views(void *context, int slot, const uint32_t *samples, int count, uint32_t epoch, float *images, float *labels) {
-    bl_view_feed *feed = context;
-    for (int v = 0; labels && v < feed->views; v++)
-        for (int i = 0; i < count; i++) labels[v * count + i] = (float)bl_dataset_label(feed->dataset, feed->split, samples[i]);
-    return bl_loader_submit(feed->loader, slot, samples, count, epoch, images);
-}
-
-static int wait_views(void *context, int slot) {
-    return bl_loader_wait(((bl_view_feed *)context)->loader, slot);
-}
-
-int bl_view_feed_create(bl_view_feed **out, const bl_dataset *dataset, bl_split split, const bl_recipe *recipes, int views, uint64_t seed,
-                        int threads, bl_feed *feed) {
-    bl_view_feed *made = bl_alloc(sizeof *made);
-    *out = NULL;
-    if (!made) return BL_FAILED;
-    *made = (bl_view_feed){.dataset = dataset, .split = split, .views = views};
-    if (bl_loader_create(&made->loader, dataset, split, recipes, views, seed, threads, BL_STAGING_SLOTS)) {
-        bl_free(made);
-        return BL_FAILED;
-    }
-    *out = made;
-    *feed = (bl_feed){made, submit_views, wait_views};
-    return BL_OK;
-}
-
-void bl_view_feed_free(bl_view_feed *feed) {
-    if (!feed) return;
-    bl_loader_free(feed->loader);
-    bl_free(feed);
-}
-
-static int submit_rows(void *context, int slot, const uint32_t *samples, int count, uint32_t epoch, float *images, float *labels) {
-    const bl_row_feed *feed = context;
-    (void)slot, (void)epoch;
-    for (int i = 0; i < count; i++) {
-        memcpy(images + (size_t)i * feed->width, feed->values + (size_t)samples[i] * feed->width, (size_t)feed->width * sizeof *images);
-        if (labels) labels[i] = (float)feed->labels[samples[i]];
-    }
-    return BL_OK;
-}
-
-static int wait_rows(void *context, int slot) {
-    (void)context, (void)slot;
-    return BL_OK;
-}
-
-bl_feed bl_row_feed_of(bl_row_feed *feed) {
-    return (bl_feed){feed, submit_rows, wait_rows};
 }

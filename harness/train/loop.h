@@ -1,32 +1,23 @@
 // loop.h - the one training loop: batches into staging slots, scalars, micro steps and updates.
 //
-// Pretraining, supervised training, fine-tuning and linear evaluation by SGD are this loop over other graphs and feeds. A loop
+// Pretraining, supervised training, fine-tuning and linear evaluation by SGD are this loop over other graphs and loaders. A loop
 // owns nothing of its model; what it does is a function of (seed, step): it can start at any step.
 
 #ifndef BL_TRAIN_LOOP_H
 #define BL_TRAIN_LOOP_H
 
 #include "backends/backend.h" // bl_plan, bl_store
-#include "base/threads.h"     // bl_pool
-#include "datasets/dataset.h" // bl_dataset
-#include "datasets/views.h"   // bl_recipe
+#include "datasets/loader.h"  // bl_loader
 #include "graph/byol.h"       // bl_step_graph
 #include "graph/schedule.h"   // bl_schedule
 #include "record/history.h"   // bl_step_row
-
-// Who fills slots. `samples` are indices into what is fed; `images` and `labels` (NULL: not wanted) are the slot's host memory.
-typedef struct bl_feed {
-    void *context;
-    int (*submit)(void *context, int slot, const uint32_t *samples, int count, uint32_t epoch, float *images, float *labels);
-    int (*wait)(void *context, int slot);
-} bl_feed;
 
 typedef struct bl_loop_options {
     const bl_step_graph *graph;  // what is fed and read
     bl_plan *plan;
     bl_store *store;
-    bl_feed feed;
-    const uint32_t *samples;     // what is trained on: indices into the feed's images; borrowed. NULL: 0 .. sample_count-1
+    bl_loader *loader;           // that fills the plan's slots
+    const uint32_t *samples;     // what is trained on: indices into what the loader makes; borrowed. NULL: 0 .. sample_count-1
     int64_t sample_count;
     uint64_t seed;               // of the order
     bool shuffle;
@@ -61,19 +52,5 @@ bool bl_loop_is_ahead(const bl_loop *loop);
 
 // PLATEAU: what the schedule is multiplied with from now on.
 void bl_loop_scale(bl_loop *loop, double scale);
-
-// A feed of views and labels from a data set's split (labels are written at once). Freed after the loop.
-typedef struct bl_view_feed bl_view_feed;
-BL_CHECK int bl_view_feed_create(bl_view_feed **feed, const bl_dataset *dataset, bl_split split, const bl_recipe *recipes, int views,
-                                 uint64_t seed, int threads, bl_feed *out);
-void bl_view_feed_free(bl_view_feed *feed);
-
-// A feed of rows that are there already: cached features and their labels. Borrowed.
-typedef struct bl_row_feed {
-    const float *values;
-    const uint8_t *labels;
-    int width;
-} bl_row_feed;
-bl_feed bl_row_feed_of(bl_row_feed *feed);
 
 #endif

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "datasets/facts.h"  // bl_dataset_facts
 #include "experiment/cell.h" // bl_cell_classes
 #include "train/loop.h"      // bl_loop_watch
 
@@ -46,7 +47,7 @@ int bl_model_create(bl_model *model, bl_backend *backend, const bl_cell *cell, u
         bl_store_initialize(model->store, seed, cell->model.method.target_init == BL_TARGET_COPY) ||
         bl_model_compile(&model->training, model->store, &model->step, cell, false))
         goto failed;
-    const bool extracts = (cell->evaluation_count && !bl_dataset_has_scenes(cell->data.name)) || cell->save_features;
+    const bool extracts = (cell->evaluation_count && !bl_dataset_facts_of(cell->data.name)->scenes) || cell->save_features;
     if (extracts && bl_plan_compile(model->store, model->features.graph, &extraction, &model->extraction)) goto failed;
     return BL_OK;
 failed:

@@ -9,9 +9,9 @@
 #ifndef BL_WEIGHTS_WEIGHTS_H
 #define BL_WEIGHTS_WEIGHTS_H
 
-#include "backends/backend.h" // bl_store
-#include "base/memory.h"      // bl_arena
-#include "datasets/views.h"   // bl_recipe
+#include "backends/backend.h"     // bl_store
+#include "base/memory.h"          // bl_arena
+#include "datasets/views/views.h" // bl_recipe
 
 typedef struct bl_preprocessing { // what images must look like
     bool known;                   // false: the file does not say

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "datasets/loader.h"
+#include "datasets/view_loader.h"
 #include "scenes_rig.h"
 
 static atomic_int decoded;
@@ -96,9 +96,6 @@ static void streets_are_train_scenes_of_each_split_and_test_scenes_of_val(void *
 
 static void images_have_no_scenes_and_no_files(void **state) {
     (void)state;
-    static const char *const images[] = {"cifar10", "cifar100", "shapes"};
-    for (int i = 0; i < 3; i++) assert_false(bl_dataset_has_scenes(images[i]));
-    assert_true(bl_dataset_has_scenes("cityscapes") && bl_dataset_has_scenes("streets"));
     bl_dataset *dataset = open_with(&(bl_dataset_options){.name = "shapes", .train = 20, .test = 10});
     bl_picture picture = {0};
     assert_false(bl_dataset_is_decoded(dataset));
@@ -120,14 +117,14 @@ static void what_cannot_be_opened_is_refused_in_one_line(void **state) {
         {{.root = root, .scene_splits = 1u << BL_SCENE_TEST}, "leftImg8bit/test: no such folder"},
         {{.root = "/nowhere", .scene_splits = train}, "/nowhere/leftImg8bit/train: no such folder"},
         {{.scene_splits = train}, "data.root: write the folder that holds leftImg8bit/ and gtFine/"},
-        {{.root = root}, "data.splits: none is named"},
-        {{.root = root, .scene_splits = train | 1u << BL_SCENE_VAL}, "data.splits: val is what is scored"},
-        {{.root = root, .scene_splits = train, .crop = -1}, "data.crop: -1 is below 0"},
+        {{.root = root}, "no split is named to train on: name train, train_extra or test"},
+        {{.root = root, .scene_splits = train | 1u << BL_SCENE_VAL}, "val is what is scored: name train, train_extra or test"},
+        {{.root = root, .scene_splits = train, .crop = -1}, "cityscapes: crop -1 is below 0"},
         {{.root = root, .scene_splits = train_and_extra, .crop = HEIGHT + 1},
-         "train/aachen/aachen_000000_000000: 48 x 32 pixels hold no square of 33: write `crop: 32` or less"},
+         "train/aachen/aachen_000000_000000: 48 x 32 pixels hold no square of 33: the largest crop that fits into every scene is 32"},
         {{.name = "streets", .train = 3, .width = 64, .height = 40, .scene_splits = train, .crop = 41},
-         "train/streets/streets_000000_000000: 64 x 40 pixels hold no square of 41: write `crop: 40` or less"},
-        {{.name = "street", .scene_splits = train}, "'street' is none of cifar10, cifar100, shapes, cityscapes, streets"},
+         "train/streets/streets_000000_000000: 64 x 40 pixels hold no square of 41: the largest crop that fits into every scene is 40"},
+        {{.name = "street", .scene_splits = train}, "no data set is called 'street'; there are cifar10, cifar100, shapes, cityscapes, streets"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bl_dataset *dataset;
@@ -204,8 +201,8 @@ static const uint32_t samples[COUNT] = {3, 0, 1, 2, 2, 0, 3, 1, 1, 3, 0};
 static float *load(const bl_dataset *dataset, int threads) {
     bl_loader *loader;
     float *views = malloc(2 * COUNT * FLOATS * sizeof *views);
-    assert_ok(bl_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 4, threads, 1));
-    assert_ok(bl_loader_submit(loader, 0, samples, COUNT, 6, views));
+    assert_ok(bl_view_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 4, threads, 1));
+    assert_ok(bl_loader_submit(loader, 0, samples, COUNT, 6, views, NULL));
     assert_ok(bl_loader_wait(loader, 0));
     bl_loader_free(loader);
     return views;
@@ -248,9 +245,9 @@ static void whole_scenes_without_a_crop_in_the_recipe_are_refused(void **state) 
     bl_dataset *whole = open_folder(*state, 0, false), *squares = open_folder(*state, SQUARE, false);
     const bl_recipe flips[2] = {{.items = {{.kind = BL_FLIP, .p = 0.5}}, .count = 1}, {.items = {{.kind = BL_FLIP, .p = 0.5}}, .count = 1}};
     bl_loader *loader;
-    assert_int_equal(bl_loader_create(&loader, whole, BL_TRAIN, flips, 2, 0, 1, 1), BL_FAILED);
+    assert_int_equal(bl_view_loader_create(&loader, whole, BL_TRAIN, flips, 2, 0, 1, 1), BL_FAILED);
     assert_non_null(strstr(bl_error(), "views: view 0 is made from whole scenes and nothing makes them square"));
-    assert_ok(bl_loader_create(&loader, squares, BL_TRAIN, flips, 2, 0, 1, 1)); // views as large as the square
+    assert_ok(bl_view_loader_create(&loader, squares, BL_TRAIN, flips, 2, 0, 1, 1)); // views as large as the square
     bl_loader_free(loader);
     bl_dataset_close(whole), bl_dataset_close(squares);
 }
@@ -279,12 +276,12 @@ static void file_that_changes_under_a_loader_is_named_and_the_next_batch_is_spar
         float *views = malloc(2 * COUNT * FLOATS * sizeof *views);
         const uint32_t others[2] = {0, 2};
         cases[i].spoil(root);
-        assert_ok(bl_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 4, 2, 2));
-        assert_ok(bl_loader_submit(loader, 0, samples, COUNT, 6, views));
+        assert_ok(bl_view_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 4, 2, 2));
+        assert_ok(bl_loader_submit(loader, 0, samples, COUNT, 6, views, NULL));
         assert_int_equal(bl_loader_wait(loader, 0), BL_FAILED);
         bl_test_holds(bl_error(), IMAGE);
         bl_test_holds(bl_error(), cases[i].says);
-        assert_ok(bl_loader_submit(loader, 0, others, 2, 6, views));
+        assert_ok(bl_loader_submit(loader, 0, others, 2, 6, views, NULL));
         assert_ok(bl_loader_wait(loader, 0));
         bl_loader_free(loader);
         free(views);

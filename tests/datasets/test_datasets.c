@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "datasets/dataset.h"
+#include "datasets/facts.h"
 
 // ---- cifar10 ----
 
@@ -375,12 +376,36 @@ static void options_that_mean_nothing_are_refused(void **state) {
         bl_dataset_options options;
         const char *reason;
     } cases[] = {
-        {{.name = "shape"}, "data.dataset: 'shape' is none of cifar10, cifar100, shapes"},
-        {{.name = "shapes", .train = 50, .test = 10, .validation = 50}, "data.validation: 50 of 50 train images leaves none"},
-        {{.name = "shapes", .train = -1}, "data.train: -1 is below 0"},
-        {{.name = "shapes", .limit = -3}, "data.limit: -3 is below 0"},
+        {{.name = "shape"}, "no data set is called 'shape'; there are cifar10, cifar100, shapes"},
+        {{.name = "shapes", .train = 50, .test = 10, .validation = 50}, "shapes: validation on 50 of 50 train images leaves none"},
+        {{.name = "shapes", .train = -1}, "shapes: train -1 is below 0"},
+        {{.name = "shapes", .limit = -3}, "shapes: limit -3 is below 0"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) assert_refused(&cases[i].options, cases[i].reason);
+}
+
+// What is said of a data set before it is opened is what is there then.
+static void facts_are_those_of_the_opened_sets(void **state) {
+    (void)state;
+    void *folders[2];
+    make_folder(&folders[0]), make_folder_100(&folders[1]);
+    const char *const roots[] = {folders[0], folders[1], NULL};
+    for (int i = 0; i < 3; ++i) {
+        const bl_dataset_facts *facts = bl_dataset_facts_at(i);
+        bl_dataset *dataset;
+        assert_ok(bl_dataset_open(&dataset, &(bl_dataset_options){.name = facts->name, .root = roots[i], .train = 20, .test = 10}));
+        assert_ptr_equal(bl_dataset_facts_of(facts->name), facts);
+        assert_null(facts->scenes);
+        assert_int_equal(facts->is_drawn, !roots[i]);
+        assert_int_equal(bl_dataset_size(dataset), facts->side);
+        assert_int_equal(bl_dataset_classes(dataset), facts->classes);
+        assert_int_equal(bl_dataset_count(dataset, BL_TRAIN), facts->is_drawn ? 20 : facts->train);
+        assert_int_equal(bl_dataset_count(dataset, BL_TEST), facts->is_drawn ? 10 : facts->test);
+        bl_dataset_close(dataset);
+    }
+    for (int i = 3; bl_dataset_facts_at(i); ++i) assert_non_null(bl_dataset_facts_at(i)->scenes);
+    assert_null(bl_dataset_facts_of("cifar"));
+    remove_folder(&folders[0]), remove_folder(&folders[1]);
 }
 
 int main(void) {
@@ -402,6 +427,7 @@ int main(void) {
         cmocka_unit_test(split_seed_chooses_other_validation_images),
         cmocka_unit_test(limit_keeps_the_first_train_images_after_the_split),
         cmocka_unit_test(options_that_mean_nothing_are_refused),
+        cmocka_unit_test(facts_are_those_of_the_opened_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "run/labels.h"
+#include "datasets/labels.h"
 #include "support.h"
 
 enum { IMAGES = 230, CLASSES = 4 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/digest.h"
-#include "datasets/loader.h"
+#include "datasets/view_loader.h"
 
 enum { SIDE = 32, FLOATS = 3 * SIDE * SIDE, COUNT = 100 };
 
@@ -38,8 +38,8 @@ static float *load(const bl_dataset *dataset, int threads, int count, uint32_t e
     uint32_t samples[COUNT];
     for (int i = 0; i < count; ++i) samples[i] = (uint32_t)(159 - i);
     float *dst = malloc(sizeof *dst * 2 * (size_t)count * FLOATS);
-    assert_ok(bl_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, threads, 1));
-    assert_ok(bl_loader_submit(loader, 0, samples, count, epoch, dst));
+    assert_ok(bl_view_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, threads, 1));
+    assert_ok(bl_loader_submit(loader, 0, samples, count, epoch, dst, NULL));
     memset(samples, 0xff, sizeof samples); // the loader keeps a copy
     assert_ok(bl_loader_wait(loader, 0));
     bl_loader_free(loader);
@@ -74,6 +74,24 @@ static void batch_holds_view_0_of_every_sample_and_then_view_1(void **state) {
     bl_dataset_close(dataset);
 }
 
+static void label_of_a_sample_stands_beside_each_of_its_views(void **state) {
+    (void)state;
+    bl_dataset *dataset = shapes();
+    bl_recipe recipes[2] = {recipe_of(3), recipe_of(3)};
+    float *dst = malloc(sizeof *dst * 2 * COUNT * FLOATS), labels[2 * COUNT];
+    uint32_t samples[COUNT];
+    for (uint32_t i = 0; i < COUNT; ++i) samples[i] = 159 - i;
+    bl_loader *loader;
+    assert_ok(bl_view_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, 2, 1));
+    assert_ok(bl_loader_submit(loader, 0, samples, COUNT, 3, dst, labels));
+    assert_ok(bl_loader_wait(loader, 0));
+    for (int row = 0; row < 2 * COUNT; ++row)
+        assert_true(labels[row] == (float)bl_dataset_label(dataset, BL_TRAIN, samples[row % COUNT]));
+    bl_loader_free(loader);
+    free(dst);
+    bl_dataset_close(dataset);
+}
+
 // Draws, transforms and generator together: a change of any of them is a change of every result.
 static void first_batches_of_seed_0_are_these_bytes(void **state) {
     (void)state;
@@ -100,12 +118,12 @@ static void error_of_a_worker_waits_for_its_slot_and_spares_the_next_batch(void 
     uint32_t samples[COUNT];
     for (uint32_t i = 0; i < COUNT; ++i) samples[i] = i;
     bl_loader *loader;
-    assert_ok(bl_loader_create(&loader, dataset, BL_TRAIN, &bad, 1, 0, 2, 2));
-    assert_ok(bl_loader_submit(loader, 0, samples, COUNT, 0, dst));
+    assert_ok(bl_view_loader_create(&loader, dataset, BL_TRAIN, &bad, 1, 0, 2, 2));
+    assert_ok(bl_loader_submit(loader, 0, samples, COUNT, 0, dst, NULL));
     assert_int_equal(bl_loader_wait(loader, 0), BL_FAILED);
     assert_non_null(strstr(bl_error(), "a kernel of 65 reaches past"));
     bad = good; // the recipe is borrowed: the same slot now succeeds
-    assert_ok(bl_loader_submit(loader, 0, samples, COUNT, 0, dst));
+    assert_ok(bl_loader_submit(loader, 0, samples, COUNT, 0, dst, NULL));
     assert_ok(bl_loader_wait(loader, 0));
     bl_loader_free(loader);
     free(dst);
@@ -120,10 +138,10 @@ static void slots_are_filled_side_by_side(void **state) {
     uint32_t samples[COUNT];
     for (uint32_t i = 0; i < COUNT; ++i) samples[i] = 159 - i;
     bl_loader *loader;
-    assert_ok(bl_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, 2, 3));
+    assert_ok(bl_view_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, 2, 3));
     for (int s = 0; s < 3; ++s) {
         dst[s] = malloc(sizeof **dst * 2 * COUNT * FLOATS);
-        assert_ok(bl_loader_submit(loader, s, samples, COUNT, (uint32_t)s, dst[s]));
+        assert_ok(bl_loader_submit(loader, s, samples, COUNT, (uint32_t)s, dst[s], NULL));
     }
     for (int s = 2; s >= 0; --s) {
         assert_ok(bl_loader_wait(loader, s));
@@ -135,6 +153,41 @@ static void slots_are_filled_side_by_side(void **state) {
     bl_dataset_close(dataset);
 }
 
+static int make_squares(const void *context, const bl_slot *slot, int first, int end, void *workspace) {
+    (void)context;
+    int *made = *(int **)workspace ? *(int **)workspace : (*(int **)workspace = calloc(1, sizeof *made));
+    for (int i = first; i < end; ++i, ++*made) {
+        if (slot->samples[i] == 13) return bl_fail("13 is not made");
+        slot->images[i] = (float)(slot->samples[i] * slot->samples[i]);
+        if (slot->labels) slot->labels[i] = (float)(*made < 4);
+    }
+    return BL_OK;
+}
+
+static void free_made(void *workspace) { free(*(int **)workspace); }
+static void count_freed(void *context) { ++*(int *)context; }
+
+static void without_threads_a_batch_is_there_and_its_error_told_when_it_was_submitted(void **state) {
+    (void)state;
+    int freed = 0;
+    const bl_maker maker = {.context = &freed, .free = count_freed, .make = make_squares, .workspace_bytes = sizeof(int *),
+                            .free_workspace = free_made, .available = 20, .set = "numbers", .samples_a_task = 2};
+    bl_loader *loader;
+    const float expected[5] = {9, 1, 16, 1, 25};
+    float images[5] = {0}, labels[5];
+    assert_ok(bl_loader_create(&loader, &maker, 0, 1));
+    assert_ok(bl_loader_submit(loader, 0, (uint32_t[]){3, 1, 4, 1, 5}, 5, 0, images, labels));
+    for (int i = 0; i < 5; ++i) assert_true(images[i] == expected[i] && labels[i] == (i < 4)); // one workspace made them all
+    assert_ok(bl_loader_wait(loader, 0));
+    assert_int_equal(bl_loader_submit(loader, 0, (uint32_t[]){2, 13}, 2, 0, images, NULL), BL_FAILED);
+    assert_string_equal(bl_error(), "13 is not made");
+    assert_ok(bl_loader_wait(loader, 0));
+    assert_int_equal(bl_loader_submit(loader, 0, (uint32_t[]){20}, 1, 0, images, NULL), BL_FAILED);
+    assert_string_equal(bl_error(), "loader: sample 20 is past the 20 of numbers");
+    bl_loader_free(loader);
+    assert_int_equal(freed, 1);
+}
+
 static void misuse_is_refused(void **state) {
     (void)state;
     bl_dataset *dataset = shapes();
@@ -142,16 +195,16 @@ static void misuse_is_refused(void **state) {
     float *dst = malloc(sizeof *dst * 2 * FLOATS);
     uint32_t sample = 159, past = 160;
     bl_loader *loader;
-    assert_ok(bl_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, 1, 1));
-    assert_int_equal(bl_loader_submit(loader, 0, &past, 1, 0, dst), BL_FAILED);
+    assert_ok(bl_view_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, 1, 1));
+    assert_int_equal(bl_loader_submit(loader, 0, &past, 1, 0, dst, NULL), BL_FAILED);
     assert_string_equal(bl_error(), "loader: sample 160 is past the 160 of train");
-    assert_ok(bl_loader_submit(loader, 0, &sample, 1, 0, dst));
-    assert_int_equal(bl_loader_submit(loader, 0, &sample, 1, 0, dst), BL_FAILED);
+    assert_ok(bl_loader_submit(loader, 0, &sample, 1, 0, dst, NULL));
+    assert_int_equal(bl_loader_submit(loader, 0, &sample, 1, 0, dst, NULL), BL_FAILED);
     assert_non_null(strstr(bl_error(), "slot 0 is filled again before it was waited for"));
     bl_loader_free(loader); // with the batch in flight
 
     recipes[1].items[0].size = 24;
-    assert_int_equal(bl_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, 1, 1), BL_FAILED);
+    assert_int_equal(bl_view_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, 1, 1), BL_FAILED);
     assert_non_null(strstr(bl_error(), "view 0 has 32 pixels a side and view 1 has 24"));
     free(dst);
     bl_dataset_close(dataset);
@@ -179,9 +232,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_two_and_four_threads_write_the_same_bytes),
         cmocka_unit_test(batch_holds_view_0_of_every_sample_and_then_view_1),
+        cmocka_unit_test(label_of_a_sample_stands_beside_each_of_its_views),
         cmocka_unit_test(first_batches_of_seed_0_are_these_bytes),
         cmocka_unit_test(error_of_a_worker_waits_for_its_slot_and_spares_the_next_batch),
         cmocka_unit_test(slots_are_filled_side_by_side),
+        cmocka_unit_test(without_threads_a_batch_is_there_and_its_error_told_when_it_was_submitted),
         cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(shuffled_order_is_a_permutation_of_its_epoch_and_unshuffled_the_file_order),
     };

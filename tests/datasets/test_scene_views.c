@@ -9,6 +9,8 @@
 
 #include "base/random.h"
 #include "datasets/scene_loader.h"
+#include "datasets/scenes/cityscapes.h"
+#include "datasets/scenes/streets.h"
 
 enum { WIDTH = 40, HEIGHT = 36, OUT_WIDTH = 28, OUT_HEIGHT = 24, OUT = OUT_WIDTH * OUT_HEIGHT };
 
@@ -189,7 +191,7 @@ enum { SCENES = 9 };
 
 static bl_scenes *streets(bool labelled) {
     bl_scenes *scenes;
-    bl_scenes_options options = {.name = "streets", .splits = 1u << BL_SCENE_TRAIN, .labelled = labelled, .seed = 2, .count = SCENES,
+    bl_scenes_options options = {.format = &bl_streets, .splits = 1u << BL_SCENE_TRAIN, .labelled = labelled, .seed = 2, .count = SCENES,
                                  .width = WIDTH, .height = HEIGHT};
     assert_ok(bl_scenes_open(&scenes, &options));
     return scenes;
@@ -208,18 +210,18 @@ static void batches_are_the_same_bytes_with_one_two_and_four_threads(void **stat
         bl_scene_free(&scene);
     }
     for (int t = 1; t < 4; ++t) {
-        bl_scene_loader *loader;
+        bl_loader *loader;
         uint32_t samples[SCENES];
         assert_ok(bl_scene_loader_create(&loader, scenes, &recipe, 3, 1 << (t - 1), 2));
         for (int slot = 0; slot < 2; ++slot) {
             for (uint32_t i = 0; i < SCENES; ++i) samples[i] = SCENES - 1 - i;
-            assert_ok(bl_scene_loader_submit(loader, slot, samples, SCENES, 4, images[t][0], slot ? NULL : labels[t][0]));
+            assert_ok(bl_loader_submit(loader, slot, samples, SCENES, 4, images[t][0], slot ? NULL : labels[t][0]));
             memset(samples, 0xff, sizeof samples); // the loader keeps a copy
-            assert_ok(bl_scene_loader_wait(loader, slot));
+            assert_ok(bl_loader_wait(loader, slot));
             assert_memory_equal(images[0], images[t], sizeof images[0]);
             assert_memory_equal(labels[0], labels[t], sizeof labels[0]);
         }
-        bl_scene_loader_free(loader);
+        bl_loader_free(loader);
     }
     bl_scene_scratch_free(&scratch);
     bl_scenes_close(scenes);
@@ -234,27 +236,27 @@ static void errors_of_workers_come_with_their_slot(void **state) {
         bl_scene_free(&scene);
     }
     bl_scenes *scenes;
-    bl_scenes_options options = {.name = "cityscapes", .root = root, .splits = 1u << BL_SCENE_TRAIN, .labelled = true};
+    bl_scenes_options options = {.format = &bl_cityscapes, .root = root, .splits = 1u << BL_SCENE_TRAIN, .labelled = true};
     bl_scene_recipe recipe = recipe_of(1, 1, false);
-    bl_scene_loader *loader;
+    bl_loader *loader;
     static float images[3 * 3 * OUT], labels[3 * OUT];
     assert_ok(bl_scenes_open(&scenes, &options));
     assert_ok(bl_scene_loader_create(&loader, scenes, &recipe, 0, 2, 1));
-    assert_ok(bl_scene_loader_submit(loader, 0, (uint32_t[]){2, 1, 0}, 3, 0, images, labels));
-    assert_int_equal(bl_scene_loader_submit(loader, 0, (uint32_t[]){0}, 1, 0, images, labels), BL_FAILED);
+    assert_ok(bl_loader_submit(loader, 0, (uint32_t[]){2, 1, 0}, 3, 0, images, labels));
+    assert_int_equal(bl_loader_submit(loader, 0, (uint32_t[]){0}, 1, 0, images, labels), BL_FAILED);
     bl_test_holds(bl_error(), "slot 0 is filled again");
-    assert_ok(bl_scene_loader_wait(loader, 0));
-    assert_int_equal(bl_scene_loader_submit(loader, 0, (uint32_t[]){3}, 1, 0, images, labels), BL_FAILED);
+    assert_ok(bl_loader_wait(loader, 0));
+    assert_int_equal(bl_loader_submit(loader, 0, (uint32_t[]){3}, 1, 0, images, labels), BL_FAILED);
     bl_test_holds(bl_error(), "sample 3 is past the 3 of the scenes");
 
     snprintf(path, sizeof path, "%s/gtFine/train/ulm/ulm_000000_000001_gtFine_labelIds.png", root);
     assert_int_equal(truncate(path, 100), 0);
-    assert_ok(bl_scene_loader_submit(loader, 0, (uint32_t[]){2, 1, 0}, 3, 1, images, labels));
-    assert_int_equal(bl_scene_loader_wait(loader, 0), BL_FAILED);
+    assert_ok(bl_loader_submit(loader, 0, (uint32_t[]){2, 1, 0}, 3, 1, images, labels));
+    assert_int_equal(bl_loader_wait(loader, 0), BL_FAILED);
     bl_test_holds(bl_error(), "ulm_000000_000001_gtFine_labelIds.png: truncated");
-    assert_ok(bl_scene_loader_submit(loader, 0, (uint32_t[]){2, 0}, 2, 1, images, labels));
-    assert_ok(bl_scene_loader_wait(loader, 0));
-    bl_scene_loader_free(loader);
+    assert_ok(bl_loader_submit(loader, 0, (uint32_t[]){2, 0}, 2, 1, images, labels));
+    assert_ok(bl_loader_wait(loader, 0));
+    bl_loader_free(loader);
     bl_scenes_close(scenes);
     bl_test_folder_remove(root);
 }
@@ -263,15 +265,15 @@ static void labels_of_a_set_without_any_are_refused(void **state) {
     (void)state;
     bl_scenes *scenes = streets(false);
     bl_scene_recipe recipe = recipe_of(1, 1, false);
-    bl_scene_loader *loader;
+    bl_loader *loader;
     static float image[3 * OUT], labels[OUT];
     assert_ok(bl_scene_loader_create(&loader, scenes, &recipe, 0, 1, 1));
-    assert_ok(bl_scene_loader_submit(loader, 0, (uint32_t[]){0}, 1, 0, image, labels));
-    assert_int_equal(bl_scene_loader_wait(loader, 0), BL_FAILED);
+    assert_ok(bl_loader_submit(loader, 0, (uint32_t[]){0}, 1, 0, image, labels));
+    assert_int_equal(bl_loader_wait(loader, 0), BL_FAILED);
     bl_test_holds(bl_error(), "labels are wanted of a set that was opened without");
-    assert_ok(bl_scene_loader_submit(loader, 0, (uint32_t[]){0}, 1, 0, image, NULL));
-    assert_ok(bl_scene_loader_wait(loader, 0));
-    bl_scene_loader_free(loader);
+    assert_ok(bl_loader_submit(loader, 0, (uint32_t[]){0}, 1, 0, image, NULL));
+    assert_ok(bl_loader_wait(loader, 0));
+    bl_loader_free(loader);
     bl_scenes_close(scenes);
 }
 

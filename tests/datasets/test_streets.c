@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "base/digest.h"
-#include "datasets/scenes.h"
+#include "datasets/scenes/scenes.h"
+#include "datasets/scenes/streets.h"
 
 enum { WIDTH = 96, HEIGHT = 64, AREA = WIDTH * HEIGHT };
 
 static bl_scenes_options options_of(unsigned splits, int count) {
-    return (bl_scenes_options){.name = "streets", .splits = splits, .labelled = true, .seed = 5, .count = count, .width = WIDTH, .height = HEIGHT};
+    return (bl_scenes_options){.format = &bl_streets, .splits = splits, .labelled = true, .seed = 5, .count = count, .width = WIDTH, .height = HEIGHT};
 }
 
 static bl_scene drawn(uint64_t seed, bl_scene_split split, uint32_t number, int width, int height) {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datasets/views.h"
+#include "datasets/views/views.h"
 
 #define GOLDEN "rectangles.h5"
 enum { WIDTH = 24, HEIGHT = 11, AREA = WIDTH * HEIGHT };
@@ -216,6 +216,27 @@ static void what_comes_before_the_crop_works_on_the_rectangle(void **state) {
     bl_view_scratch_free(&scratch);
 }
 
+// An image that lies in the scratch stays where it is, however much work its transform takes.
+static void image_in_the_scratch_outlives_the_transforms_that_it_goes_through(void **state) {
+    (void)state;
+    enum { SIDE = 4, OUT = 64 };
+    const bl_extent size = bl_square(SIDE);
+    float src[3 * SIDE * SIDE], expected[3 * OUT * OUT], dst[3 * OUT * OUT];
+    bl_view_scratch own = {0}, holding = {0};
+    for (int i = 0; i < 3 * SIDE * SIDE; i++) src[i] = (float)(i * 7 % 48) / 48;
+    assert_ok(bl_view_scratch_reserve_images(&holding, SIDE * SIDE));
+    memcpy(holding.image, src, sizeof src);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(bl_resized_crop(i ? holding.image : src, size, 0, 0, SIDE, SIDE, bl_square(OUT), true, BL_BILINEAR, i ? dst : expected,
+                                  i ? &holding : &own));
+        assert_ok(bl_gaussian_blur(i ? holding.image : src, size, 3, 1, i ? &holding : &own));
+    }
+    assert_memory_equal(dst, expected, sizeof dst);
+    assert_memory_equal(holding.image, src, sizeof src);
+    bl_view_scratch_free(&own);
+    bl_view_scratch_free(&holding);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crop_of_a_rectangle_is_torchvisions),
@@ -225,6 +246,7 @@ int main(void) {
         cmocka_unit_test(crop_that_never_fits_is_the_largest_centred_box_of_an_allowed_ratio),
         cmocka_unit_test(view_of_a_rectangle_is_its_draws_applied_in_the_recipes_order),
         cmocka_unit_test(what_comes_before_the_crop_works_on_the_rectangle),
+        cmocka_unit_test(image_in_the_scratch_outlives_the_transforms_that_it_goes_through),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include "base/digest.h"
 #include "base/random.h"
 #include "datasets/dataset.h"
-#include "datasets/views.h"
+#include "datasets/views/views.h"
 
 // The blog's recipe on 32 pixels: what speed and distributions are stated for.
 static bl_recipe blog_recipe(void) {

@@ -30,7 +30,7 @@ SPLITS = ["train", "val", "test", "train_extra"]
 
 
 class Options(c.Structure):  # bl_scenes_options
-    _fields_ = [("name", c.c_char_p), ("root", c.c_char_p), ("splits", c.c_uint), ("labelled", c.c_bool), ("seed", c.c_uint64),
+    _fields_ = [("format", c.c_void_p), ("root", c.c_char_p), ("splits", c.c_uint), ("labelled", c.c_bool), ("seed", c.c_uint64),
                 ("count", c.c_int), ("width", c.c_int), ("height", c.c_int)]
 
 
@@ -45,7 +45,8 @@ class Ours:
         base.bl_error.restype = c.c_char_p
         self.error = base.bl_error
         self.scenes, self.scene = c.c_void_p(), Scene()
-        options = Options(name=b"cityscapes", root=root.encode(), splits=1 << SPLITS.index(split))
+        cityscapes = c.addressof(c.c_byte.in_dll(self.library, "bl_cityscapes"))
+        options = Options(format=cityscapes, root=root.encode(), splits=1 << SPLITS.index(split))
         self.check(self.library.bl_scenes_open(c.byref(self.scenes), c.byref(options)))
         self.library.bl_scenes_name.restype = c.c_char_p
 

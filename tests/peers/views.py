@@ -67,7 +67,7 @@ class Ours:
         self.error = base.bl_error
         dataset, self.loader, self.recipe = c.c_void_p(), c.c_void_p(), recipe()
         self.check(self.library.bl_dataset_open(c.byref(dataset), c.byref(Options(name=b"shapes", train=COUNT, test=10))))
-        self.check(self.library.bl_loader_create(c.byref(self.loader), dataset, 0, c.byref(self.recipe), 1, c.c_uint64(0), 1, 1))
+        self.check(self.library.bl_view_loader_create(c.byref(self.loader), dataset, 0, c.byref(self.recipe), 1, c.c_uint64(0), 1, 1))
         self.library.bl_dataset_image.restype = c.POINTER(c.c_uint8 * (COUNT * 3072))
         pixels = self.library.bl_dataset_image(dataset, 0, c.c_int64(0)).contents
         self.images = torch.frombuffer(pixels, dtype=torch.uint8).reshape(COUNT, 32, 32, 3).permute(0, 3, 1, 2).contiguous()
@@ -78,7 +78,7 @@ class Ours:
             sys.exit(self.error().decode())
 
     def epoch(self, number):
-        self.check(self.library.bl_loader_submit(self.loader, 0, self.order, COUNT, number, self.views))
+        self.check(self.library.bl_loader_submit(self.loader, 0, self.order, COUNT, number, self.views, None))
         self.check(self.library.bl_loader_wait(self.loader, 0))
 
 

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/labels.h"
 #include "encoder_file.h"
 #include "evaluate_rig.h"
 #include "protocols/learner.h"
-#include "run/labels.h"
 #include "weights/weights.h"
 
 enum { TRAIN = 60, VALIDATION = 20, TEST = 32, CLASSES = 10, SIDE = 16, STEPS = 4, BATCH = 8 };

@@ -10,14 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/labels.h"
 #include "datasets/scene_loader.h"
+#include "datasets/scenes/cityscapes.h"
+#include "datasets/scenes/streets.h"
 #include "encoder_file.h"
 #include "evaluate_rig.h"
 #include "protocols/arms.h"
 #include "protocols/learner.h"
 #include "protocols/scene_picture.h"
 #include "protocols/segmenter.h"
-#include "run/labels.h"
 
 enum { TRAIN = 12, VAL = 5, WIDTH = 64, HEIGHT = 32, CROP = 32, STEPS = 5, BATCH = 2, MOST_RATES = 256 };
 
@@ -366,12 +368,6 @@ static void an_arm_from_a_file_wants_its_normalisation_and_takes_any_size(void *
     bl_test_folder_remove(folder);
 }
 
-static int submit(void *context, int slot, const uint32_t *samples, int count, uint32_t epoch, float *images, float *labels) {
-    return bl_scene_loader_submit(context, slot, samples, count, epoch, images, labels);
-}
-
-static int wait_for(void *context, int slot) { return bl_scene_loader_wait(context, slot); }
-
 static void a_frozen_encoder_keeps_its_bytes(void **state) {
     (void)state;
     for (int frozen = 0; frozen < 2; frozen++) {
@@ -386,7 +382,7 @@ static void a_frozen_encoder_keeps_its_bytes(void **state) {
         double *before[2], *after[2];
         size_t counts[2];
         bl_learner learner;
-        bl_scene_loader *loader;
+        bl_loader *loader;
         bl_fit_place place = {0};
         bool is_finite;
         rig r;
@@ -396,7 +392,7 @@ static void a_frozen_encoder_keeps_its_bytes(void **state) {
         assert_ok(bl_learner_take_arm(&learner, &row.fit.arm));
         assert_ok(bl_scene_loader_create(&loader, bl_dataset_labelled(r.dataset), &crop, SEED, 1, BL_STAGING_SLOTS));
         for (int n = 0; n < 2; n++) read_network(learner.store, networks[n], &before[n], &counts[n]);
-        assert_ok(bl_learner_fit(&learner, (bl_feed){loader, submit, wait_for}, &trial, &place, NULL, &is_finite));
+        assert_ok(bl_learner_fit(&learner, loader, &trial, &place, NULL, &is_finite));
         assert_true(is_finite);
         for (int n = 0; n < 2; n++) read_network(learner.store, networks[n], &after[n], &counts[n]);
         assert_int_equal(!memcmp(before[0], after[0], counts[0] * sizeof **after), frozen);
@@ -405,7 +401,7 @@ static void a_frozen_encoder_keeps_its_bytes(void **state) {
             free(before[n]);
             free(after[n]);
         }
-        bl_scene_loader_free(loader);
+        bl_loader_free(loader);
         bl_learner_free(&learner);
         rig_close(&r);
     }
@@ -527,7 +523,7 @@ static void scenes_of_several_sizes_are_scored_like_each_by_itself(void **state)
         assert_ok(bl_scene_save(&scene, root, BL_SCENE_VAL, "ulm", i));
     }
     bl_scene_free(&scene);
-    assert_ok(bl_scenes_open(&scenes, &(bl_scenes_options){.name = "cityscapes", .root = root, .splits = 1u << BL_SCENE_VAL, .labelled = true}));
+    assert_ok(bl_scenes_open(&scenes, &(bl_scenes_options){.format = &bl_cityscapes, .root = root, .splits = 1u << BL_SCENE_VAL, .labelled = true}));
     album together = {0}, apart = {0};
     const bl_segmentation_scores all = scored(&s, scenes, NULL, 0, 2, &(bl_onlooker){&together, keep});
     assert_int_equal(together.count, SCENES);
@@ -565,7 +561,7 @@ static void a_picture_is_small_averages_colours_and_keeps_classes(void **state) 
     bl_scenes *scenes;
     bl_scene scene = {0};
     bl_scene_picture picture;
-    assert_ok(bl_scenes_open(&scenes, &(bl_scenes_options){.name = "streets", .splits = 1u << BL_SCENE_VAL, .labelled = true, .seed = 1,
+    assert_ok(bl_scenes_open(&scenes, &(bl_scenes_options){.format = &bl_streets, .splits = 1u << BL_SCENE_VAL, .labelled = true, .seed = 1,
                                                            .count = 1, .width = LARGE, .height = TALL}));
     assert_ok(bl_scenes_read(scenes, 0, &scene));
     uint8_t *predicted = malloc(LARGE * TALL);

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datasets/png.h"
+#include "datasets/scenes/png.h"
+#include "datasets/scenes/streets.h"
 #include "inspect/preview.h"
 #include "support.h"
 

@@ -1,6 +1,6 @@
 // Segmentations in the report: curves of mIoU, last and best looks, classes, and pictures.
 
-#include "datasets/png.h"
+#include "datasets/scenes/png.h"
 #include "report/lettering.h"
 #include "segmentation_rig.h"
 

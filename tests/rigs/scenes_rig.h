@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "datasets/scenes.h"
+#include "datasets/scenes/cityscapes.h"
+#include "datasets/scenes/scenes.h"
+#include "datasets/scenes/streets.h"
 #include "support.h"
 
 enum { WIDTH = 48, HEIGHT = 32 };

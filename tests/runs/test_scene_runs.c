@@ -1,7 +1,9 @@
 // Runs that pretrain on street scenes: what they are fed, that they continue bit for bit, and that a folder which is not as it was when
 // the run began stops them with the file's name.
 
-#include "datasets/loader.h"
+#include "datasets/scenes/cityscapes.h"
+#include "datasets/scenes/streets.h"
+#include "datasets/view_loader.h"
 #include "run_rig.h"
 #include "train/loop.h"
 
@@ -62,14 +64,13 @@ static void feed_gives_both_views_of_each_scene_from_one_square(void **state) {
     for (int s = 0; s < 2; s++) {
         float images[2 * COUNT * FLOATS], view[FLOATS];
         bl_dataset *dataset;
-        bl_view_feed *owned;
-        bl_feed feed;
+        bl_loader *loader;
         bl_picture picture = {0};
         bl_view_scratch scratch = {0};
         assert_ok(bl_dataset_open(&dataset, &sets[s]));
-        assert_ok(bl_view_feed_create(&owned, dataset, BL_TRAIN, views, BL_VIEWS, 7, 2, &feed));
-        assert_ok(feed.submit(feed.context, 1, samples, COUNT, 5, images, NULL));
-        assert_ok(feed.wait(feed.context, 1));
+        assert_ok(bl_view_loader_create(&loader, dataset, BL_TRAIN, views, BL_VIEWS, 7, 2, BL_STAGING_SLOTS));
+        assert_ok(bl_loader_submit(loader, 1, samples, COUNT, 5, images, NULL));
+        assert_ok(bl_loader_wait(loader, 1));
         for (int i = 0; i < COUNT; i++) {
             assert_ok(bl_dataset_picture(dataset, BL_TRAIN, samples[i], 7, 5, &picture));
             for (int v = 0; v < BL_VIEWS; v++) {
@@ -77,7 +78,7 @@ static void feed_gives_both_views_of_each_scene_from_one_square(void **state) {
                 assert_memory_equal(images + (v * COUNT + i) * FLOATS, view, sizeof view);
             }
         }
-        bl_view_feed_free(owned);
+        bl_loader_free(loader);
         bl_picture_free(&picture);
         bl_view_scratch_free(&scratch);
         bl_dataset_close(dataset);

@@ -21,6 +21,7 @@ typedef struct rig { // a small BYOL step and its loop
     bl_backend *backend;
     bl_store *store;
     bl_plan *plan;
+    bl_loader *loader;
     bl_loop *loop;
     size_t values;      // of a batch
     int filled;         // batches so far
@@ -32,15 +33,10 @@ static void fill(const rig *r, int batch, float *images) {
     if (batch == r->bad) images[5] = NAN;
 }
 
-static int submit(void *context, int slot, const uint32_t *samples, int count, uint32_t epoch, float *images, float *labels) {
-    rig *r = context;
-    (void)slot, (void)samples, (void)count, (void)epoch, (void)labels;
-    fill(r, r->filled++, images);
-    return BL_OK;
-}
-
-static int wait_for_nothing(void *context, int slot) {
-    (void)context, (void)slot;
+static int make_batch(const void *context, const bl_slot *slot, int first, int end, void *workspace) {
+    rig *r = (rig *)context;
+    (void)first, (void)end, (void)workspace;
+    fill(r, r->filled++, slot->images);
     return BL_OK;
 }
 
@@ -69,7 +65,9 @@ static void open_rig(rig *r, bool is_asynchronous, int accumulate, int bad, bool
     const bl_compile_options compile = {.accumulate = accumulate, .watch = watch, .watch_count = bl_loop_watch(&r->graph, watch)};
     assert_ok(bl_plan_compile(r->store, r->graph.graph, &compile, &r->plan));
     r->values = (size_t)bl_shape_count(&r->graph.images->shape);
-    const bl_loop_options loop = {.graph = &r->graph, .plan = r->plan, .store = r->store, .feed = {r, submit, wait_for_nothing},
+    const bl_maker maker = {.context = r, .make = make_batch, .available = SAMPLES, .set = "waves", .samples_a_task = BATCH};
+    assert_ok(bl_loader_create(&r->loader, &maker, 0, BL_STAGING_SLOTS));
+    const bl_loop_options loop = {.graph = &r->graph, .plan = r->plan, .store = r->store, .loader = r->loader,
                                   .sample_count = SAMPLES, .seed = 5, .shuffle = true, .batch = BATCH, .accumulate = accumulate,
                                   .steps = STEPS, .schedule = {.kind = BL_SCHEDULE_COSINE, .base = 0.05}, .tau = 0.9,
                                   .tau_schedule = BL_SCHEDULE_COSINE, .looks_after = looks_after};
@@ -78,6 +76,7 @@ static void open_rig(rig *r, bool is_asynchronous, int accumulate, int bad, bool
 
 static void close_rig(rig *r) {
     bl_loop_free(r->loop);
+    bl_loader_free(r->loader);
     bl_plan_free(r->plan);
     bl_store_free(r->store);
     bl_backend_close(r->backend);

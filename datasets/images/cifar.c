@@ -1,0 +1,101 @@
+// Files of fixed-size records (Krizhevsky 2009; https://www.cs.toronto.edu/~kriz/cifar.html, "binary version"): the labels, then
+// the red, the green and the blue plane of 32 x 32 bytes, row by row.
+
+#include "datasets/images/cifar.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/memory.h"
+
+enum { SIDE = 32, AREA = SIDE * SIDE, PIXELS = 3 * AREA, PIECE = 1000 }; // PIECE: records read at once
+
+// What to do about a file that is not there or not as it should be.
+#define ADVICE "unpack %s again, and let data.root (or BYOLAB_DATA) lead to its folder"
+
+static int record_bytes(const bl_cifar *format) { return format->label_count + PIXELS; }
+
+static int check_size(const bl_cifar *format, const char *path, int64_t bytes, int64_t expected) {
+    int64_t difference = bytes - expected;
+    if (difference < 0)
+        return bl_fail("%s: %lld bytes short of %lld: " ADVICE, path, (long long)-difference, (long long)expected, format->archive);
+    if (difference > 0)
+        return bl_fail("%s: %lld bytes longer than %lld: " ADVICE, path, (long long)difference, (long long)expected, format->archive);
+    return BL_OK;
+}
+
+// `first` is the number of the first of these records in its file.
+static int unpack(const bl_cifar *format, const char *path, const uint8_t *records, int first, int count, uint8_t *pixels,
+                  uint8_t *labels) {
+    for (int i = 0; i < count; ++i) {
+        const uint8_t *record = records + (size_t)i * record_bytes(format), *planes = record + format->label_count;
+        for (int k = 0; k < format->label_count; ++k)
+            if (record[k] >= format->labels[k].below)
+                return bl_fail("%s: record %d: %s %d is not below %d: " ADVICE, path, first + i, format->labels[k].name, record[k],
+                               format->labels[k].below, format->archive);
+        labels[i] = planes[-1];
+        uint8_t *image = pixels + (size_t)i * PIXELS;
+        for (int p = 0; p < AREA; ++p)
+            for (int c = 0; c < 3; ++c) image[3 * p + c] = planes[c * AREA + p];
+    }
+    return BL_OK;
+}
+
+static int load_file(const bl_cifar *format, const char *root, const char *name, int records, uint8_t *pixels, uint8_t *labels) {
+    int status = BL_FAILED;
+    bl_text path = {0};
+    uint8_t *piece = NULL;
+    FILE *file = NULL;
+    struct stat facts;
+    bl_text_add(&path, "%s/%s", root, name);
+    if (!(file = fopen(path.chars, "rb")) || fstat(fileno(file), &facts)) {
+        bl_fail("%s: %s: " ADVICE, path.chars, strerror(errno), format->archive);
+        goto done;
+    }
+    if (!S_ISREG(facts.st_mode)) {
+        bl_fail("%s: not a file: " ADVICE, path.chars, format->archive);
+        goto done;
+    }
+    const size_t bytes = (size_t)record_bytes(format);
+    if (check_size(format, path.chars, facts.st_size, (int64_t)records * record_bytes(format)) || !(piece = bl_alloc(PIECE * bytes)))
+        goto done;
+    for (int first = 0; first < records; first += PIECE) {
+        int count = records - first < PIECE ? records - first : PIECE;
+        if (fread(piece, bytes, (size_t)count, file) != (size_t)count) {
+            bl_fail("%s: reading stopped early: %s", path.chars, strerror(errno));
+            goto done;
+        }
+        if (unpack(format, path.chars, piece, first, count, pixels + (size_t)first * PIXELS, labels + first)) goto done;
+    }
+    status = BL_OK;
+done:
+    if (file) fclose(file);
+    bl_free(piece);
+    bl_text_free(&path);
+    return status;
+}
+
+static int load_files(const bl_cifar *format, const char *root, const char *const *names, int records, bl_images *images) {
+    int count = 0;
+    while (names[count]) ++count;
+    *images = (bl_images){.size = SIDE, .classes = format->labels[format->label_count - 1].below, .count = (int64_t)count * records};
+    images->pixels = bl_alloc((size_t)images->count * PIXELS);
+    images->labels = bl_alloc((size_t)images->count);
+    if (!images->pixels || !images->labels) return BL_FAILED;
+    for (int i = 0; i < count; ++i) {
+        size_t first = (size_t)i * (size_t)records;
+        if (load_file(format, root, names[i], records, images->pixels + first * PIXELS, images->labels + first)) return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+int bl_cifar_load(const bl_cifar *format, const bl_images_options *options, bl_images *train, bl_images *test) {
+    if (!options->root || !*options->root)
+        return bl_fail("data.root: %s needs the folder of %s: write it there, for example \"${BYOLAB_DATA}/%s\" with BYOLAB_DATA set",
+                       format->name, format->files, format->name);
+    // The test file first: when the folder is wrong, this says so before 150 MB are read.
+    if (load_files(format, options->root, format->test_files, format->test_records, test)) return BL_FAILED;
+    return load_files(format, options->root, format->train_files, format->train_records, train);
+}
