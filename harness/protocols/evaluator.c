@@ -1,9 +1,9 @@
 #include "protocols/evaluator.h"
 
 #include "base/memory.h"
-#include "base/stop.h"            // bl_stop_here
 #include "datasets/labels.h"      // bl_labels_read
 #include "datasets/view_loader.h" // bl_view_loader_create
+#include "protocols/pass.h"
 
 static int64_t rows_of(const bl_evaluator *e, bl_split split, int64_t rows) {
     const int64_t count = bl_dataset_count(e->dataset, split);
@@ -22,56 +22,39 @@ static int extract_pixels(const bl_evaluator *e, bl_split split, int64_t rows, f
     return status;
 }
 
-static int submit(const bl_evaluator *e, bl_loader *loader, int64_t block, int64_t rows) {
-    uint32_t samples[BL_FEATURE_ROWS];
-    float *host;
-    const int slot = (int)(block % BL_STAGING_SLOTS);
-    // The tail repeats the last image; its features are ignored.
-    for (int i = 0; i < BL_FEATURE_ROWS; i++) {
-        const int64_t row = block * BL_FEATURE_ROWS + i;
-        samples[i] = (uint32_t)(row < rows ? row : rows - 1);
-    }
-    if (bl_plan_slot(e->model->extraction, slot, e->model->features.images, &host)) return BL_FAILED;
-    return bl_loader_submit(loader, slot, samples, BL_FEATURE_ROWS, 0, host, NULL);
-}
+typedef struct extraction { // of features, in the making
+    const bl_evaluator *evaluator;
+    double *block;          // of a step, as read
+    float *values;
+} extraction;
 
-static int extract_blocks(const bl_evaluator *e, bl_loader *loader, int64_t rows, int64_t width, double *block_values, float *values) {
-    const int64_t blocks = (rows + BL_FEATURE_ROWS - 1) / BL_FEATURE_ROWS;
-    for (int64_t block = 0; block < blocks && block < BL_STAGING_SLOTS - 1; block++)
-        if (submit(e, loader, block, rows)) return BL_FAILED;
-    for (int64_t block = 0; block < blocks; block++) {
-        const int slot = (int)(block % BL_STAGING_SLOTS);
-        if (bl_stop_here()) return BL_FAILED;
-        if (block + BL_STAGING_SLOTS - 1 < blocks && submit(e, loader, block + BL_STAGING_SLOTS - 1, rows)) return BL_FAILED;
-        if (bl_loader_wait(loader, slot) || bl_plan_step(e->model->extraction, slot, BL_PHASE_MICRO) ||
-            bl_plan_read(e->model->extraction, e->model->features.features, block_values))
-            return BL_FAILED;
-        for (int64_t i = 0; i < BL_FEATURE_ROWS && block * BL_FEATURE_ROWS + i < rows; i++)
-            for (int64_t c = 0; c < width; c++) values[(block * BL_FEATURE_ROWS + i) * width + c] = (float)block_values[i * width + c];
-    }
+static int take_features(void *context, int64_t first, int rows, int slot) {
+    const extraction *x = context;
+    const bl_model *model = x->evaluator->model;
+    const int64_t width = model->features.features->shape.dims[1];
+    (void)slot;
+    if (bl_plan_read(model->extraction, model->features.features, x->block)) return BL_FAILED;
+    for (int64_t i = 0; i < rows * width; i++) x->values[first * width + i] = (float)x->block[i];
     return BL_OK;
 }
 
 int bl_extract_features(const bl_evaluator *e, bl_split split, int64_t rows, float **values) {
-    const int64_t width = e->model->features.features->shape.dims[1];
-    bl_loader *loader = NULL;
-    double *block = NULL;
-    int status = BL_FAILED;
-    rows = rows_of(e, split, rows);
-    *values = NULL;
-    if (!(*values = bl_alloc((size_t)(rows * width) * sizeof **values)) ||
-        !(block = bl_alloc((size_t)(BL_FEATURE_ROWS * width) * sizeof *block)) ||
-        bl_view_loader_create(&loader, e->dataset, split, &e->cell->evaluation_view, 1, 0, e->loader_threads, BL_STAGING_SLOTS) ||
-        extract_blocks(e, loader, rows, width, block, *values))
-        goto done;
-    status = BL_OK;
-done:
-    bl_loader_free(loader);
-    bl_free(block);
-    if (status) {
-        bl_free(*values);
-        *values = NULL;
-    }
+    const size_t width = (size_t)e->model->features.features->shape.dims[1];
+    bl_pass pass = {.plan = e->model->extraction, .images = e->model->features.images, .count = rows_of(e, split, rows),
+                    .batch = BL_FEATURE_ROWS, .see = take_features};
+    extraction x = {.evaluator = e, .block = bl_alloc(BL_FEATURE_ROWS * width * sizeof *x.block),
+                    .values = bl_alloc((size_t)pass.count * width * sizeof *x.values)};
+    pass.context = &x;
+    const int status = !x.block || !x.values ||
+                               bl_view_loader_create(&pass.loader, e->dataset, split, &e->cell->evaluation_view, 1, 0, e->loader_threads,
+                                                     BL_STAGING_SLOTS) ||
+                               bl_pass_run(&pass)
+                           ? BL_FAILED
+                           : BL_OK;
+    bl_loader_free(pass.loader);
+    bl_free(x.block);
+    if (status) bl_free(x.values);
+    *values = status ? NULL : x.values;
     return status;
 }
 

@@ -1,12 +1,12 @@
 #include "protocols/learner.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "base/digest.h"          // bl_digest_hex
 #include "base/memory.h"
 #include "base/stop.h"            // bl_stop_here
 #include "datasets/view_loader.h" // bl_view_loader_create
+#include "protocols/pass.h"
 
 static const bl_block_kind kept_blocks[BL_START_BLOCKS] = {BL_PARAMETERS, BL_BUFFERS};
 
@@ -269,65 +269,34 @@ static int fit_views(void *context, const bl_trial *trial, bl_fit_place *place, 
 
 // ---- asking ----
 
-typedef struct question {
+typedef struct tally { // of images that the plan puts into their class
     bl_plan *plan;
-    const bl_step_graph *inference;
-    bl_loader *loader;
-    const uint32_t *samples;
+    const bl_tensor *correct; // share of a step's rows
     int64_t count;
-} question;
+} tally;
 
-static int rows_of_block(const question *q, int64_t block) {
-    const int64_t left = q->count - block * BL_FEATURE_ROWS;
-    return (int)(left < BL_FEATURE_ROWS ? left : BL_FEATURE_ROWS);
-}
-
-// The tail of a short block is black and has no label.
-static int submit_block(const question *q, int64_t block) {
-    const int slot = (int)(block % BL_STAGING_SLOTS), rows = rows_of_block(q, block);
-    const size_t floats = (size_t)bl_shape_count(&q->inference->images->shape) / BL_FEATURE_ROWS;
-    uint32_t samples[BL_FEATURE_ROWS];
-    float *images, *labels;
-    for (int i = 0; i < rows; i++) {
-        const int64_t row = block * BL_FEATURE_ROWS + i;
-        samples[i] = q->samples ? q->samples[row] : (uint32_t)row;
-    }
-    if (bl_plan_slot(q->plan, slot, q->inference->images, &images) || bl_plan_slot(q->plan, slot, q->inference->labels, &labels))
-        return BL_FAILED;
-    memset(images + rows * floats, 0, (size_t)(BL_FEATURE_ROWS - rows) * floats * sizeof *images);
-    for (int i = rows; i < BL_FEATURE_ROWS; i++) labels[i] = -1;
-    return bl_loader_submit(q->loader, slot, samples, rows, 0, images, labels);
-}
-
-static int count_correct(const question *q, int64_t *correct) {
-    const int64_t blocks = (q->count + BL_FEATURE_ROWS - 1) / BL_FEATURE_ROWS;
-    int64_t submitted = 0;
-    *correct = 0;
-    for (int64_t block = 0; block < blocks; block++) {
-        double share;
-        for (; submitted < blocks && submitted < block + BL_STAGING_SLOTS; submitted++)
-            if (submit_block(q, submitted)) return BL_FAILED;
-        const int slot = (int)(block % BL_STAGING_SLOTS);
-        if (bl_stop_here()) return BL_FAILED;
-        if (bl_loader_wait(q->loader, slot) || bl_plan_step(q->plan, slot, BL_PHASE_MICRO) ||
-            bl_plan_read(q->plan, q->inference->correct, &share))
-            return BL_FAILED;
-        *correct += llround(share * rows_of_block(q, block));
-    }
+static int count_correct(void *context, int64_t first, int rows, int slot) {
+    tally *t = context;
+    double share;
+    (void)first, (void)slot;
+    if (bl_plan_read(t->plan, t->correct, &share)) return BL_FAILED;
+    t->count += llround(share * rows);
     return BL_OK;
 }
 
 int bl_inference_accuracy(const bl_evaluator *evaluator, bl_plan *plan, const bl_step_graph *inference, bl_split split,
                           const uint32_t *samples, int64_t count, double *accuracy) {
-    question q = {plan, inference, NULL, samples, samples ? count : bl_dataset_count(evaluator->dataset, split)};
-    int64_t correct;
-    if (!q.count) return bl_fail("there is no %s image to evaluate on", bl_split_name(split));
-    if (bl_view_loader_create(&q.loader, evaluator->dataset, split, &evaluator->cell->evaluation_view, 1, evaluator->seed,
+    tally correct = {plan, inference->correct, 0};
+    bl_pass pass = {.plan = plan, .images = inference->images, .labels = inference->labels, .samples = samples,
+                    .count = samples ? count : bl_dataset_count(evaluator->dataset, split), .batch = BL_FEATURE_ROWS, .no_label = -1,
+                    .see = count_correct, .context = &correct};
+    if (!pass.count) return bl_fail("there is no %s image to evaluate on", bl_split_name(split));
+    if (bl_view_loader_create(&pass.loader, evaluator->dataset, split, &evaluator->cell->evaluation_view, 1, evaluator->seed,
                               evaluator->loader_threads, BL_STAGING_SLOTS))
         return BL_FAILED;
-    const int status = count_correct(&q, &correct);
-    bl_loader_free(q.loader);
-    if (status == BL_OK) *accuracy = (double)correct / (double)q.count;
+    const int status = bl_pass_run(&pass);
+    bl_loader_free(pass.loader);
+    if (status == BL_OK) *accuracy = (double)correct.count / (double)pass.count;
     return status;
 }
 

@@ -1,11 +1,10 @@
 #include "protocols/segmenter.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/memory.h"
-#include "base/stop.h" // bl_stop_here
 #include "datasets/scene_loader.h"
+#include "protocols/pass.h"
 
 // ---- what a row asks for ----
 
@@ -117,57 +116,25 @@ static int find(bl_scorer *scorer, int width, int height, sized **found) {
     return BL_OK;
 }
 
-typedef struct run { // scenes of one size that follow each other
+typedef struct scored { // scenes of one size that follow each other
     const sized *sized;
-    bl_loader *loader;
     const uint32_t *samples;
-    int64_t count;
-    int batch;
-} run;
+    const bl_onlooker *onlooker;
+    bl_confusion *confusion;
+} scored;
 
-static int rows_of_batch(const run *r, int64_t batch) {
-    const int64_t left = r->count - batch * r->batch;
-    return (int)(left < r->batch ? left : r->batch);
-}
-
-// The tail of a short batch is black and has no class.
-static int submit(const run *r, int64_t batch) {
-    const bl_step_graph *graph = &r->sized->graph;
-    const int slot = (int)(batch % BL_STAGING_SLOTS), rows = rows_of_batch(r, batch);
-    const size_t area = (size_t)r->sized->width * r->sized->height;
-    float *images, *labels;
-    if (bl_plan_slot(r->sized->plan, slot, graph->images, &images) || bl_plan_slot(r->sized->plan, slot, graph->labels, &labels))
-        return BL_FAILED;
-    memset(images + 3 * area * rows, 0, 3 * area * (size_t)(r->batch - rows) * sizeof *images);
-    for (size_t i = area * rows; i < area * r->batch; i++) labels[i] = BL_SCENE_IGNORED;
-    return bl_loader_submit(r->loader, slot, r->samples + batch * r->batch, rows, 0, images, labels);
-}
-
-static int count_batch(const run *r, int64_t batch, const bl_onlooker *onlooker, bl_confusion *confusion) {
-    const sized *one = r->sized;
-    const int slot = (int)(batch % BL_STAGING_SLOTS), rows = rows_of_batch(r, batch);
+static int count_classes(void *context, int64_t first, int rows, int slot) {
+    const scored *s = context;
+    const sized *one = s->sized;
     const size_t area = (size_t)one->width * one->height;
     float *labels;
-    if (bl_loader_wait(r->loader, slot) || bl_plan_step(one->plan, slot, BL_PHASE_MICRO) ||
-        bl_plan_read(one->plan, one->graph.predicted, one->classes) || bl_plan_slot(one->plan, slot, one->graph.labels, &labels))
+    if (bl_plan_read(one->plan, one->graph.predicted, one->classes) || bl_plan_slot(one->plan, slot, one->graph.labels, &labels))
         return BL_FAILED;
     for (size_t i = 0; i < area * rows; i++) one->predicted[i] = (uint8_t)one->classes[i];
-    if (bl_confusion_add(confusion, one->predicted, labels, rows, (int64_t)area)) return BL_FAILED;
-    for (int i = 0; onlooker && i < rows; i++)
-        if (onlooker->see(onlooker->context, r->samples[batch * r->batch + i], one->width, one->height, one->predicted + area * i))
+    if (bl_confusion_add(s->confusion, one->predicted, labels, rows, (int64_t)area)) return BL_FAILED;
+    for (int i = 0; s->onlooker && i < rows; i++)
+        if (s->onlooker->see(s->onlooker->context, s->samples[first + i], one->width, one->height, one->predicted + area * i))
             return BL_FAILED;
-    return BL_OK;
-}
-
-static int score_batches(const run *r, const bl_onlooker *onlooker, bl_confusion *confusion) {
-    const int64_t batches = (r->count + r->batch - 1) / r->batch;
-    int64_t submitted = 0;
-    for (int64_t batch = 0; batch < batches; batch++) {
-        for (; submitted < batches && submitted < batch + BL_STAGING_SLOTS; submitted++)
-            if (submit(r, submitted)) return BL_FAILED;
-        if (bl_stop_here()) return BL_FAILED;
-        if (count_batch(r, batch, onlooker, confusion)) return BL_FAILED;
-    }
     return BL_OK;
 }
 
@@ -175,13 +142,14 @@ static int score_batches(const run *r, const bl_onlooker *onlooker, bl_confusion
 static int score_run(bl_scorer *scorer, const bl_scenes *scenes, const uint32_t *samples, int64_t count, int width, int height,
                      const bl_onlooker *onlooker, bl_confusion *confusion) {
     const bl_scene_recipe whole = {.width = width, .height = height, .scale = {1, 1}, .colours = normalisation_of(scorer->options.cell)};
-    run r = {.samples = samples, .count = count, .batch = scorer->options.fit->score_batch};
     sized *one;
     if (find(scorer, width, height, &one)) return BL_FAILED;
-    r.sized = one;
-    if (bl_scene_loader_create(&r.loader, scenes, &whole, 0, scorer->options.loader_threads, BL_STAGING_SLOTS)) return BL_FAILED;
-    const int status = score_batches(&r, onlooker, confusion);
-    bl_loader_free(r.loader); // its threads write into the plan's memory
+    scored seen = {one, samples, onlooker, confusion};
+    bl_pass pass = {.plan = one->plan, .images = one->graph.images, .labels = one->graph.labels, .samples = samples, .count = count,
+                    .batch = scorer->options.fit->score_batch, .no_label = BL_SCENE_IGNORED, .see = count_classes, .context = &seen};
+    if (bl_scene_loader_create(&pass.loader, scenes, &whole, 0, scorer->options.loader_threads, BL_STAGING_SLOTS)) return BL_FAILED;
+    const int status = bl_pass_run(&pass);
+    bl_loader_free(pass.loader); // its threads write into the plan's memory
     return status;
 }
 
