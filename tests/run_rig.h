@@ -14,6 +14,7 @@
 
 #include "backends/backend.h"
 #include "base/file.h"
+#include "experiment/experiment.h"
 #include "run/trainer.h"
 #include "support.h"
 

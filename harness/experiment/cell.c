@@ -6,8 +6,14 @@
 
 #include "base/digest.h"
 #include "experiment/keys.h"
-#include "experiment/recipes.h"
 #include "experiment/rows.h"
+
+bool bl_epochs_hit(const bl_epochs *at, int epoch, int last) {
+    if (epoch == last) return true;
+    for (int i = 0; i < at->list_count; i++)
+        if (at->list[i] == epoch) return true;
+    return at->every > 0 && epoch >= at->first && (epoch - at->first) % at->every == 0;
+}
 
 int bl_cell_image_side(const bl_cell *cell) {
     return bl_dataset_has_scenes(cell->data.name) ? cell->data.crop : 32; // cifar10, cifar100 and shapes

@@ -1,11 +1,10 @@
-// What the list below `evaluate:` allows and contradicts.
+#include "experiment/contradictions.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "experiment/cell.h"
-#include "experiment/recipes.h"
-#include "experiment/rows.h"
+#include "experiment/cell.h" // bl_cell_images
+#include "experiment/rows.h" // bl_protocol_options
 
 typedef struct where { // an entry, for messages
     bl_arena *arena;

@@ -1,4 +1,4 @@
-// evaluations.h - the list below `evaluate:`, from entries to rows and back to text.
+// rows.h - the list below `evaluate:`, from entries to rows and back to text.
 
 #ifndef BL_EXPERIMENT_ROWS_H
 #define BL_EXPERIMENT_ROWS_H

@@ -7,6 +7,7 @@
 
 #include "base/stop.h"           // bl_stop_here
 #include "datasets/loader.h"     // bl_loader
+#include "experiment/cell.h"     // bl_epochs_hit
 #include "protocols/evaluator.h" // bl_protocol
 #include "run/labels.h"          // bl_labels_read
 

@@ -4,10 +4,10 @@
 #ifndef BL_PROTOCOLS_FIT_CHECKPOINT_H
 #define BL_PROTOCOLS_FIT_CHECKPOINT_H
 
-#include "experiment/experiment.h" // bl_evaluation
-#include "graph/schedule.h"        // bl_plateau
-#include "record/history.h"        // bl_history
-#include "record/keeper.h"         // bl_keeper
+#include "experiment/options.h" // bl_evaluation
+#include "graph/schedule.h"     // bl_plateau
+#include "record/history.h"     // bl_history
+#include "record/keeper.h"      // bl_keeper
 
 typedef struct bl_fit_place { // where a row stands: which fit, and where in it
     int trial;                // candidates that were tried; as many as there are: the fit after the choice

@@ -3,8 +3,8 @@
 #ifndef BL_RECORD_STANDING_H
 #define BL_RECORD_STANDING_H
 
-#include "experiment/experiment.h" // bl_cell
-#include "record/history.h"        // bl_history
+#include "experiment/options.h" // bl_cell
+#include "record/history.h"     // bl_history
 
 typedef struct bl_standing {
     int64_t step, steps; // finished updates, of so many; steps 0: not known before the first logged step

@@ -3,12 +3,12 @@
 #ifndef BL_REPORT_STUDY_H
 #define BL_REPORT_STUDY_H
 
-#include "base/memory.h"           // bl_arena
-#include "experiment/experiment.h" // bl_experiment, bl_cell
-#include "record/history.h"        // bl_history
-#include "record/standing.h"       // bl_standing
-#include "record/stretches.h"      // bl_stretches
-#include "report/statistics.h"     // bl_estimate
+#include "base/memory.h"        // bl_arena
+#include "experiment/options.h" // bl_experiment, bl_cell
+#include "record/history.h"     // bl_history
+#include "record/standing.h"    // bl_standing
+#include "record/stretches.h"   // bl_stretches
+#include "report/statistics.h"  // bl_estimate
 
 enum { BL_MOST_SEEDS = sizeof((bl_experiment *)0)->seeds / sizeof(uint64_t) };
 

@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 
-#include "experiment/experiment.h" // bl_experiment, bl_cell
-#include "record/history.h"        // bl_step_row, bl_measurement
+#include "experiment/options.h" // bl_experiment, bl_cell
+#include "record/history.h"     // bl_step_row, bl_measurement
 
 typedef enum bl_event_kind {
     BL_EVENT_BEGIN,      // what is about to run; `resumed_from` steps
