@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "experiment/keys.h"
+#include "experiment/protocol_facts.h"
 #include "experiment/rows.h"
 
 bool bl_epochs_hit(const bl_epochs *at, int epoch, int last) {
@@ -115,7 +116,7 @@ static void fill_what_follows(bl_cell *cell) {
     model->projector.init = model->method.predictor_head.init = model->encoder.init.linear;
     model->probe_classes = cell->is_probed ? bl_cell_classes(cell) : 0;
     for (int i = 0; i < cell->evaluation_count; i++)
-        cell->data.labelled = cell->data.labelled || cell->evaluations[i].kind == BL_PROTOCOL_SEGMENTATION;
+        cell->data.labelled = cell->data.labelled || bl_protocol_facts_of(cell->evaluations[i].kind)->of_scenes;
     const int64_t steps = bl_cell_steps_per_epoch(cell);
     if (cell->train.steps && steps > 0) {
         cell->train.epochs = (int)((cell->train.steps + steps - 1) / steps);
@@ -152,7 +153,7 @@ void bl_cell_identify(bl_arena *arena, const bl_value *tree, const bl_machine *m
             print_watch(cell, text);
             continue;
         }
-        bl_evaluations_print(arena, tree, text);
+        bl_evaluations_print(arena, cell, text);
         bl_keys_print_block(BL_OF_CELL, "save", tree, cell, classes, text);
         bl_keys_print_block(BL_OF_MACHINE, "machine", tree, machine, classes, text);
     }

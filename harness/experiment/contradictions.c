@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "experiment/cell.h" // bl_cell_images
+#include "experiment/protocol_facts.h"
 
 // What asks for a label an image, or for one size of images.
 static int check_scenes(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
@@ -74,9 +75,9 @@ static int check_plateau(bl_arena *arena, const bl_value *tree, const bl_cell *c
         if (strcmp(row->row, watched) != 0) continue;
         if (row->split != BL_VALIDATION)
             return bl_refuse(bl_value_spot(arena, tree, key), split, "%s: %s looks at %s, and choices are made on validation", key, watched,
-                             bl_split_name(row->split));
+                             bl_evaluation_split(row));
         for (int epoch = 1; epoch < cell->train.epochs; epoch++)
-            if (!bl_protocol_has_arms(row->kind) && bl_epochs_hit(&row->at, epoch, cell->train.epochs)) return BL_OK;
+            if (!bl_protocol_facts_of(row->kind)->has_arms && bl_epochs_hit(&row->at, epoch, cell->train.epochs)) return BL_OK;
         return bl_refuse(bl_value_spot(arena, tree, key), "write `at: {every: 1}` in that row",
                          "%s: %s is not measured while the learning rate could still fall", key, watched);
     }
@@ -122,5 +123,5 @@ int bl_cell_check(bl_arena *arena, const bl_value *tree, const bl_machine *machi
     if (check_data(arena, tree, cell) || bl_views_check(arena, tree, cell) || bl_method_check(arena, tree, cell) ||
         check_train(arena, tree, machine, cell))
         return BL_FAILED;
-    return bl_evaluations_check(arena, tree, cell);
+    return bl_evaluations_check(arena, cell);
 }

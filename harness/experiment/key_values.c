@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "experiment/protocol_facts.h"
 #include "experiment/yaml.h"
 
 // ---- saying what was expected ----
@@ -296,11 +297,12 @@ static int parse_normalize(bl_arena *arena, const bl_key *key, const char *name,
 
 // ---- arms ----
 
-// The name stands in a row's: "finetune/random/10%/test".
+// The name stands in a row's, "finetune/random/10%/test", whose other parts are no arms.
 static bool names_an_arm(const char *name) {
-    static const char *const taken[] = {"finetune", "segmentation", "train", "validation", "val", "test"};
-    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-        if (!strcmp(name, taken[i])) return false;
+    const bl_protocol_facts *protocol = bl_protocol_facts_find(name);
+    if ((protocol && protocol->has_arms) || !strcmp(name, bl_scene_split_name(BL_SCENE_VAL))) return false;
+    for (int split = 0; split < BL_SPLITS; split++)
+        if (!strcmp(name, bl_split_name((bl_split)split))) return false;
     size_t length = strlen(name);
     return length && length <= 24 && !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")];
 }

@@ -89,10 +89,10 @@ typedef struct bl_fit_options {
     int pictures;             // scenes of val whose prediction is kept, of the largest share
 } bl_fit_options;
 
-typedef enum bl_protocol_kind { BL_PROTOCOL_KNN, BL_PROTOCOL_LINEAR, BL_PROTOCOL_FINETUNE, BL_PROTOCOL_PROBE, BL_PROTOCOL_ACCURACY, BL_PROTOCOL_SEGMENTATION } bl_protocol_kind;
-
-bool bl_protocol_has_shares(bl_protocol_kind kind); // learns from a share of the labels, fit.share: linear, finetune, segmentation
-bool bl_protocol_has_arms(bl_protocol_kind kind);   // starts from fit.arm, and once: after training; finetune, segmentation
+typedef enum bl_protocol_kind { // what is to be known of each: protocol_facts.h
+    BL_PROTOCOL_KNN, BL_PROTOCOL_LINEAR, BL_PROTOCOL_FINETUNE, BL_PROTOCOL_PROBE, BL_PROTOCOL_ACCURACY, BL_PROTOCOL_SEGMENTATION,
+    BL_PROTOCOLS
+} bl_protocol_kind;
 
 // One row of measurements. An entry under `evaluate:` makes one, or one for each arm and share. Its key names its measurements:
 // "knn/k1_cv/test", "linear/test", "linear/10%/test", "finetune/pretrained/10%/test", "probe/test", "accuracy/test",
@@ -102,7 +102,8 @@ typedef struct bl_evaluation {
     const char *id;           // digest of the options of class evaluate, 16 hexadecimal digits
     bl_protocol_kind kind;
     bl_epochs at;             // finetune, segmentation: the last epoch alone
-    bl_split split;           // that is asked about; k-NN by cross-validation: inside it; segmentation: BL_TEST, which is val
+    bl_split split;           // of images: that is asked about; k-NN by cross-validation: inside it
+    bl_scene_split scenes;    // of scenes: that are asked about
     bool monitor;             // watches test before the last epoch, as the file owns: labelled so
     bl_knn_options knn;       // knn
     bl_fit_options fit;       // linear, finetune, segmentation
@@ -160,6 +161,8 @@ typedef struct bl_cell {
     bl_train_options train;
     bl_evaluation *evaluations;
     int evaluation_count;
+    const struct bl_evaluation_entry *entries; // the list below `evaluate:` that the rows were made from (schema.h): the room's own
+    int entry_count;
     const char *resolved;          // canonical YAML of every key of the cell, defaults included
     const char *train_id;          // digest of the keys of class train, 64 hexadecimal digits (the seed is added by the run)
     bool save_weights, save_features;

@@ -48,6 +48,7 @@ typedef enum bl_key_owner { BL_OF_CELL, BL_OF_MACHINE, BL_OF_STUDY, BL_OF_TRANSF
 
 // One entry under `evaluate:`, read, before it becomes a row for each arm and share: what BL_OF_EVALUATION's keys fill.
 typedef struct bl_evaluation_entry {
+    const bl_value *map;           // its keys as they are written; with those that follow from others
     bl_evaluation row;
     double shares[BL_MAX_NUMBERS]; // percent
     int share_count;

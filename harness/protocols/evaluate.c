@@ -8,6 +8,7 @@
 #include "base/stop.h"           // bl_stop_here
 #include "datasets/loader.h"     // bl_loader
 #include "experiment/cell.h"     // bl_epochs_hit
+#include "experiment/protocol_facts.h"
 #include "protocols/evaluator.h" // bl_protocol
 #include "run/labels.h"          // bl_labels_read
 
@@ -138,7 +139,7 @@ static int epoch_of(const bl_evaluation *row, int epoch) {
 // Arms are fine-tuned after training.
 static bool is_due(const bl_evaluation *row, int epoch, int last) {
     if (row->knn.raw_pixels) return epoch == 0 || epoch == last;
-    if (bl_protocol_has_arms(row->kind)) return epoch == last;
+    if (bl_protocol_facts_of(row->kind)->has_arms) return epoch == last;
     return bl_epochs_hit(&row->at, epoch, last);
 }
 

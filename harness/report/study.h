@@ -51,7 +51,6 @@ const bl_evaluation **bl_study_rows(const bl_study *study, int *count);
 const bl_evaluation *bl_cell_row(const bl_cell *cell, const char *row);
 
 const char *bl_evaluation_arm(const bl_evaluation *row);   // "pretrained" where it names none
-const char *bl_evaluation_split(const bl_evaluation *row); // that is asked about: "test"; of scenes "val"
 
 // What follows speaks of runs that count alone.
 

@@ -7,6 +7,7 @@
 
 #include "base/file.h"          // bl_lock_try, bl_seconds
 #include "base/stop.h"          // bl_stop_here
+#include "experiment/protocol_facts.h"
 #include "protocols/choice.h"   // bl_shares_fit
 #include "protocols/evaluate.h" // bl_evaluate
 #include "run/checkpoint.h"     // bl_checkpoint_write
@@ -106,7 +107,7 @@ static void on_fitting(void *context, int64_t fit_step, int64_t fit_steps) {
 static int on_measured(void *context, const bl_evaluation *row, const bl_measurement *measurement) {
     trainer *t = context;
     emit(t, (bl_event){.kind = BL_EVENT_EVALUATION, .epoch = measurement->epoch, .measurement = measurement, .verdict = verdict_of(t)});
-    if (!bl_protocol_has_shares(row->kind)) return BL_OK;
+    if (!bl_protocol_facts_of(row->kind)->has_shares) return BL_OK;
     if (t->is_trained) return bl_run_file_write(t->path, &t->identity, t->request, &t->evaluator, &t->progress, &t->history);
     return keep(t);
 }
