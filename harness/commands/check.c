@@ -7,6 +7,7 @@
 #include "base/threads.h"        // bl_processors
 #include "commands/command.h"
 #include "experiment/cell.h"     // bl_cell_steps, bl_cell_warn
+#include "experiment/schema.h"   // bl_schema_print
 #include "inspect/bench.h"       // bl_bench_product
 #include "inspect/needs.h"       // bl_needs_of_training
 #include "protocols/arms.h"      // bl_arms_are_there

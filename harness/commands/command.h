@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "base/error.h"            // BL_CHECK
-#include "experiment/experiment.h" // bl_experiment
+#include "experiment/experiment.h" // bl_experiment, bl_override
 #include "weights/weights.h"       // bl_weights
 
 typedef struct bl_command {

@@ -7,10 +7,17 @@
 #include "base/digest.h"
 #include "datasets/facts.h" // bl_dataset_facts
 #include "experiment/keys.h"
-#include "experiment/recipes.h"
+#include "experiment/protocol_facts.h"
 #include "experiment/rows.h"
 
 static const bl_dataset_facts *facts_of(const bl_cell *cell) { return bl_dataset_facts_of(cell->data.name); }
+
+bool bl_epochs_hit(const bl_epochs *at, int epoch, int last) {
+    if (epoch == last) return true;
+    for (int i = 0; i < at->list_count; i++)
+        if (at->list[i] == epoch) return true;
+    return at->every > 0 && epoch >= at->first && (epoch - at->first) % at->every == 0;
+}
 
 int bl_cell_image_side(const bl_cell *cell) {
     return facts_of(cell)->scenes ? cell->data.crop : facts_of(cell)->side;
@@ -112,7 +119,7 @@ static void fill_what_follows(bl_cell *cell) {
     model->projector.init = model->method.predictor_head.init = model->encoder.init.linear;
     model->probe_classes = cell->is_probed ? bl_cell_classes(cell) : 0;
     for (int i = 0; i < cell->evaluation_count; i++)
-        cell->data.labelled = cell->data.labelled || cell->evaluations[i].kind == BL_PROTOCOL_SEGMENTATION;
+        cell->data.labelled = cell->data.labelled || bl_protocol_facts_of(cell->evaluations[i].kind)->of_scenes;
     const int64_t steps = bl_cell_steps_per_epoch(cell);
     if (cell->train.steps && steps > 0) {
         cell->train.epochs = (int)((cell->train.steps + steps - 1) / steps);
@@ -149,7 +156,7 @@ void bl_cell_identify(bl_arena *arena, const bl_value *tree, const bl_machine *m
             print_watch(cell, text);
             continue;
         }
-        bl_evaluations_print(arena, tree, text);
+        bl_evaluations_print(arena, cell, text);
         bl_keys_print_block(BL_OF_CELL, "save", tree, cell, classes, text);
         bl_keys_print_block(BL_OF_MACHINE, "machine", tree, machine, classes, text);
     }

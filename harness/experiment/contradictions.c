@@ -1,11 +1,10 @@
-// What each key allows and all together contradict: data, views and training. contradictions_method.c has network and method,
-// contradictions_evaluations.c what is evaluated.
+#include "experiment/contradictions.h"
 
 #include <string.h>
 
 #include "datasets/facts.h" // bl_dataset_facts
 #include "experiment/cell.h"
-#include "experiment/recipes.h"
+#include "experiment/protocol_facts.h"
 
 // What asks for a label an image, or for one size of images.
 static int check_scenes(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
@@ -52,35 +51,6 @@ static int check_data(bl_arena *arena, const bl_value *tree, const bl_cell *cell
     return BL_OK;
 }
 
-// ---- views ----
-
-static const bl_transform *normalisation(const bl_recipe *recipe) {
-    for (int i = 0; i < recipe->count; i++)
-        if (recipe->items[i].kind == BL_NORMALIZE) return &recipe->items[i];
-    return NULL;
-}
-
-static int check_views(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
-    const bl_value *list = bl_value_get(tree, "views");
-    if (cell->task == BL_TASK_SUPERVISED && list->count > 1)
-        return bl_refuse(bl_value_latest_spot(arena, tree, "views.1", "method.kind"), "write one entry",
-                         "views: two of them, but a classifier sees one view of an image");
-    const int from = bl_cell_image_side(cell), side = cell->model.image_size;
-    for (int v = 0; v < list->count; v++) {
-        if (bl_recipe_check(arena, "views", list->entries[v].value, &cell->views[v], from, side)) return BL_FAILED;
-        const int leaving = bl_recipe_size(&cell->views[v], from);
-        if (leaving != side)
-            return bl_refuse(list->entries[v].value->spot, bl_arena_format(arena, "write `random_resized_crop: {size: %d}` here too", side),
-                             "views: one of %d pixels a side and one of %d", side, leaving);
-    }
-    const bl_transform *a = normalisation(&cell->views[0]), *b = normalisation(&cell->views[1]);
-    bool agree = a && b ? !memcmp(a->mean, b->mean, sizeof a->mean) && !memcmp(a->std, b->std, sizeof a->std) : a == b;
-    if (!agree)
-        return bl_refuse(bl_value_spot(arena, tree, "views.1"), "write the same normalize in both",
-                         "views: two ways to normalise, but an evaluation sees one image");
-    return BL_OK;
-}
-
 // ---- train ----
 
 static int check_optimizer(bl_arena *arena, const bl_value *tree, const bl_optimizer_options *optimizer) {
@@ -106,9 +76,9 @@ static int check_plateau(bl_arena *arena, const bl_value *tree, const bl_cell *c
         if (strcmp(row->row, watched) != 0) continue;
         if (row->split != BL_VALIDATION)
             return bl_refuse(bl_value_spot(arena, tree, key), split, "%s: %s looks at %s, and choices are made on validation", key, watched,
-                             bl_split_name(row->split));
+                             bl_evaluation_split(row));
         for (int epoch = 1; epoch < cell->train.epochs; epoch++)
-            if (!bl_protocol_has_arms(row->kind) && bl_epochs_hit(&row->at, epoch, cell->train.epochs)) return BL_OK;
+            if (!bl_protocol_facts_of(row->kind)->has_arms && bl_epochs_hit(&row->at, epoch, cell->train.epochs)) return BL_OK;
         return bl_refuse(bl_value_spot(arena, tree, key), "write `at: {every: 1}` in that row",
                          "%s: %s is not measured while the learning rate could still fall", key, watched);
     }
@@ -151,8 +121,8 @@ static int check_train(bl_arena *arena, const bl_value *tree, const bl_machine *
 }
 
 int bl_cell_check(bl_arena *arena, const bl_value *tree, const bl_machine *machine, const bl_cell *cell) {
-    if (check_data(arena, tree, cell) || check_views(arena, tree, cell) || bl_method_check(arena, tree, cell) ||
+    if (check_data(arena, tree, cell) || bl_views_check(arena, tree, cell) || bl_method_check(arena, tree, cell) ||
         check_train(arena, tree, machine, cell))
         return BL_FAILED;
-    return bl_evaluations_check(arena, tree, cell);
+    return bl_evaluations_check(arena, cell);
 }

@@ -1,33 +1,34 @@
-// What the list below `evaluate:` allows and contradicts.
+#include "experiment/contradictions.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "datasets/facts.h" // bl_dataset_facts
+#include "datasets/facts.h"    // bl_dataset_facts
 #include "experiment/cell.h"
-#include "experiment/recipes.h"
-#include "experiment/rows.h"
+#include "experiment/protocol_facts.h"
+#include "experiment/schema.h" // bl_evaluation_entry
 
 typedef struct where { // an entry, for messages
     bl_arena *arena;
-    const bl_protocol_options *options;
+    const bl_evaluation_entry *entry;
+    const char *name; // "knn"
 } where;
 
 // Of a key of the entry; the entry's own where it was left out.
 static bl_spot spot_of(const where *at, const char *key) {
-    return bl_value_spot(at->arena, at->options->map, key);
+    return bl_value_spot(at->arena, at->entry->map, key);
 }
 
 static int check_split(const where *at, const bl_cell *cell) {
-    const bl_evaluation *row = &at->options->entry.row;
+    const bl_evaluation *row = &at->entry->row;
     if (!bl_cell_images(cell, row->split))
         return bl_refuse(
             spot_of(at, "split"),
             "write `validation: 5000` below `data:`, or `split: test` (and `monitor: test` where it is watched while training)",
-            "evaluate.%s.split: validation, but data.validation is 0", at->options->name);
+            "evaluate.%s.split: validation, but data.validation is 0", at->name);
     if (row->monitor && row->split != BL_TEST)
         return bl_refuse(spot_of(at, "monitor"), "leave it out, or write `split: test`", "evaluate.%s.monitor: this row does not look at test",
-                         at->options->name);
+                         at->name);
     return BL_OK;
 }
 
@@ -38,17 +39,18 @@ static bool looks_before_the_end(const bl_epochs *at, int epochs) {
 }
 
 static int check_when(const where *at, const bl_cell *cell) {
-    const bl_evaluation *row = &at->options->entry.row;
+    const bl_evaluation *row = &at->entry->row;
     if (row->split == BL_TEST && !row->monitor && !row->knn.raw_pixels && looks_before_the_end(&row->at, cell->train.epochs))
         return bl_refuse(
             spot_of(at, "at"),
             "write `monitor: test` to own that, `split: validation`, or leave `at` out: then only the last epoch is evaluated",
-            "evaluate.%s.at: test is looked at before training ends", at->options->name);
+            "evaluate.%s.at: test is looked at before training ends", at->name);
     return BL_OK;
 }
 
 static int check_knn(const where *at, const bl_cell *cell) {
-    const bl_evaluation *row = &at->options->entry.row;
+    if (check_split(at, cell)) return BL_FAILED;
+    const bl_evaluation *row = &at->entry->row;
     const bl_knn_options *knn = &row->knn;
     const int64_t images = bl_cell_images(cell, row->split);
     if (knn->protocol == BL_KNN_TRAIN_TO_TEST && row->split == BL_TRAIN)
@@ -57,14 +59,14 @@ static int check_knn(const where *at, const bl_cell *cell) {
     if (knn->rows > images)
         return bl_refuse(spot_of(at, "rows"), bl_arena_format(at->arena, "write at most %lld, or 0 for all", (long long)images),
                          "evaluate.knn.rows: %lld of the %lld images of %s", (long long)knn->rows, (long long)images,
-                         bl_split_name(row->split));
+                         bl_evaluation_split(row));
     const int64_t asked = knn->rows ? knn->rows : images;
     const int64_t bank =
         knn->protocol == BL_KNN_CROSS_VALIDATION ? asked - (asked + knn->folds - 1) / knn->folds : bl_cell_images(cell, BL_TRAIN);
     if (knn->k > bank)
         return bl_refuse(spot_of(at, "k"), bl_arena_format(at->arena, "write at most %lld", (long long)bank),
                          "evaluate.knn.k: %d neighbours from a bank of %lld images", knn->k, (long long)bank);
-    return BL_OK;
+    return check_when(at, cell);
 }
 
 int bl_share_check(bl_arena *arena, bl_spot spot, const char *name, const bl_cell *cell, double share, double held_out) {
@@ -79,9 +81,9 @@ int bl_share_check(bl_arena *arena, bl_spot spot, const char *name, const bl_cel
 }
 
 static int check_solver(const where *at) {
-    const bl_fit_options *fit = &at->options->entry.row.fit;
-    const char *name = at->options->name;
-    const bool is_linear = at->options->entry.row.kind == BL_PROTOCOL_LINEAR;
+    const bl_fit_options *fit = &at->entry->row.fit;
+    const char *name = at->name;
+    const bool is_linear = at->entry->row.kind == BL_PROTOCOL_LINEAR;
     if (is_linear && !fit->cached && fit->lbfgs)
         return bl_refuse(spot_of(at, "solver"), "write `solver: sgd`, or `features: cached`",
                          "evaluate.linear.solver: L-BFGS sees all features at once, and augmented ones never end");
@@ -99,19 +101,20 @@ static int check_solver(const where *at) {
 
 // Fine-tuning trains the encoder's batch norms: its batches fall into the same groups.
 static int check_statistics(const where *at, const bl_cell *cell) {
-    const bl_fit_options *fit = &at->options->entry.row.fit;
+    const bl_fit_options *fit = &at->entry->row.fit;
     const int64_t rows = cell->model.encoder.statistics_rows;
-    if (!bl_protocol_has_arms(at->options->entry.row.kind) || fit->frozen || !rows || fit->batch % rows == 0) return BL_OK;
+    if (!bl_protocol_facts_of(at->entry->row.kind)->has_arms || fit->frozen || !rows || fit->batch % rows == 0) return BL_OK;
     return bl_refuse(spot_of(at, "batch"), bl_arena_format(at->arena, "write a multiple of %lld", (long long)rows),
                      "evaluate.%s.batch: a batch of %d does not fall into the groups of %lld of network.batch_norm.statistics_rows",
-                     at->options->name, fit->batch, (long long)rows);
+                     at->name, fit->batch, (long long)rows);
 }
 
 static int check_fit(const where *at, const bl_cell *cell) {
-    const bl_evaluation_entry *entry = &at->options->entry;
+    const bl_evaluation_entry *entry = at->entry;
     const bl_fit_options *fit = &entry->row.fit;
-    const char *name = at->options->name;
-    const bl_value *view = bl_value_get(at->options->map, "view"), *shares = bl_value_get(at->options->map, "shares");
+    const char *name = at->name;
+    const bl_value *view = bl_value_get(at->entry->map, "view"), *shares = bl_value_get(at->entry->map, "shares");
+    if (check_split(at, cell)) return BL_FAILED;
     if (entry->row.split == BL_TRAIN)
         return bl_refuse(spot_of(at, "split"), "write `split: test` or `split: validation`",
                          "evaluate.%s.split: a classifier is not asked about the labels it was fitted to", name);
@@ -123,24 +126,24 @@ static int check_fit(const where *at, const bl_cell *cell) {
             return bl_refuse(spot_of(at, "validation"), "write a part above 0: labels that choose count as labels",
                              "evaluate.%s.validation: a share of %g %% would choose by labels outside it", name, entry->shares[i]);
     for (int i = 0; i < entry->share_count; i++)
-        if (bl_share_check(at->arena, shares ? shares->entries[i].value->spot : at->options->map->spot,
+        if (bl_share_check(at->arena, shares ? shares->entries[i].value->spot : at->entry->map->spot,
                            bl_arena_format(at->arena, "evaluate.%s.shares", name), cell, entry->shares[i], fit->validation))
             return BL_FAILED;
     if (check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
     const int from = bl_cell_image_side(cell), side = cell->model.image_size;
     if (!view && !fit->cached && side != bl_recipe_size(&fit->view, from))
-        return bl_refuse(at->options->map->spot, bl_arena_format(at->arena, "write `view: {random_resized_crop: {size: %d}, flip: 0.5}`", side),
+        return bl_refuse(at->entry->map->spot, bl_arena_format(at->arena, "write `view: {random_resized_crop: {size: %d}, flip: 0.5}`", side),
                          "evaluate.%s.view: left out it crops to %d pixels, but the images are evaluated at %d pixels", name,
                          bl_recipe_size(&fit->view, from), side);
-    if (!view) return BL_OK;
-    for (int i = 0; i < fit->view.count; i++)
+    for (int i = 0; view && i < fit->view.count; i++)
         if (fit->view.items[i].kind == BL_NORMALIZE)
             return bl_refuse(view->entries[i].key_spot, "leave it out", "evaluate.%s.view.normalize: the evaluation's own is used", name);
-    return bl_recipe_check(at->arena, bl_arena_format(at->arena, "evaluate.%s.view", name), view, &fit->view, from, side);
+    if (view && bl_recipe_check(at->arena, bl_arena_format(at->arena, "evaluate.%s.view", name), view, &fit->view, from, side)) return BL_FAILED;
+    return check_when(at, cell);
 }
 
 static int check_segmentation(const where *at, const bl_cell *cell) {
-    const bl_fit_options *fit = &at->options->entry.row.fit;
+    const bl_fit_options *fit = &at->entry->row.fit;
     const bool is_held_out = fit->rate_count > 1 || fit->watch == BL_WATCH_HELD_OUT;
     if (check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
     if (is_held_out && fit->validation <= 0)
@@ -161,31 +164,41 @@ static int check_segmentation(const where *at, const bl_cell *cell) {
     return BL_OK;
 }
 
-static int check_entry(const where *at, const bl_cell *cell) {
-    const bl_protocol_kind kind = at->options->entry.row.kind;
-    const bool has_scenes = bl_dataset_facts_of(cell->data.name)->scenes != NULL;
-    if (has_scenes != (kind == BL_PROTOCOL_SEGMENTATION))
-        return bl_refuse(at->options->map->spot,
-                         has_scenes ? "write `- segmentation:`" : "write `dataset: cityscapes` or streets below `data:`, or `- finetune:`",
-                         has_scenes ? "evaluate.%s: %s are scenes, which have a label a pixel, not an image" : "evaluate.%s: %s has a label an image, not a pixel",
-                         at->options->name, cell->data.name);
-    if (kind == BL_PROTOCOL_SEGMENTATION) return check_segmentation(at, cell);
-    if (kind == BL_PROTOCOL_PROBE && !cell->is_probed)
-        return bl_refuse(at->options->map->spot, cell->task == BL_TASK_BYOL ? "write `probe: {kind: linear}` below `method:`" : "write `- accuracy:`",
+static int check_probe(const where *at, const bl_cell *cell) {
+    if (!cell->is_probed)
+        return bl_refuse(at->entry->map->spot, cell->task == BL_TASK_BYOL ? "write `probe: {kind: linear}` below `method:`" : "write `- accuracy:`",
                          "evaluate.probe: no probe trains along");
-    if (kind == BL_PROTOCOL_ACCURACY && cell->task != BL_TASK_SUPERVISED)
-        return bl_refuse(at->options->map->spot, "write `kind: supervised` below `method:`, or evaluate by `- linear:`",
-                         "evaluate.accuracy: BYOL trains no classifier");
-    if (check_split(at, cell)) return BL_FAILED;
-    if (kind == BL_PROTOCOL_KNN && check_knn(at, cell)) return BL_FAILED;
-    if ((kind == BL_PROTOCOL_LINEAR || kind == BL_PROTOCOL_FINETUNE) && check_fit(at, cell)) return BL_FAILED;
-    return check_when(at, cell);
+    return check_split(at, cell) ? BL_FAILED : check_when(at, cell);
 }
 
-int bl_evaluations_check(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
-    bl_protocol_options *options;
-    int count;
-    int status = bl_evaluations_read(arena, tree, &options, &count);
-    for (int i = 0; !status && i < count; i++) status = check_entry(&(where){arena, &options[i]}, cell);
+static int check_accuracy(const where *at, const bl_cell *cell) {
+    if (cell->task != BL_TASK_SUPERVISED)
+        return bl_refuse(at->entry->map->spot, "write `kind: supervised` below `method:`, or evaluate by `- linear:`",
+                         "evaluate.accuracy: BYOL trains no classifier");
+    return check_split(at, cell) ? BL_FAILED : check_when(at, cell);
+}
+
+static int (*const checks[BL_PROTOCOLS])(const where *at, const bl_cell *cell) = {
+    [BL_PROTOCOL_KNN] = check_knn,     [BL_PROTOCOL_LINEAR] = check_fit,        [BL_PROTOCOL_FINETUNE] = check_fit,
+    [BL_PROTOCOL_PROBE] = check_probe, [BL_PROTOCOL_ACCURACY] = check_accuracy, [BL_PROTOCOL_SEGMENTATION] = check_segmentation,
+};
+
+static int check_entry(const where *at, const bl_cell *cell) {
+    const bl_protocol_kind kind = at->entry->row.kind;
+    const bool has_scenes = bl_dataset_facts_of(cell->data.name)->scenes != NULL;
+    if (has_scenes != bl_protocol_facts_of(kind)->of_scenes)
+        return bl_refuse(at->entry->map->spot,
+                         has_scenes ? "write `- segmentation:`" : "write `dataset: cityscapes` or streets below `data:`, or `- finetune:`",
+                         has_scenes ? "evaluate.%s: %s are scenes, which have a label a pixel, not an image" : "evaluate.%s: %s has a label an image, not a pixel",
+                         at->name, cell->data.name);
+    return checks[kind](at, cell);
+}
+
+int bl_evaluations_check(bl_arena *arena, const bl_cell *cell) {
+    int status = BL_OK;
+    for (int i = 0; !status && i < cell->entry_count; i++) {
+        const bl_evaluation_entry *entry = &cell->entries[i];
+        status = check_entry(&(where){arena, entry, bl_protocol_facts_of(entry->row.kind)->name}, cell);
+    }
     return status;
 }

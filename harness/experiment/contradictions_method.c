@@ -1,8 +1,6 @@
 // What network and method allow and contradict: problems that cannot be trained, or are solved before the first step.
 
-#include <string.h>
-
-#include "experiment/cell.h"
+#include "experiment/contradictions.h"
 
 static int check_batch_norm(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
     const bl_model_options *model = &cell->model;

@@ -1,10 +1,9 @@
-// From `cells:` or `sweep:` to one tree a cell.
+#include "experiment/drafts.h"
 
 #include <string.h>
 
-#include "experiment/cell.h"
-#include "experiment/keys.h"
-#include "experiment/yaml.h"
+#include "experiment/schema.h"
+#include "experiment/yaml.h" // BL_LAYER_CELL
 
 #define MAX_CELLS 1024
 

@@ -4,18 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/threads.h" // bl_processors
+#include "base/threads.h"          // bl_processors
 #include "experiment/cell.h"
-#include "experiment/key_values.h"
+#include "experiment/contradictions.h"
+#include "experiment/drafts.h"
+#include "experiment/key_values.h" // bl_nearest_name
 #include "experiment/keys.h"
 #include "experiment/yaml.h"
-
-bool bl_epochs_hit(const bl_epochs *at, int epoch, int last) {
-    if (epoch == last) return true;
-    for (int i = 0; i < at->list_count; i++)
-        if (at->list[i] == epoch) return true;
-    return at->every > 0 && epoch >= at->first && (epoch - at->first) % at->every == 0;
-}
 
 // "cifar10/understanding_byol" of ".../experiments/cifar10/understanding_byol.yaml"; else the file's stem.
 static const char *study_of(bl_arena *arena, const char *path) {

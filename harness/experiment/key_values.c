@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "experiment/protocol_facts.h"
 #include "experiment/yaml.h"
 
 // ---- saying what was expected ----
@@ -127,7 +128,7 @@ static int parse_choice(bl_arena *arena, const bl_key *key, const char *name, co
     return unexpected(arena, key, name, value);
 }
 
-int bl_value_expand(bl_arena *arena, const char *name, const bl_value *value, const char **text) {
+static int expand(bl_arena *arena, const char *name, const bl_value *value, const char **text) {
     if (value->kind != BL_VALUE_SCALAR)
         return bl_refuse(value->spot, "write text", "%s: %s does not fit here", name, describe(arena, value));
     bl_text out = {0};
@@ -296,11 +297,12 @@ static int parse_normalize(bl_arena *arena, const bl_key *key, const char *name,
 
 // ---- arms ----
 
-// The name stands in a row's: "finetune/random/10%/test".
+// The name stands in a row's, "finetune/random/10%/test", whose other parts are no arms.
 static bool names_an_arm(const char *name) {
-    static const char *const taken[] = {"finetune", "segmentation", "train", "validation", "val", "test"};
-    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-        if (!strcmp(name, taken[i])) return false;
+    const bl_protocol_facts *protocol = bl_protocol_facts_find(name);
+    if ((protocol && protocol->has_arms) || !strcmp(name, bl_scene_split_name(BL_SCENE_VAL))) return false;
+    for (int split = 0; split < BL_SPLITS; split++)
+        if (!strcmp(name, bl_split_name((bl_split)split))) return false;
     size_t length = strlen(name);
     return length && length <= 24 && !name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")];
 }
@@ -327,7 +329,7 @@ static int parse_foreign_arm(bl_arena *arena, const bl_value *map, const char *n
     arm->source = run ? BL_ARM_RUN : BL_ARM_WEIGHTS;
     arm->keep_preprocessing = preprocessing != NULL;
     arm->spot = (run ? run : weights)->spot;
-    return bl_value_expand(arena, name, run ? run : weights, &arm->path);
+    return expand(arena, name, run ? run : weights, &arm->path);
 }
 
 static int parse_arms(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, bl_evaluation_entry *entry) {
@@ -356,7 +358,7 @@ static int parse_arms(bl_arena *arena, const bl_key *key, const char *name, cons
 
 // ---- one key ----
 
-int bl_value_parse(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, void *object) {
+int bl_key_parse(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, void *object) {
     void *field = key->offset == BL_NO_FIELD ? NULL : (char *)object + key->offset;
     const bl_choice *choice = NULL;
     int64_t whole = 0;
@@ -370,7 +372,7 @@ int bl_value_parse(bl_arena *arena, const bl_key *key, const char *name, const b
     case BL_TYPE_NUMBER: return parse_number(arena, key, name, value, field);
     case BL_TYPE_INTERVAL: return parse_interval(arena, key, name, value, field);
     case BL_TYPE_BOOL: return parse_bool(arena, key, name, value, field);
-    case BL_TYPE_TEXT: return bl_value_expand(arena, name, value, field);
+    case BL_TYPE_TEXT: return expand(arena, name, value, field);
     case BL_TYPE_NAME:
     case BL_TYPE_CHOICE:
     case BL_TYPE_CHOICE_BOOL:
@@ -394,17 +396,17 @@ int bl_value_parse(bl_arena *arena, const bl_key *key, const char *name, const b
     }
     case BL_TYPE_SEEDS: return parse_seeds(arena, key, name, value, object);
     case BL_TYPE_NORMALIZE: return parse_normalize(arena, key, name, value, object);
-    case BL_TYPE_VIEW: // by bl_recipe_fill
+    case BL_TYPE_VIEW: // by bl_keys_fill
     case BL_TYPE_STRUCTURE: break;
     }
     return BL_OK;
 }
 
-int bl_value_parse_default(bl_arena *arena, const bl_key *key, void *object) {
+const bl_value *bl_key_default(bl_arena *arena, const bl_key *key) {
     static const bl_source source = {"the schema", NULL};
     bl_value *value = NULL;
-    if (bl_yaml_parse(arena, &source, key->default_text, 0, &value)) return BL_FAILED;
-    return bl_value_parse(arena, key, key->path, value, object);
+    if (bl_yaml_parse(arena, &source, key->default_text, 0, &value)) abort(); // the schema's own text: the tests read every default
+    return value;
 }
 
 // ---- canonical text ----
@@ -513,7 +515,7 @@ static void print_splits(const bl_key *key, unsigned splits, bl_text *text) {
     bl_text_add(text, "]");
 }
 
-void bl_value_print(const bl_key *key, const bl_value *value, const void *object, bl_text *text) {
+void bl_key_print(const bl_key *key, const bl_value *value, const void *object, bl_text *text) {
     const void *field = key->offset == BL_NO_FIELD ? NULL : (const char *)object + key->offset;
     const bl_transform *transform = object;
     const bl_cell *cell = object;
@@ -553,7 +555,7 @@ void bl_value_print(const bl_key *key, const bl_value *value, const void *object
         print_numbers(transform->std, 3, text);
         bl_text_add(text, "}");
         return;
-    case BL_TYPE_VIEW: // by bl_recipe_print
+    case BL_TYPE_VIEW: // by bl_keys_print_flow and bl_keys_print_block
     case BL_TYPE_SEEDS:
     case BL_TYPE_STRUCTURE: return;
     }

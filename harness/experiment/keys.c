@@ -3,8 +3,6 @@
 #include <string.h>
 
 #include "experiment/key_values.h"
-#include "experiment/recipes.h"
-#include "experiment/yaml.h"
 
 // Error messages say "views.color_jitter.p" and "evaluate.knn.k".
 static const char *spoken(bl_arena *arena, const char *path) {
@@ -17,8 +15,6 @@ static const char *spoken(bl_arena *arena, const char *path) {
 
 // ---- unknown keys ----
 
-#define MAX_SIBLINGS 32
-
 static bool is_in(const char *const *names, int count, const char *name) {
     for (int i = 0; i < count; i++)
         if (!strcmp(names[i], name)) return true;
@@ -26,21 +22,22 @@ static bool is_in(const char *const *names, int count, const char *name) {
 }
 
 // The names that may stand directly below `prefix` ("method.target.").
-static int siblings(bl_arena *arena, const char *prefix, const char *names[MAX_SIBLINGS]) {
+static int siblings(bl_arena *arena, const char *prefix, const char ***out) {
+    const char **names = *out = bl_arena_take(arena, (size_t)bl_schema_count * sizeof *names);
     int count = 0;
     size_t length = strlen(prefix);
     for (int i = 0; i < bl_schema_count; i++) {
         const char *path = bl_schema[i].path;
         if (strncmp(path, prefix, length) || !path[length]) continue;
         const char *name = bl_arena_format(arena, "%.*s", (int)strcspn(path + length, ".["), path + length);
-        if (count < MAX_SIBLINGS && !is_in(names, count, name)) names[count++] = name;
+        if (!is_in(names, count, name)) names[count++] = name;
     }
     return count;
 }
 
 static int unknown(bl_arena *arena, const bl_entry *entry, const char *prefix, const char *full) {
-    const char *names[MAX_SIBLINGS];
-    int count = siblings(arena, prefix, names);
+    const char **names;
+    int count = siblings(arena, prefix, &names);
     const char *near = bl_nearest_name(entry->key, names, count);
     if (near) return bl_refuse(entry->key_spot, bl_arena_format(arena, "write `%s`", near), "%s: no such key", spoken(arena, full));
     bl_text list = {0};
@@ -79,8 +76,8 @@ static int known_below(bl_arena *arena, const bl_value *map, const char *prefix)
             }
         } else if (has_below(full, ".")) {
             if (value->kind != BL_VALUE_MAP) {
-                const char *names[MAX_SIBLINGS];
-                siblings(arena, bl_arena_format(arena, "%s.", full), names);
+                const char **names;
+                siblings(arena, bl_arena_format(arena, "%s.", full), &names);
                 return bl_refuse(value->spot, bl_arena_format(arena, "write {%s: ...}", names[0]), "%s: expected a map of keys",
                                  spoken(arena, full));
             }
@@ -146,11 +143,46 @@ static int idle(bl_arena *arena, const char *name, const bl_value *value, const 
     return BL_MEANINGLESS;
 }
 
-// A default as the tree it would be in a file. The schema's own text is YAML: the tests read every default.
-static const bl_value *default_of(bl_arena *arena, const bl_key *key) {
-    static const bl_source source = {"the schema", NULL};
-    bl_value *value = NULL;
-    return bl_yaml_parse(arena, &source, key->default_text, 0, &value) ? NULL : value;
+// ---- filling ----
+
+static const struct {
+    const char *name;
+    bl_transform_kind kind;
+} transforms[] = {
+    {"random_resized_crop", BL_RANDOM_RESIZED_CROP},
+    {"center_crop", BL_CENTER_CROP},
+    {"flip", BL_FLIP},
+    {"color_jitter", BL_COLOR_JITTER},
+    {"grayscale", BL_GRAYSCALE},
+    {"blur", BL_GAUSSIAN_BLUR},
+    {"solarize", BL_SOLARIZE},
+    {"normalize", BL_NORMALIZE},
+};
+
+_Static_assert(sizeof transforms / sizeof *transforms <= BL_MAX_TRANSFORMS, "a view may hold each transform");
+
+// "views[].flip" is a key itself, "views[].blur." leads to keys.
+static const char *prefix_of(bl_arena *arena, const bl_entry *entry) {
+    const char *whole = bl_arena_format(arena, "views[].%s", entry->key);
+    return bl_schema_find(whole) ? whole : bl_arena_format(arena, "%s.", whole);
+}
+
+int bl_recipe_fill(bl_arena *arena, const char *name, const bl_value *map, bl_recipe *recipe) {
+    if (map->kind != BL_VALUE_MAP) return bl_refuse(map->spot, "write {flip: 0.5, ...}", "%s: expected a map of transforms", name);
+    for (int i = 0; i < map->count; i++) {
+        const bl_entry *entry = &map->entries[i];
+        bl_transform *transform = &recipe->items[recipe->count++]; // a map's keys are distinct, and known: there is room for each
+        for (size_t k = 0; k < sizeof transforms / sizeof *transforms; k++)
+            if (!strcmp(transforms[k].name, entry->key)) transform->kind = transforms[k].kind;
+        transform->p = 1;
+        if (bl_keys_fill(arena, BL_OF_TRANSFORM, prefix_of(arena, entry), entry->value, transform)) return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+static int fill_key(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, void *object) {
+    if (key->type != BL_TYPE_VIEW) return bl_key_parse(arena, key, name, value, object);
+    return bl_recipe_fill(arena, name, value, (bl_recipe *)((char *)object + key->offset));
 }
 
 int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const bl_value *tree, void *object) {
@@ -165,13 +197,9 @@ int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const 
             if (!reason.by || reason.by->layer <= value->layer) return idle(arena, name, value, &reason);
             value = NULL; // made idle by a later layer
         }
-        if (key->type == BL_TYPE_VIEW) {
-            if (bl_recipe_fill(arena, name, value ? value : default_of(arena, key), (bl_recipe *)((char *)object + key->offset)))
-                return BL_FAILED;
-        } else if (value) {
-            if (bl_value_parse(arena, key, name, value, object)) return BL_FAILED;
-        } else if (key->default_text) {
-            if (bl_value_parse_default(arena, key, object)) return BL_FAILED;
+        if (!value && key->default_text) value = bl_key_default(arena, key);
+        if (value) {
+            if (fill_key(arena, key, name, value, object)) return BL_FAILED;
         } else if (reason.holds) {
             bl_text range = {0};
             bl_key_range(key, &range);
@@ -186,12 +214,26 @@ int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const 
 
 // ---- canonical text ----
 
+static void print_transform(bl_arena *arena, const bl_entry *entry, const bl_transform *transform, unsigned classes, bl_text *text) {
+    bl_text_add(text, "%s: ", entry->key);
+    bl_keys_print_flow(BL_OF_TRANSFORM, prefix_of(arena, entry), entry->value, transform, classes, text);
+}
+
+static void print_recipe(bl_arena *arena, const bl_value *map, const bl_recipe *recipe, unsigned classes, bl_text *text) {
+    bl_text_add(text, "{");
+    for (int i = 0; i < recipe->count; i++) {
+        bl_text_add(text, "%s", i ? ", " : "");
+        print_transform(arena, &map->entries[i], &recipe->items[i], classes, text);
+    }
+    bl_text_add(text, "}");
+}
+
 static void print_value(bl_arena *arena, const bl_key *key, const bl_value *value, const void *object, unsigned classes, bl_text *text) {
     if (key->type != BL_TYPE_VIEW)
-        bl_value_print(key, value, object, text);
+        bl_key_print(key, value, object, text);
     else // transforms are of class train: below `evaluate` they are all the view's own
-        bl_recipe_print(arena, value ? value : default_of(arena, key), (const bl_recipe *)((const char *)object + key->offset),
-                        1u << BL_KEY_TRAIN | (classes & BL_ONLY_CHANGED), text);
+        print_recipe(arena, value ? value : bl_key_default(arena, key), (const bl_recipe *)((const char *)object + key->offset),
+                     1u << BL_KEY_TRAIN | (classes & BL_ONLY_CHANGED), text);
 }
 
 // Says nothing that its absence would not say.
@@ -202,13 +244,8 @@ static bool is_default(bl_arena *arena, const bl_key *key, const bl_value *value
     if (!key->default_text) return false;
     if (!value) return true;
     void *fresh = bl_arena_take(arena, sizes[key->owner]);
+    if (fill_key(arena, key, key->path, bl_key_default(arena, key), fresh)) return false;
     bl_text ours = {0}, theirs = {0};
-    if (key->type == BL_TYPE_VIEW) { // printed from its own default
-        bl_recipe *recipe = (bl_recipe *)((char *)fresh + key->offset);
-        if (bl_recipe_fill(arena, key->path, default_of(arena, key), recipe)) return false;
-    } else if (bl_value_parse_default(arena, key, fresh)) {
-        return false;
-    }
     print_value(arena, key, value, object, BL_EVERY_CLASS, &ours);
     print_value(arena, key, NULL, fresh, BL_EVERY_CLASS, &theirs);
     const bool equal = ours.size == theirs.size && (!ours.size || !memcmp(ours.chars, theirs.chars, ours.size));
@@ -265,4 +302,13 @@ void bl_keys_print_flow(bl_key_owner owner, const char *prefix, const bl_value *
     }
     if (is_map) bl_text_add(text, count ? "}" : "{}");
     bl_arena_free(arena);
+}
+
+void bl_recipe_print_entry(bl_arena *arena, const bl_value *map, const bl_recipe *recipe, unsigned classes, bl_text *text) {
+    for (int i = 0; i < recipe->count; i++) {
+        bl_text_add(text, "%s", i ? "    " : "  - ");
+        print_transform(arena, &map->entries[i], &recipe->items[i], classes, text);
+        bl_text_add(text, "\n");
+    }
+    if (!recipe->count) bl_text_add(text, "  - {}\n");
 }

@@ -3,22 +3,12 @@
 #include <string.h>
 
 #include "base/digest.h"
-#include "experiment/key_values.h"
+#include "experiment/key_values.h" // bl_arm_print
 #include "experiment/keys.h"
+#include "experiment/protocol_facts.h"
 
-static const struct {
-    const char *name;
-    bl_protocol_kind kind;
-} protocols[] = {
-    {"knn", BL_PROTOCOL_KNN},           {"linear", BL_PROTOCOL_LINEAR}, {"finetune", BL_PROTOCOL_FINETUNE}, {"probe", BL_PROTOCOL_PROBE},
-    {"accuracy", BL_PROTOCOL_ACCURACY}, {"segmentation", BL_PROTOCOL_SEGMENTATION},
-};
-
-bool bl_protocol_has_arms(bl_protocol_kind kind) { return kind == BL_PROTOCOL_FINETUNE || kind == BL_PROTOCOL_SEGMENTATION; }
-bool bl_protocol_has_shares(bl_protocol_kind kind) { return kind == BL_PROTOCOL_LINEAR || bl_protocol_has_arms(kind); }
-
-static const char *prefix_of(bl_arena *arena, const char *name) {
-    return bl_arena_format(arena, "evaluate[].%s.", name);
+static const char *prefix_of(bl_arena *arena, const bl_evaluation *row) {
+    return bl_arena_format(arena, "evaluate[].%s.", bl_protocol_facts_of(row->kind)->name);
 }
 
 // ---- entries ----
@@ -39,79 +29,65 @@ static const bl_value *completed(bl_arena *arena, const bl_value *map) {
     return copy;
 }
 
-static int read_entry(bl_arena *arena, const bl_value *item, bl_protocol_options *options) {
-    bl_evaluation *row = &options->entry.row;
+static int read_entry(bl_arena *arena, const bl_value *item, bl_evaluation_entry *entry) {
+    bl_evaluation *row = &entry->row;
     if (!item->count) return bl_refuse(item->spot, "write `- knn: {k: 200, ...}`", "evaluate: an entry without a protocol");
     if (item->count > 1)
         return bl_refuse(item->entries[1].key_spot, "write a `-` before each", "evaluate: %s stands in the entry of %s",
                          item->entries[1].key, item->entries[0].key);
-    for (size_t k = 0; k < sizeof protocols / sizeof *protocols; k++) {
-        if (strcmp(protocols[k].name, item->entries[0].key) != 0) continue;
-        options->name = protocols[k].name;
-        row->kind = protocols[k].kind;
-    }
-    options->map = item->entries[0].value;
-    if (row->kind == BL_PROTOCOL_LINEAR || row->kind == BL_PROTOCOL_SEGMENTATION) options->map = completed(arena, options->map);
-    int status = bl_keys_fill(arena, BL_OF_EVALUATION, prefix_of(arena, options->name), options->map, &options->entry);
+    const bl_protocol_facts *facts = bl_protocol_facts_find(item->entries[0].key); // the schema knows no other
+    row->kind = bl_protocol_kind_of(facts);
+    entry->map = completed(arena, item->entries[0].value);
+    int status = bl_keys_fill(arena, BL_OF_EVALUATION, prefix_of(arena, row), entry->map, entry);
     if (status) return status;
     if (row->knn.raw_pixels) row->at = (bl_epochs){.list_count = 1}; // they never change: epoch 0
-    if (row->kind == BL_PROTOCOL_KNN && row->knn.protocol == BL_KNN_CROSS_VALIDATION) row->knn.temperature = 0;
+    if (row->knn.protocol == BL_KNN_CROSS_VALIDATION) row->knn.temperature = 0;
     row->fit.optimizer.kind = BL_OPTIMIZER_SGD;
-    if (!bl_protocol_has_arms(row->kind)) { // one row a share, of this run's encoder
-        options->entry.arms[0] = (bl_arm){.name = "pretrained", .source = BL_ARM_PRETRAINED};
-        options->entry.arm_count = 1;
-        row->fit.head_lr_scale = 1;
+    if (facts->of_scenes) row->scenes = BL_SCENE_VAL; // the one that the data sets score
+    if (!facts->has_arms) { // one row a share, of this run's encoder
+        entry->arms[0] = (bl_arm){.name = "pretrained", .source = BL_ARM_PRETRAINED};
+        entry->arm_count = 1;
     }
-    if (row->kind == BL_PROTOCOL_LINEAR) row->fit.frozen = true;
-    if (row->kind == BL_PROTOCOL_SEGMENTATION) row->split = BL_TEST;
-    if (!bl_protocol_has_shares(row->kind)) options->entry.share_count = 1;
+    if (!facts->has_shares) {
+        entry->shares[0] = 100;
+        entry->share_count = 1;
+    }
     return BL_OK;
 }
 
-int bl_evaluations_read(bl_arena *arena, const bl_value *tree, bl_protocol_options **options, int *count) {
+static int read_entries(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
     const bl_value *list = bl_value_get(tree, "evaluate");
-    *count = list ? list->count : 0;
-    *options = bl_arena_take(arena, (size_t)(*count + 1) * sizeof **options);
-    for (int i = 0; i < *count; i++) {
-        int status = read_entry(arena, list->entries[i].value, &(*options)[i]);
+    const int count = list ? list->count : 0;
+    bl_evaluation_entry *entries = bl_arena_take(arena, (size_t)count * sizeof *entries);
+    for (int i = 0; i < count; i++) {
+        int status = read_entry(arena, list->entries[i].value, &entries[i]);
         if (status) return status;
     }
+    cell->entries = entries;
+    cell->entry_count = count;
     return BL_OK;
 }
 
 // ---- rows ----
 
-int bl_evaluation_rows(const bl_protocol_options *options) {
-    return options->entry.arm_count * options->entry.share_count;
-}
-
-// "knn/k1_cv/test", "pixels/k20/test", "linear/10%/test", "finetune/random/test": all labels go without saying
 static const char *name_of(bl_arena *arena, const bl_evaluation *row) {
-    const char *split = bl_split_name(row->split);
-    const char *share = row->fit.share == 100 ? "" : bl_arena_format(arena, "%g%%/", row->fit.share);
-    switch (row->kind) {
-    case BL_PROTOCOL_KNN:
-        return bl_arena_format(arena, "%s/k%d%s/%s", row->knn.raw_pixels ? "pixels" : "knn", row->knn.k,
-                               row->knn.protocol == BL_KNN_CROSS_VALIDATION ? "_cv" : "", split);
-    case BL_PROTOCOL_LINEAR: return bl_arena_format(arena, "linear%s/%s%s", row->fit.cached ? "" : "_augmented", share, split);
-    case BL_PROTOCOL_FINETUNE: return bl_arena_format(arena, "finetune/%s/%s%s", row->fit.arm.name, share, split);
-    case BL_PROTOCOL_PROBE: return bl_arena_format(arena, "probe/%s", split);
-    case BL_PROTOCOL_ACCURACY: return bl_arena_format(arena, "accuracy/%s", split);
-    case BL_PROTOCOL_SEGMENTATION: return bl_arena_format(arena, "segmentation/%s/%sval", row->fit.arm.name, share);
-    }
-    return "";
+    bl_text name = {0};
+    bl_evaluation_name(row, &name);
+    const char *copy = bl_arena_copy(arena, name.chars);
+    bl_text_free(&name);
+    return copy;
 }
 
 // A digest of what differs from the defaults, and of the row's own arm and share: another share beside it changes nothing.
-static const char *id_of(bl_arena *arena, const bl_protocol_options *options, int arm, const bl_evaluation *row) {
+static const char *id_of(bl_arena *arena, const bl_evaluation_entry *entry, int arm, const bl_evaluation *row) {
+    const bl_protocol_facts *facts = bl_protocol_facts_of(row->kind);
     bl_text text = {0};
     char digest[65];
-    if (row->kind != BL_PROTOCOL_KNN) bl_text_add(&text, "%s ", options->name);
-    bl_keys_print_flow(BL_OF_EVALUATION, prefix_of(arena, options->name), options->map, &options->entry,
-                       1u << BL_KEY_EVALUATE | BL_ONLY_CHANGED, &text);
-    if (bl_protocol_has_shares(row->kind)) bl_text_add(&text, " share %.17g", row->fit.share);
-    if (bl_protocol_has_arms(row->kind)) {
-        const bl_value *arms = bl_value_get(options->map, "arms");
+    bl_text_add(&text, "%s", facts->in_id);
+    bl_keys_print_flow(BL_OF_EVALUATION, prefix_of(arena, row), entry->map, entry, 1u << BL_KEY_EVALUATE | BL_ONLY_CHANGED, &text);
+    if (facts->has_shares) bl_text_add(&text, " share %.17g", row->fit.share);
+    if (facts->has_arms) {
+        const bl_value *arms = bl_value_get(entry->map, "arms");
         bl_text_add(&text, " arm %s ", row->fit.arm.name);
         bl_arm_print(arms ? arms->entries[arm].value : NULL, &row->fit.arm, &text);
     }
@@ -120,46 +96,42 @@ static const char *id_of(bl_arena *arena, const bl_protocol_options *options, in
     return bl_arena_format(arena, "%.16s", digest);
 }
 
-void bl_evaluation_expand(bl_arena *arena, const bl_protocol_options *options, bl_evaluation *rows) {
-    const bl_evaluation_entry *entry = &options->entry;
+// A row for each arm and share.
+static int expand(bl_arena *arena, const bl_evaluation_entry *entry, bl_cell *cell) {
+    const int before = cell->evaluation_count;
     for (int a = 0; a < entry->arm_count; a++)
-        for (int s = 0; s < entry->share_count; s++, rows++) {
-            *rows = entry->row;
-            rows->fit.arm = entry->arms[a];
-            rows->fit.share = bl_protocol_has_shares(entry->row.kind) ? entry->shares[s] : 100;
-            rows->row = name_of(arena, rows);
-            rows->id = id_of(arena, options, a, rows);
-        }
-}
-
-int bl_evaluations_fill(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
-    bl_protocol_options *options;
-    int count, rows = 0;
-    int status = bl_evaluations_read(arena, tree, &options, &count);
-    if (status) return status;
-    for (int i = 0; i < count; i++) rows += bl_evaluation_rows(&options[i]);
-    cell->evaluations = bl_arena_take(arena, (size_t)(rows + 1) * sizeof *cell->evaluations);
-    for (int i = 0; i < count; i++) {
-        const int before = cell->evaluation_count;
-        bl_evaluation_expand(arena, &options[i], cell->evaluations + before);
-        cell->evaluation_count += bl_evaluation_rows(&options[i]);
-        for (int fresh = before; fresh < cell->evaluation_count; fresh++)
+        for (int s = 0; s < entry->share_count; s++) {
+            bl_evaluation *row = &cell->evaluations[cell->evaluation_count++];
+            *row = entry->row;
+            row->fit.arm = entry->arms[a];
+            row->fit.share = entry->shares[s];
+            row->row = name_of(arena, row);
+            row->id = id_of(arena, entry, a, row);
             for (int k = 0; k < before; k++)
-                if (!strcmp(cell->evaluations[k].row, cell->evaluations[fresh].row))
-                    return bl_refuse(options[i].map->spot, "write one of them, or give them another k, share or split",
-                                     "evaluate: two rows are called %s", cell->evaluations[k].row);
-    }
+                if (!strcmp(cell->evaluations[k].row, row->row))
+                    return bl_refuse(entry->map->spot, "write one of them, or give them another k, share or split",
+                                     "evaluate: two rows are called %s", row->row);
+        }
     return BL_OK;
 }
 
-void bl_evaluations_print(bl_arena *arena, const bl_value *tree, bl_text *text) {
-    bl_protocol_options *options;
-    int count;
-    if (bl_evaluations_read(arena, tree, &options, &count)) return; // they were read before
-    if (count) bl_text_add(text, "evaluate:\n");
-    for (int i = 0; i < count; i++) {
-        bl_text_add(text, "  - %s: ", options[i].name);
-        bl_keys_print_flow(BL_OF_EVALUATION, prefix_of(arena, options[i].name), options[i].map, &options[i].entry, BL_EVERY_CLASS, text);
+int bl_evaluations_fill(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
+    int rows = 0;
+    int status = read_entries(arena, tree, cell);
+    if (status) return status;
+    for (int i = 0; i < cell->entry_count; i++) rows += cell->entries[i].arm_count * cell->entries[i].share_count;
+    cell->evaluations = bl_arena_take(arena, (size_t)rows * sizeof *cell->evaluations);
+    for (int i = 0; i < cell->entry_count; i++)
+        if (expand(arena, &cell->entries[i], cell)) return BL_FAILED;
+    return BL_OK;
+}
+
+void bl_evaluations_print(bl_arena *arena, const bl_cell *cell, bl_text *text) {
+    if (cell->entry_count) bl_text_add(text, "evaluate:\n");
+    for (int i = 0; i < cell->entry_count; i++) {
+        const bl_evaluation_entry *entry = &cell->entries[i];
+        bl_text_add(text, "  - %s: ", bl_protocol_facts_of(entry->row.kind)->name);
+        bl_keys_print_flow(BL_OF_EVALUATION, prefix_of(arena, &entry->row), entry->map, entry, BL_EVERY_CLASS, text);
         bl_text_add(text, "\n");
     }
 }

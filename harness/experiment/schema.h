@@ -5,7 +5,15 @@
 
 #include <stddef.h>
 
-#include "experiment/experiment.h" // bl_key_class
+#include "experiment/options.h"
+
+// Which part of a run's identity a key belongs to.
+typedef enum bl_key_class {
+    BL_KEY_TRAIN,    // with the seed: the run's id
+    BL_KEY_EVALUATE, // each row has an id of its own
+    BL_KEY_MACHINE,  // recorded, not part of the id
+    BL_KEY_REPORT,   // never repeats anything
+} bl_key_class;
 
 typedef enum bl_key_type {
     BL_TYPE_INT, BL_TYPE_INT64, BL_TYPE_UINT64, BL_TYPE_NUMBER, BL_TYPE_BOOL,
@@ -40,6 +48,7 @@ typedef enum bl_key_owner { BL_OF_CELL, BL_OF_MACHINE, BL_OF_STUDY, BL_OF_TRANSF
 
 // One entry under `evaluate:`, read, before it becomes a row for each arm and share: what BL_OF_EVALUATION's keys fill.
 typedef struct bl_evaluation_entry {
+    const bl_value *map;           // its keys as they are written; with those that follow from others
     bl_evaluation row;
     double shares[BL_MAX_NUMBERS]; // percent
     int share_count;
@@ -69,6 +78,7 @@ extern const int bl_schema_count;
 const bl_key *bl_schema_find(const char *path); // NULL when absent
 const char *bl_key_class_name(bl_key_class key_class);
 void bl_key_when(const bl_key *key, bl_text *text);  // with the names of a kind written out; key->when is not NULL
-void bl_key_range(const bl_key *key, bl_text *text); // "a whole number from 1 to 512", "one of ema, online, frozen"
+void bl_key_range(const bl_key *key, bl_text *text); // "a whole number from 1 to 512", "ema | online | frozen"
+void bl_schema_print(bl_text *text);                 // every key: type, default, range, class, one line of meaning
 
 #endif

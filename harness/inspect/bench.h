@@ -8,8 +8,8 @@
 #ifndef BL_INSPECT_BENCH_H
 #define BL_INSPECT_BENCH_H
 
-#include "backends/backend.h"      // bl_backend
-#include "experiment/experiment.h" // bl_cell, bl_machine
+#include "backends/backend.h"   // bl_backend
+#include "experiment/options.h" // bl_cell, bl_machine
 
 struct bl_bench;
 

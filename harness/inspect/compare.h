@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backends/backend.h"      // bl_backend_options
-#include "base/memory.h"           // bl_text
-#include "experiment/experiment.h" // bl_cell
+#include "backends/backend.h"   // bl_backend_options
+#include "base/memory.h"        // bl_text
+#include "experiment/options.h" // bl_cell
 
 typedef enum bl_compare_mode {
     BL_COMPARE_ISOLATED, // each node of both gets the inputs that `right` computed: pass or fail

@@ -3,8 +3,8 @@
 #ifndef BL_INSPECT_NEEDS_H
 #define BL_INSPECT_NEEDS_H
 
-#include "backends/backend.h"      // bl_backend
-#include "experiment/experiment.h" // bl_cell, bl_fit_options
+#include "backends/backend.h"   // bl_backend
+#include "experiment/options.h" // bl_cell, bl_fit_options
 
 typedef struct bl_needs { // bytes
     size_t arena, staging, packed; // bl_plan_report: activations and workspace, batches, packed weights

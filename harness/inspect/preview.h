@@ -3,7 +3,7 @@
 #ifndef BL_INSPECT_PREVIEW_H
 #define BL_INSPECT_PREVIEW_H
 
-#include "experiment/experiment.h" // bl_cell
+#include "experiment/options.h" // bl_cell
 
 // The first train images of the cell's data and their views in epoch 0, drawn as the run with this seed draws them, normalisation
 // undone for the eye.

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/file.h" // bl_file_exists
+#include "experiment/protocol_facts.h"
 #include "weights/weights.h"
 
 // An encoder from a file, which must have seen images prepared as ours are; whole scenes are of any size. Freed by the caller, also
@@ -45,7 +46,7 @@ int bl_learner_take_arm(bl_learner *learner, const bl_arm *arm) {
 static const bl_arm *arm_of_file(const bl_evaluation *row) {
     const bl_arm *arm = &row->fit.arm;
     const bool is_file = arm->source == BL_ARM_RUN || arm->source == BL_ARM_WEIGHTS;
-    return bl_protocol_has_arms(row->kind) && is_file ? arm : NULL;
+    return bl_protocol_facts_of(row->kind)->has_arms && is_file ? arm : NULL;
 }
 
 static int is_there(const bl_arm *arm) {
@@ -75,7 +76,7 @@ int bl_arms_fit(const bl_evaluator *evaluator, const bl_history *history) {
         if (!arm || is_measured(history, row)) continue;
         if (last && last->path == arm->path && last->keep_preprocessing == arm->keep_preprocessing) continue;
         bl_weights weights = {0};
-        const int status = is_there(arm) || read_encoder(&weights, evaluator, arm, row->kind == BL_PROTOCOL_SEGMENTATION) ||
+        const int status = is_there(arm) || read_encoder(&weights, evaluator, arm, bl_protocol_facts_of(row->kind)->of_scenes) ||
                            bl_weights_check_encoder(&weights, evaluator->model->layout, "online");
         bl_weights_free(&weights);
         if (status) return BL_FAILED;

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/stop.h" // bl_stopped
+#include "experiment/protocol_facts.h"
 
 typedef struct choice { // a row in the making
     const bl_fitter *fitter;
@@ -107,9 +108,9 @@ int bl_shares_fit(const bl_evaluator *evaluator) {
     for (int i = 0; !status && i < evaluator->cell->evaluation_count; i++) {
         const bl_evaluation *row = &evaluator->cell->evaluations[i];
         bl_labelled labels = {0};
-        if (row->kind == BL_PROTOCOL_SEGMENTATION) {
+        if (bl_protocol_facts_of(row->kind)->of_scenes) {
             status = choose_scenes(&labels, evaluator, row);
-        } else if (bl_protocol_has_shares(row->kind)) {
+        } else if (bl_protocol_facts_of(row->kind)->has_shares) {
             if (!train_labels) status = bl_labels_read(evaluator->dataset, BL_TRAIN, &train_labels);
             if (!status)
                 status = choose_images(&labels, evaluator, &row->fit, train_labels, bl_dataset_count(evaluator->dataset, BL_TRAIN),
@@ -125,7 +126,7 @@ static int choose_labels(bl_labelled *labels, int candidate_count, const bl_eval
                          const bl_evaluation *row) {
     const uint8_t *train_labels;
     int64_t count;
-    if (row->kind == BL_PROTOCOL_SEGMENTATION) return choose_scenes(labels, evaluator, row);
+    if (bl_protocol_facts_of(row->kind)->of_scenes) return choose_scenes(labels, evaluator, row);
     if (bl_cached_labels(cache, BL_TRAIN, &train_labels, &count)) return BL_FAILED;
     return choose_images(labels, evaluator, &row->fit, train_labels, count, held_out_of(&row->fit, candidate_count));
 }

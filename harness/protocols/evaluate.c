@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/stop.h"          // bl_stop_here
+#include "experiment/cell.h"    // bl_epochs_hit
+#include "experiment/protocol_facts.h"
 #include "protocols/protocol.h" // bl_protocol
 
 static const bl_protocol *const protocols[] = {
@@ -22,7 +24,7 @@ static int epoch_of(const bl_evaluation *row, int epoch) {
 // Arms are fine-tuned after training.
 static bool is_due(const bl_evaluation *row, int epoch, int last) {
     if (row->knn.raw_pixels) return epoch == 0 || epoch == last;
-    if (bl_protocol_has_arms(row->kind)) return epoch == last;
+    if (bl_protocol_facts_of(row->kind)->has_arms) return epoch == last;
     return bl_epochs_hit(&row->at, epoch, last);
 }
 

@@ -4,12 +4,12 @@
 #ifndef BL_PROTOCOLS_FIT_CHECKPOINT_H
 #define BL_PROTOCOLS_FIT_CHECKPOINT_H
 
-#include "backends/backend.h"      // bl_store
-#include "experiment/experiment.h" // bl_evaluation
-#include "graph/optimizer.h"       // bl_optimizer_kind
-#include "graph/schedule.h"        // bl_plateau
-#include "record/history.h"        // bl_history
-#include "record/keeper.h"         // bl_keeper
+#include "backends/backend.h"   // bl_store
+#include "experiment/options.h" // bl_evaluation
+#include "graph/optimizer.h"    // bl_optimizer_kind
+#include "graph/schedule.h"     // bl_plateau
+#include "record/history.h"     // bl_history
+#include "record/keeper.h"      // bl_keeper
 
 typedef struct bl_fit_place { // where a row stands: which fit, and where in it
     int trial;                // candidates that were tried; as many as there are: the fit after the choice

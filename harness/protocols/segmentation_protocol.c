@@ -22,13 +22,12 @@ typedef struct segmentation {
     bl_history *history;
     bl_learner learner;
     bl_scorer *scorer;
-    const bl_trial *trial; // while it is fitted
+    const bl_trial *trial; // that is fitted, then scored
     double rate;           // of the last trial
 } segmentation;
 
-static const bl_scenes *scenes_of(const segmentation *s, bl_split split) {
-    return split == BL_TEST ? bl_dataset_scored(s->evaluator->dataset) : bl_dataset_labelled(s->evaluator->dataset);
-}
+static const bl_scenes *train_of(const segmentation *s) { return bl_dataset_labelled(s->evaluator->dataset); }
+static const bl_scenes *val_of(const segmentation *s) { return bl_dataset_scored(s->evaluator->dataset); }
 
 // ---- looking ----
 
@@ -51,7 +50,7 @@ static int look(void *context, int64_t step, double *value) {
         *value = 0;
         return BL_OK;
     }
-    if (bl_scorer_score(s->scorer, scenes_of(s, held_out ? BL_TRAIN : BL_TEST), held_out ? s->trial->held_out : NULL,
+    if (bl_scorer_score(s->scorer, held_out ? train_of(s) : val_of(s), held_out ? s->trial->held_out : NULL,
                         s->trial->held_out_count, NULL, &scores))
         return BL_FAILED;
     *value = scores.miou_present;
@@ -70,10 +69,9 @@ static int fit(void *context, const bl_trial *trial, bl_fit_place *place, bool *
     bl_loader *loader;
     s->trial = trial;
     s->rate = trial->candidate;
-    if (bl_scene_loader_create(&loader, scenes_of(s, BL_TRAIN), &crop, e->seed, e->loader_threads, BL_STAGING_SLOTS)) return BL_FAILED;
+    if (bl_scene_loader_create(&loader, train_of(s), &crop, e->seed, e->loader_threads, BL_STAGING_SLOTS)) return BL_FAILED;
     const int status = bl_learner_fit(&s->learner, loader, trial, place, is_watched ? &watcher : NULL, is_finite);
     bl_loader_free(loader);
-    s->trial = NULL;
     return status;
 }
 
@@ -98,7 +96,7 @@ static bool is_pictured(const bl_fit_options *fit, int64_t scene, int64_t count)
 
 static int see(void *context, int64_t scene, int width, int height, const uint8_t *predicted) {
     segmentation *s = context;
-    const bl_scenes *val = scenes_of(s, BL_TEST);
+    const bl_scenes *val = val_of(s);
     bl_scene_picture picture = {0};
     (void)width, (void)height;
     if (!is_pictured(&s->row->fit, scene, bl_scenes_count(val))) return BL_OK;
@@ -108,14 +106,17 @@ static int see(void *context, int64_t scene, int width, int height, const uint8_
     return bl_history_add_picture(s->history, &picture);
 }
 
+// A candidate on the held-out scenes, the last fit on val: a split of images says nothing here.
 static int score(void *context, bl_split split, const uint32_t *samples, int64_t count, double *miou) {
     segmentation *s = context;
     const bl_onlooker onlooker = {s, see};
-    const bool is_drawn = split == BL_TEST && s->row->fit.pictures && is_largest_share(s->evaluator->cell, s->row);
+    const bool is_final = s->trial->is_final;
+    const bool is_drawn = is_final && s->row->fit.pictures && is_largest_share(s->evaluator->cell, s->row);
     bl_segmentation_scores scores;
-    if (bl_scorer_score(s->scorer, scenes_of(s, split), samples, count, is_drawn ? &onlooker : NULL, &scores)) return BL_FAILED;
+    (void)split;
+    if (bl_scorer_score(s->scorer, is_final ? val_of(s) : train_of(s), samples, count, is_drawn ? &onlooker : NULL, &scores)) return BL_FAILED;
     *miou = scores.miou_present;
-    return split == BL_TEST ? keep_look(s, s->learner.steps, false, &scores) : BL_OK;
+    return is_final ? keep_look(s, s->learner.steps, false, &scores) : BL_OK;
 }
 
 // ---- the protocol ----

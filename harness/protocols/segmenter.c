@@ -21,7 +21,7 @@ bool bl_segmentation_has_own_step(const bl_cell *cell, int row) {
     const bl_evaluation *asked = &cell->evaluations[row];
     for (int i = 0; i < row; i++) {
         const bl_evaluation *before = &cell->evaluations[i];
-        if (before->kind == BL_PROTOCOL_SEGMENTATION && before->fit.batch == asked->fit.batch && before->fit.crop == asked->fit.crop &&
+        if (before->kind == asked->kind && before->fit.batch == asked->fit.batch && before->fit.crop == asked->fit.crop &&
             before->fit.frozen == asked->fit.frozen)
             return false;
     }

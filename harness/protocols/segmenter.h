@@ -7,7 +7,7 @@
 
 #include "backends/backend.h"               // bl_store
 #include "datasets/scenes/scene_views.h"    // bl_scene_recipe
-#include "experiment/experiment.h"          // bl_cell, bl_fit_options
+#include "experiment/options.h"             // bl_cell, bl_fit_options
 #include "graph/segmentation.h"             // bl_segmentation_options
 #include "protocols/segmentation_metrics.h" // bl_segmentation_scores
 

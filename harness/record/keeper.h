@@ -7,8 +7,8 @@
 #ifndef BL_RECORD_KEEPER_H
 #define BL_RECORD_KEEPER_H
 
-#include "experiment/experiment.h" // bl_interval
-#include "record/container.h"      // bl_container_writer
+#include "experiment/options.h" // bl_interval
+#include "record/container.h"   // bl_container_writer
 
 typedef struct bl_keeper bl_keeper;
 BL_CHECK int bl_keeper_create(bl_keeper **keeper, bl_interval every);

@@ -3,9 +3,9 @@
 #ifndef BL_RECORD_STANDING_H
 #define BL_RECORD_STANDING_H
 
-#include "experiment/experiment.h" // bl_cell
-#include "record/container.h"      // bl_container_reader
-#include "record/history.h"        // bl_history
+#include "experiment/options.h" // bl_cell
+#include "record/container.h"   // bl_container_reader
+#include "record/history.h"     // bl_history
 
 typedef struct bl_standing {
     int64_t step, steps; // finished updates, of so many; steps 0: not known before the first logged step

@@ -7,7 +7,7 @@
 
 #include "datasets/facts.h"  // bl_dataset_facts
 #include "experiment/cell.h" // bl_cell_images
-#include "experiment/rows.h" // bl_protocol_has_shares
+#include "experiment/protocol_facts.h"
 
 // Labels are those of the split train alone, whatever else an encoder was trained on.
 int64_t bl_label_images(const bl_cell *cell, double share) {
@@ -73,7 +73,7 @@ const bl_label_curve *bl_label_curves(const bl_study *study, int *count) {
         for (int c = 0; c < experiment->cell_count; c++)
             for (int e = 0; e < experiment->cells[c].evaluation_count; e++) {
                 const bl_evaluation *row = &experiment->cells[c].evaluations[e];
-                if (bl_protocol_has_shares(row->kind) && has_point(study, c, row->row, best)) add_point(&list, c, row, best);
+                if (bl_protocol_facts_of(row->kind)->has_shares && has_point(study, c, row->row, best)) add_point(&list, c, row, best);
             }
     bl_label_curve *curves = list.curves;
     const int found = list.count;
@@ -126,15 +126,13 @@ bl_estimate bl_label_value(const bl_study *study, const bl_label_curve *curve, i
 }
 
 const char *bl_label_measure(const bl_label_curve *curve) {
-    return curve->points[0]->kind == BL_PROTOCOL_SEGMENTATION ? "mIoU" : "accuracy";
+    return bl_protocol_facts_of(curve->points[0]->kind)->measure;
 }
 
 void bl_label_title(const bl_label_curve *curve, bl_text *text) {
     const bl_evaluation *row = curve->points[0];
-    static const char *const titles[] = {[BL_PROTOCOL_LINEAR] = "linear evaluation", [BL_PROTOCOL_FINETUNE] = "fine-tuning",
-                                         [BL_PROTOCOL_SEGMENTATION] = "segmentation"};
-    bl_text_add(text, "%s%s, %s", titles[row->kind], row->kind == BL_PROTOCOL_LINEAR && !row->fit.cached ? ", augmented" : "",
-                bl_evaluation_split(row));
+    bl_evaluation_kind_title(row, text);
+    bl_text_add(text, ", %s", bl_evaluation_split(row));
     if (row->monitor) bl_text_add(text, " (monitored)");
     if (curve->best) bl_text_add(text, ", best look");
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "experiment/protocol_facts.h"
 #include "report/plot.h"
 #include "report/plot_parts.h"
 
@@ -189,11 +190,11 @@ static void add_panel(const bar_figure *figure, const bl_evaluation *panel, int 
     const int cells = cells_in(figure->study, panel->row);
     const double end = right_end(figure, panel->row);
     bool begun = false;
-    bl_plot_row_title(&title, panel);
+    bl_evaluation_title(panel, &title);
     bl_text_add(&title, ", epoch %d", latest_epoch(figure->study, panel->row));
     bl_plot_panel(script, height, top, panel_height, title.chars);
     bl_text_free(&title);
-    bl_text_add(script, "set label 4 '%s' at graph 0.5, screen %.5f center\n", bl_plot_row_axis(panel),
+    bl_text_add(script, "set label 4 '%s' at graph 0.5, screen %.5f center\n", bl_protocol_facts_of(panel->kind)->axis,
                 (top - panel_height - 44.) / height);
     bl_text_add(script, "set xrange [0:%.6g]\nset yrange [%.1f:0.5]\nset ytics (", end, cells + .5);
     for (int c = 0, place = 0; c < experiment->cell_count; c++) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "experiment/protocol_facts.h"
 #include "report/plot.h"
 #include "report/plot_parts.h"
 
@@ -342,12 +343,12 @@ static void set_accuracy_range(const curve_figure *figure, const bl_evaluation *
 static void add_panel(const curve_figure *figure, int panel, int panels, int width, int height, int top) {
     bl_text *script = figure->script, title = {0};
     const bool is_accuracy = panel < figure->panel_count, is_spread = !is_accuracy && figure->has_spread && panel == figure->panel_count;
-    if (is_accuracy) bl_plot_row_title(&title, figure->panels[panel]);
+    if (is_accuracy) bl_evaluation_title(figure->panels[panel], &title);
     else bl_text_add(&title, is_spread ? "std of the projection, relative to step 0" : "effective rank of the projection (centred)");
     bl_plot_panel(script, height, top, BL_PLOT_PANEL, title.chars);
     bl_text_free(&title);
     bl_text_add(script, "set label 3 '%s' at screen %.5f, graph 0.5 center rotate by 90\n",
-                is_accuracy ? bl_plot_row_axis(figure->panels[panel]) : is_spread ? "std ratio" : "rank", (double)BL_PLOT_AXIS_LABEL / width);
+                is_accuracy ? bl_protocol_facts_of(figure->panels[panel]->kind)->axis : is_spread ? "std ratio" : "rank", (double)BL_PLOT_AXIS_LABEL / width);
     if (panel == panels - 1)
         bl_text_add(script, "set format x '%%g'\nset xtics offset 0,0.5\nset label 4 'finished epochs' at graph 0.5, screen %.5f center\n",
                     (top - BL_PLOT_PANEL - BL_PLOT_BELOW + (double)BL_PLOT_AXIS_LABEL) / height);

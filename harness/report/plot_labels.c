@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "experiment/protocol_facts.h"
 #include "report/plot.h"
 #include "report/plot_parts.h"
 
@@ -179,7 +180,7 @@ static void add_panel(const label_figure *figure, int panel, int width, int heig
     bl_text_free(&title);
     bl_text_add(script, "set label 3 '%s (%%)' at screen %.5f, graph 0.5 center rotate by 90\n", bl_label_measure(figure->panels[panel]),
                 (double)BL_PLOT_AXIS_LABEL / width);
-    const bool is_last = panel == figure->panel_count - 1, are_scenes = figure->panels[panel]->points[0]->kind == BL_PROTOCOL_SEGMENTATION;
+    const bool is_last = panel == figure->panel_count - 1, are_scenes = bl_protocol_facts_of(figure->panels[panel]->points[0]->kind)->of_scenes;
     set_ticks(figure, is_last);
     if (is_last)
         bl_text_add(script, "set label 4 '%s: share of the train split%s' at graph 0.5, screen %.5f center\n",

@@ -73,40 +73,6 @@ void bl_plot_source(bl_text *script, const char *file, const char *first, const 
     bl_text_add(script, " ? %s : NaN)", column);
 }
 
-static void add_knn_title(bl_text *text, const bl_evaluation *row) {
-    const bl_knn_options *knn = &row->knn;
-    bl_text_add(text, "k = %d", knn->k);
-    if (knn->temperature > 0) bl_text_add(text, ", T = %g", knn->temperature);
-    if (knn->protocol == BL_KNN_CROSS_VALIDATION) bl_text_add(text, ", %d-fold inside %s", knn->folds, bl_split_name(row->split));
-    else bl_text_add(text, ", train to %s", bl_split_name(row->split));
-    if (knn->rows) bl_text_add(text, ", first %lld images", (long long)knn->rows);
-}
-
-static const struct {
-    const char *title, *axis;
-} kinds[] = {
-    [BL_PROTOCOL_KNN] = {"", "k-NN accuracy (%)"},
-    [BL_PROTOCOL_LINEAR] = {"linear evaluation", "linear accuracy (%)"},
-    [BL_PROTOCOL_FINETUNE] = {"fine-tuning", "accuracy (%)"},
-    [BL_PROTOCOL_PROBE] = {"online probe", "probe accuracy (%)"},
-    [BL_PROTOCOL_ACCURACY] = {"supervised", "accuracy (%)"},
-    [BL_PROTOCOL_SEGMENTATION] = {"segmentation", "mIoU (%)"},
-};
-
-void bl_plot_row_title(bl_text *text, const bl_evaluation *row) {
-    if (row->kind == BL_PROTOCOL_KNN) add_knn_title(text, row);
-    else {
-        bl_text_add(text, "%s", kinds[row->kind].title);
-        if (row->kind == BL_PROTOCOL_LINEAR && !row->fit.cached) bl_text_add(text, ", augmented");
-        if (row->fit.arm.name && row->fit.arm.source != BL_ARM_PRETRAINED) bl_text_add(text, " of %s", row->fit.arm.name);
-        if (row->fit.share > 0 && row->fit.share < 100) bl_text_add(text, ", %g %% of the labels", row->fit.share);
-        bl_text_add(text, ", %s", bl_evaluation_split(row));
-    }
-    if (row->monitor) bl_text_add(text, " (monitored)");
-}
-
-const char *bl_plot_row_axis(const bl_evaluation *row) { return kinds[row->kind].axis; }
-
 bool bl_plot_is_label_row(const bl_label_curve *labels, int label_count, const char *row) {
     for (int k = 0; k < label_count; k++)
         for (int i = 0; i < labels[k].point_count; i++)

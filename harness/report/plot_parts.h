@@ -31,10 +31,6 @@ void bl_plot_panel(bl_text *script, int height, int top, int panel_height, const
 // `column` of `file` where its columns 1 and 2 are these.
 void bl_plot_source(bl_text *script, const char *file, const char *first, const char *second, const char *column);
 
-// "k = 1, cosine, 5-fold inside test", as a figure's reader would say it; "k-NN accuracy (%)".
-void bl_plot_row_title(bl_text *text, const bl_evaluation *row);
-const char *bl_plot_row_axis(const bl_evaluation *row);
-
 // The y range that takes in all there is, of accuracies from `lowest` to `highest`.
 void bl_plot_accuracy_range(bl_text *script, double lowest, double highest);
 

@@ -10,8 +10,8 @@
 #ifndef BL_REPORT_REPORT_H
 #define BL_REPORT_REPORT_H
 
-#include "base/memory.h"           // bl_text
-#include "experiment/experiment.h" // bl_experiment
+#include "base/memory.h"        // bl_text
+#include "experiment/options.h" // bl_experiment
 
 // A difference reads "higher" or "lower" where its interval lies on one side of 0, else "inconclusive": so it reads too where all
 // pairs differ by the same (no spread seen in n pairs), as an interval of no width says nothing of the next pair.

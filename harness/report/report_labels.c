@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "experiment/protocol_facts.h"
 #include "report/report_parts.h"
 #include "report/report_text.h"
 
@@ -98,7 +99,7 @@ static void add_label_sources(bl_report *report, bl_text *out, const char *quest
 static void add_label_header(bl_report *report, bl_text *out, const bl_label_curve *first, bool has_difference) {
     int columns = has_difference;
     const bool is_counted = bl_label_images(&report->experiment->cells[first->cell], 100) >= 0;
-    bl_text_add(out, "\n\n| labels%s |", !is_counted ? "" : first->points[0]->kind == BL_PROTOCOL_SEGMENTATION ? " (scenes)" : " (images)");
+    bl_text_add(out, "\n\n| labels%s |", !is_counted ? "" : bl_protocol_facts_of(first->points[0]->kind)->of_scenes ? " (scenes)" : " (images)");
     for (int k = 0; k < report->curve_count; k++) {
         if (!asks(&report->curves[k], first->question)) continue;
         bl_text_add(out, " ");
@@ -142,7 +143,7 @@ static void add_label_table(bl_report *report, bl_text *out, const bl_label_curv
         if (count == 2) add_lead(report, out, asked, share);
     }
     bl_text_add(out, "\n%s", count == 2 ? "\nThe difference is paired by seed.\n" : "");
-    if (first->points[0]->kind == BL_PROTOCOL_SEGMENTATION)
+    if (bl_protocol_facts_of(first->points[0]->kind)->of_scenes)
         bl_text_add(out, "\nmIoU in percent over the classes with truth in val, %s.\n",
                     first->best ? "of each run's best look there: chosen on the images it is reported on, so too high" : "of each run's last look");
     add_label_sources(report, out, first->question);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "experiment/protocol_facts.h"
 #include "report/report_parts.h"
 #include "report/report_text.h"
 
@@ -104,7 +105,7 @@ static void add_results(bl_report *report, bl_text *out) {
             if (bl_study_last_epoch(&report->study, c, row) < 0 || is_on_a_curve(report, c, row)) continue;
             const bl_evaluation *own = bl_cell_row(cell, row);
             any_monitored |= own->monitor;
-            any_segmented |= own->kind == BL_PROTOCOL_SEGMENTATION;
+            any_segmented |= bl_protocol_facts_of(own->kind)->of_scenes;
             if (add_row_lines(report, out, c, own, mixed)) has_end = true;
         }
         if (has_end || !(runs || verdicts)) continue;

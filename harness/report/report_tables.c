@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "experiment/protocol_facts.h"
 #include "report/csv.h"
 #include "report/report_parts.h"
 #include "report/report_text.h"
@@ -170,12 +171,6 @@ static void add_images(bl_text *csv, const bl_cell *cell, double share) {
     else bl_csv_integer(csv, images);
 }
 
-static const char *protocol_of(const bl_label_curve *curve) {
-    static const char *const names[] = {[BL_PROTOCOL_LINEAR] = "linear", [BL_PROTOCOL_FINETUNE] = "finetune",
-                                        [BL_PROTOCOL_SEGMENTATION] = "segmentation"};
-    return names[curve->points[0]->kind];
-}
-
 static void add_labels(bl_report *report, bl_text *csv) {
     bl_text_add(csv, "curve,protocol,arm,cell,share,labels,n,mean,sd,low,high,unfinished\n");
     for (int k = 0; k < report->curve_count; k++) {
@@ -183,7 +178,7 @@ static void add_labels(bl_report *report, bl_text *csv) {
         const bl_cell *cell = &report->experiment->cells[curve->cell];
         for (int i = 0; i < curve->point_count; i++) {
             bl_csv_text(csv, curve->name);
-            bl_csv_text(csv, protocol_of(curve));
+            bl_csv_text(csv, bl_protocol_facts_of(curve->points[0]->kind)->name);
             bl_csv_text(csv, curve->arm);
             bl_csv_text(csv, cell->name);
             bl_csv_number(csv, curve->points[i]->fit.share, 0);

@@ -275,10 +275,6 @@ const bl_evaluation *bl_cell_row(const bl_cell *cell, const char *row) {
 
 const char *bl_evaluation_arm(const bl_evaluation *row) { return row->fit.arm.name ? row->fit.arm.name : "pretrained"; }
 
-const char *bl_evaluation_split(const bl_evaluation *row) {
-    return row->kind == BL_PROTOCOL_SEGMENTATION ? bl_scene_split_name(BL_SCENE_VAL) : bl_split_name(row->split);
-}
-
 static bool counts_for(const bl_study_run *run, int cell) { return run->cell == cell && !run->left_out; }
 
 int bl_study_runs(const bl_study *study, int cell, int *mixed) {

@@ -3,12 +3,12 @@
 #ifndef BL_REPORT_STUDY_H
 #define BL_REPORT_STUDY_H
 
-#include "base/memory.h"           // bl_arena
-#include "experiment/experiment.h" // bl_experiment, bl_cell
-#include "record/history.h"        // bl_history
-#include "record/standing.h"       // bl_standing
-#include "record/stretches.h"      // bl_stretches
-#include "report/statistics.h"     // bl_estimate
+#include "base/memory.h"        // bl_arena
+#include "experiment/options.h" // bl_experiment, bl_cell
+#include "record/history.h"     // bl_history
+#include "record/standing.h"    // bl_standing
+#include "record/stretches.h"   // bl_stretches
+#include "report/statistics.h"  // bl_estimate
 
 enum { BL_MOST_SEEDS = sizeof((bl_experiment *)0)->seeds / sizeof(uint64_t) };
 
@@ -51,7 +51,6 @@ const bl_evaluation **bl_study_rows(const bl_study *study, int *count);
 const bl_evaluation *bl_cell_row(const bl_cell *cell, const char *row);
 
 const char *bl_evaluation_arm(const bl_evaluation *row);   // "pretrained" where it names none
-const char *bl_evaluation_split(const bl_evaluation *row); // that is asked about: "test"; of scenes "val"
 
 // What follows speaks of runs that count alone.
 

@@ -9,6 +9,7 @@
 #include "base/stop.h"            // bl_stop_here
 #include "datasets/labels.h"      // bl_labels_choose
 #include "datasets/view_loader.h" // bl_view_loader_create
+#include "experiment/protocol_facts.h"
 #include "protocols/arms.h"       // bl_arms_fit
 #include "protocols/choice.h"     // bl_shares_fit
 #include "protocols/evaluate.h"   // bl_evaluate
@@ -100,7 +101,7 @@ static void on_fitting(void *context, int64_t fit_step, int64_t fit_steps) {
 static int on_measured(void *context, const bl_evaluation *row, const bl_measurement *measurement) {
     trainer *t = context;
     emit(t, (bl_event){.kind = BL_EVENT_EVALUATION, .epoch = measurement->epoch, .measurement = measurement, .verdict = verdict_of(t)});
-    if (!bl_protocol_has_shares(row->kind)) return BL_OK;
+    if (!bl_protocol_facts_of(row->kind)->has_shares) return BL_OK;
     if (t->is_trained) return bl_run_file_write(t->path, &t->identity, &t->request->key, &t->evaluator, &t->progress, &t->history);
     return keep(t);
 }

@@ -8,8 +8,9 @@
 
 #include <stdbool.h>
 
-#include "record/history.h" // bl_step_row, bl_measurement
-#include "record/paths.h"   // bl_run_key
+#include "experiment/options.h" // bl_experiment, bl_cell
+#include "record/history.h"     // bl_step_row, bl_measurement
+#include "record/paths.h"       // bl_run_key
 
 typedef enum bl_event_kind {
     BL_EVENT_BEGIN,      // what is about to run; `resumed_from` steps

@@ -3,8 +3,8 @@
 #ifndef BL_TRAIN_MODEL_H
 #define BL_TRAIN_MODEL_H
 
-#include "backends/backend.h"      // bl_backend, bl_store, bl_plan
-#include "experiment/experiment.h" // bl_cell, bl_machine
+#include "backends/backend.h"   // bl_backend, bl_store, bl_plan
+#include "experiment/options.h" // bl_cell, bl_machine
 
 #define BL_FEATURE_ROWS 250 // images a step of feature extraction; divides CIFAR's splits
 

@@ -1,6 +1,8 @@
 // The experiment file: what is left out gets its default, what is wrong is refused at its line with what to write instead,
 // and the ids change with what they stand for and with nothing else.
 
+#include "experiment/cell.h"   // bl_epochs_hit
+#include "experiment/schema.h" // bl_schema_print
 #include "experiment_rig.h"
 
 static void keys_left_out_get_their_defaults(void **state) {

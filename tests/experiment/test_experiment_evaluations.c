@@ -45,7 +45,7 @@ static void linear_and_finetune_have_their_defaults(void **state) {
     bl_experiment *experiment = read_over_minimal("data: {train: 4000}\n"
                                                   "evaluate: [{linear: {split: test}}, {linear: {features: augmented, split: test}}, {finetune: {split: test}}]\n");
     const bl_fit_options *cached = &row_called(experiment, "linear/test")->fit;
-    assert_true(cached->cached && cached->lbfgs && cached->refit && cached->frozen);
+    assert_true(cached->cached && cached->lbfgs && cached->refit);
     assert_true(cached->l2_low == 1e-6 && cached->l2_high == 1e5 && cached->l2_points == 45 && cached->validation == 0.1);
     assert_int_equal(cached->label_seed, -1);
     const bl_fit_options *augmented = &row_called(experiment, "linear_augmented/test")->fit;

@@ -79,7 +79,7 @@ static bl_cell small_cell(bl_evaluation *rows, int count) {
 
 static bl_evaluation small_row(const char *name, const char *arm, bl_arm_source source, double share) {
     return (bl_evaluation){
-        .row = name, .id = "0123456789abcdef", .kind = BL_PROTOCOL_SEGMENTATION, .split = BL_TEST,
+        .row = name, .id = "0123456789abcdef", .kind = BL_PROTOCOL_SEGMENTATION, .scenes = BL_SCENE_VAL,
         .fit = {.share = share, .label_seed = -1, .validation = .25, .refit = true, .learning_rates = {.05}, .rate_count = 1, .steps = STEPS,
                 .batch = BATCH, .optimizer = sgd, .schedule = BL_SCHEDULE_POLY, .power = .9, .factor = .1, .head_lr_scale = 1,
                 .arm = {.name = arm, .source = source}, .crop = CROP, .scale_low = .75, .scale_high = 1.5, .flip = .5, .score_batch = 2}};

@@ -193,7 +193,7 @@ static inline void make_share_study(fixture *here, label_fixture *labels, bl_pro
         if (share < 100) snprintf(labels->names[i], sizeof labels->names[i], "%s/%s/%g%%/%s", protocol, arm, share, split);
         else snprintf(labels->names[i], sizeof labels->names[i], "%s/%s/%s", protocol, arm, split);
         snprintf(labels->ids[i], sizeof labels->ids[i], "%016d", i);
-        labels->rows[i] = (bl_evaluation){.row = labels->names[i], .id = labels->ids[i], .kind = kind, .split = BL_TEST,
+        labels->rows[i] = (bl_evaluation){.row = labels->names[i], .id = labels->ids[i], .kind = kind, .split = BL_TEST, .scenes = BL_SCENE_VAL,
                                           .fit = {.share = share, .arm = {.name = arm}}};
     }
     labels->cell = (bl_cell){.name = "main", .evaluations = labels->rows, .evaluation_count = LABEL_ROWS, .train_id = "of this recipe",

@@ -14,6 +14,7 @@
 
 #include "backends/backend.h"
 #include "base/file.h"
+#include "experiment/experiment.h"
 #include "record/history_file.h"
 #include "run/trainer.h"
 #include "support.h"

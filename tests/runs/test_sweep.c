@@ -11,6 +11,7 @@
 
 #include "backends/backend.h"
 #include "base/file.h"
+#include "experiment/experiment.h"
 #include "report/report.h"
 #include "run/sweep.h"
 #include "support.h"

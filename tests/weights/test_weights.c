@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "experiment/experiment.h"
 #include "run/checkpoint.h"
 #include "weights/weights.h"
 
