@@ -24,12 +24,13 @@ typedef struct bl_images_options {
 // Fills both sets whole; the splits are dataset.c's. What they hold is the caller's to bl_free, also where it fails.
 typedef int bl_images_load(const bl_images_options *options, bl_images *train, bl_images *test);
 
-// Every set of images: a row here, and a file that defines bl_<name>_load.
-//      name      pixels a side  classes  train  test (images; 0: as many as are asked for)  drawn
-#define BL_IMAGE_SETS(ROW)                    \
-    ROW(cifar10,  32, 10,  50000, 10000, false) \
-    ROW(cifar100, 32, 100, 50000, 10000, false) \
-    ROW(shapes,   32, 10,  0,     0,     true)
+// Every set of images: a row here, and a file that defines bl_<name>_load. Images to train and to test on are 0 where they are as many
+// as are asked for.
+//      name      side  classes  train  test   drawn
+#define BL_IMAGE_SETS(ROW)                       \
+    ROW(cifar10,  32,   10,      50000, 10000, false) \
+    ROW(cifar100, 32,   100,     50000, 10000, false) \
+    ROW(shapes,   32,   10,      0,     0,     true)
 
 #define BL_DECLARE_LOAD(name, ...) bl_images_load bl_##name##_load;
 BL_IMAGE_SETS(BL_DECLARE_LOAD)

@@ -9,8 +9,8 @@
 
 // Start from {0}.
 typedef struct bl_view_scratch {
-    float *image, *next;                 // the view in the making, and where a change of size puts it
-    float *work[2];                      // of the transform that runs
+    float *image, *next;                  // the view in the making, and where a change of size puts it
+    float *work[2];                       // of the transform that runs
     size_t image_capacity, work_capacity; // pixels of three floats in each of them
 } bl_view_scratch;
 void bl_view_scratch_free(bl_view_scratch *scratch);
