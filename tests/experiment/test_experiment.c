@@ -338,6 +338,7 @@ static const refusal refusals[] = {
     {"evaluate: [{lineal: {k: 1}}]", ":2:13: ", "evaluate.lineal: no such key", "write `linear`"},
     {"evaluate: [{linear: {k: 1}}]", ":2:22: ", "evaluate.linear.k: no such key", "write one of features, solver"},
     {"views: [{blurr: {p: 1}}]", ":2:10: ", "views.blurr: no such key", "write `blur`"},
+    {"report: {title: \"a\\0b\"}", ":2:17: ", "a zero byte in a text", "leave the \\0 out"},
     {"train: {epochs: many}", ":2:17: ", "train.epochs: many does not fit", "a whole number from 1 to 100000"},
     {"train: {epochs: \"3\"}", ":2:17: ", "the text \"3\" does not fit", "a whole number"},
     {"train: {epochs: 2.5}", ":2:17: ", "train.epochs: 2.5", "a whole number"},
