@@ -16,7 +16,7 @@ static void keys_left_out_get_their_defaults(void **state) {
     assert_string_equal(experiment->machine.backend, "onednn");
     assert_int_equal(experiment->seed_count, 1);
     assert_int_equal(experiment->seeds[0], 0);
-    assert_int_equal(cell->model.encoder.depth, 18);
+    assert_string_equal(cell->model.encoder.name, "resnet18");
     assert_int_equal(cell->model.encoder.width, 64);
     assert_int_equal(cell->model.image_size, 32);
     assert_int_equal(cell->model.projector.batch_norm, BL_NORM_HIDDEN);

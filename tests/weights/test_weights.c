@@ -308,7 +308,7 @@ static void other_preprocessing_is_refused_with_what_differs(void **state) {
 // ---- torch's file ----
 
 static const bl_encoder_options golden_encoder = {
-        .depth = 18, .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = 4, .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}};
+        .name = "resnet18", .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = 4, .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}};
 
 static void golden_features_on(const char *name) {
     bl_layout *layout;
