@@ -44,12 +44,13 @@ static void linear_and_finetune_have_their_defaults(void **state) {
     (void)state;
     bl_experiment *experiment = read_over_minimal("data: {train: 4000}\n"
                                                   "evaluate: [{linear: {split: test}}, {linear: {features: augmented, split: test}}, {finetune: {split: test}}]\n");
-    const bl_fit_options *cached = &row_called(experiment, "linear/test")->fit;
-    assert_true(cached->cached && cached->lbfgs && cached->refit);
-    assert_true(cached->l2_low == 1e-6 && cached->l2_high == 1e5 && cached->l2_points == 45 && cached->validation == 0.1);
-    assert_int_equal(cached->label_seed, -1);
-    const bl_fit_options *augmented = &row_called(experiment, "linear_augmented/test")->fit;
-    assert_false(augmented->cached || augmented->lbfgs); // augmented features never end: SGD
+    const bl_evaluation *cached = row_called(experiment, "linear/test");
+    assert_true(cached->linear.cached && cached->linear.lbfgs && cached->fit.refit);
+    assert_true(cached->linear.l2[0] == 1e-6 && cached->linear.l2[1] == 1e5 && cached->linear.l2_points == 45);
+    assert_true(cached->fit.validation == 0.1 && cached->fit.label_seed == -1);
+    const bl_evaluation *never_ending = row_called(experiment, "linear_augmented/test");
+    const bl_fit_options *augmented = &never_ending->fit;
+    assert_false(never_ending->linear.cached || never_ending->linear.lbfgs); // augmented features never end: SGD
     assert_int_equal(augmented->rate_count, 5);
     assert_true(augmented->learning_rates[0] == 0.05 && augmented->optimizer.momentum == 0.9 && augmented->optimizer.nesterov);
     assert_int_equal(augmented->view.count, 2);
@@ -58,8 +59,9 @@ static void linear_and_finetune_have_their_defaults(void **state) {
     assert_int_equal(experiment->cells[0].evaluation_count, 2 + 2 * 3); // shares 1, 10, 100 of two arms
     assert_true(finetune->steps == 500 && finetune->batch == 64 && finetune->rate_count == 3 && finetune->validation == 0.2);
     assert_int_equal(finetune->optimizer.kind, BL_OPTIMIZER_SGD);
-    assert_int_equal(finetune->schedule, BL_SCHEDULE_COSINE);
-    assert_true(finetune->head_lr_scale == 1 && finetune->hidden == 0 && !finetune->frozen && finetune->refit);
+    assert_int_equal(finetune->schedule.kind, BL_SCHEDULE_COSINE);
+    assert_true(finetune->head_lr_scale == 1 && !finetune->frozen && finetune->refit);
+    assert_int_equal(row_called(experiment, "finetune/pretrained/1%/test")->finetune.hidden, 0);
     bl_experiment_free(experiment);
 }
 
@@ -78,15 +80,15 @@ static void every_key_of_a_fit_reaches_its_field(void **state) {
         "  - probe: {split: test, at: [1], monitor: test}\n");
     const bl_evaluation *rows = experiment->cells[0].evaluations;
     const bl_fit_options *fit = &rows[0].fit;
-    assert_true(fit->l2_low == 1e-3 && fit->l2_high == 10 && fit->l2_points == 7 && fit->validation == 0 && !fit->refit);
+    assert_true(rows[0].linear.l2[0] == 1e-3 && rows[0].linear.l2[1] == 10 && rows[0].linear.l2_points == 7 && fit->validation == 0 && !fit->refit);
     assert_true(fit->label_seed == 3 && rows[0].monitor && rows[0].at.every == 2);
     fit = &rows[1].fit;
     assert_true(fit->rate_count == 2 && fit->learning_rates[1] == 3 && fit->steps == 0 && fit->epochs == 12 && fit->batch == 32);
     assert_true(fit->optimizer.momentum == 0.8 && !fit->optimizer.nesterov && fit->optimizer.weight_decay == 1e-4);
-    assert_int_equal(fit->schedule, BL_SCHEDULE_CONSTANT);
+    assert_int_equal(fit->schedule.kind, BL_SCHEDULE_CONSTANT);
     assert_true(fit->view.count == 1 && fit->view.items[0].p == 0.25);
     fit = &rows[2].fit;
-    assert_true(fit->steps == 20 && fit->batch == 8 && fit->rate_count == 1 && fit->warmup_steps == 5 && fit->hidden == 16 && fit->frozen);
+    assert_true(fit->steps == 20 && fit->batch == 8 && fit->rate_count == 1 && fit->warmup_steps == 5 && rows[2].finetune.hidden == 16 && fit->frozen);
     assert_true(fit->head_lr_scale == 10 && fit->validation == 0.5 && !fit->refit && fit->label_seed == 9);
     assert_true(fit->view.count == 1 && fit->view.items[0].kind == BL_GRAYSCALE);
     assert_string_equal(rows[3].row, "probe/test");

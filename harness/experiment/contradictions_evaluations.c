@@ -81,12 +81,12 @@ int bl_share_check(bl_arena *arena, bl_spot spot, const char *name, const bl_cel
 
 static int check_solver(const where *at) {
     const bl_fit_options *fit = &at->entry->row.fit;
+    const bl_linear_options *linear = &at->entry->row.linear;
     const char *name = at->name;
-    const bool is_linear = at->entry->row.kind == BL_PROTOCOL_LINEAR;
-    if (is_linear && !fit->cached && fit->lbfgs)
+    if (linear->lbfgs && !linear->cached)
         return bl_refuse(spot_of(at, "solver"), "write `solver: sgd`, or `features: cached`",
                          "evaluate.linear.solver: L-BFGS sees all features at once, and augmented ones never end");
-    if (is_linear && fit->lbfgs) return BL_OK;
+    if (linear->lbfgs) return BL_OK;
     if (fit->optimizer.momentum >= 1)
         return bl_refuse(spot_of(at, "momentum"), "write a number below 1", "evaluate.%s.momentum: 1 forgets nothing", name);
     if (fit->optimizer.nesterov && fit->optimizer.momentum <= 0)
@@ -130,7 +130,7 @@ static int check_fit(const where *at, const bl_cell *cell) {
             return BL_FAILED;
     if (check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
     const int from = bl_cell_image_side(cell), side = cell->model.image_size;
-    if (!view && !fit->cached && side != bl_recipe_size(&fit->view, from))
+    if (!view && !entry->row.linear.cached && side != bl_recipe_size(&fit->view, from))
         return bl_refuse(at->entry->map->spot, bl_arena_format(at->arena, "write `view: {random_resized_crop: {size: %d}, flip: 0.5}`", side),
                          "evaluate.%s.view: left out it crops to %d pixels, but the images are evaluated at %d pixels", name,
                          bl_recipe_size(&fit->view, from), side);
@@ -151,15 +151,16 @@ static int check_segmentation(const where *at, const bl_cell *cell) {
     if (fit->watch == BL_WATCH_HELD_OUT && fit->refit)
         return bl_refuse(spot_of(at, "watch"), "write `refit: false` beside it",
                          "evaluate.segmentation.watch: a refit trains on what is held out");
-    if (fit->schedule == BL_SCHEDULE_PLATEAU && fit->watch == BL_WATCH_NONE)
+    if (fit->schedule.kind == BL_SCHEDULE_PLATEAU && fit->watch == BL_WATCH_NONE)
         return bl_refuse(spot_of(at, "schedule"), "write `watch: held_out` and `refit: false`, or `watch: val`",
                          "evaluate.segmentation.schedule: a plateau of what?");
-    if (fit->schedule != BL_SCHEDULE_CONSTANT && fit->least >= fit->learning_rates[0])
+    if (fit->schedule.kind != BL_SCHEDULE_CONSTANT && fit->schedule.least >= fit->learning_rates[0])
         return bl_refuse(spot_of(at, "least_lr"), bl_arena_format(at->arena, "write less than %g", fit->learning_rates[0]),
-                         "evaluate.segmentation.least_lr: %g is not below the learning rate of %g", fit->least, fit->learning_rates[0]);
-    if (!strcmp(cell->data.name, "streets") && cell->data.test < fit->pictures)
+                         "evaluate.segmentation.least_lr: %g is not below the learning rate of %g", fit->schedule.least, fit->learning_rates[0]);
+    const int pictures = at->entry->row.segmentation.pictures;
+    if (!strcmp(cell->data.name, "streets") && cell->data.test < pictures)
         return bl_refuse(spot_of(at, "pictures"), bl_arena_format(at->arena, "write at most %d", cell->data.test),
-                         "evaluate.segmentation.pictures: %d of the %d scenes of val", fit->pictures, cell->data.test);
+                         "evaluate.segmentation.pictures: %d of the %d scenes of val", pictures, cell->data.test);
     return BL_OK;
 }
 

@@ -128,8 +128,6 @@ static const bl_choice selections[] = {{"last", 0}, {"best_on_test", 1}, {"unkno
 COUNT_IS_BEHIND(bl_schedule, milestones, milestone_count);
 COUNT_IS_BEHIND(bl_fit_options, learning_rates, rate_count);
 COUNT_IS_BEHIND(bl_evaluation_entry, shares, share_count);
-_Static_assert(offsetof(bl_fit_options, scale_high) == offsetof(bl_fit_options, scale_low) + sizeof(double), "low, then high");
-_Static_assert(offsetof(bl_fit_options, l2_high) == offsetof(bl_fit_options, l2_low) + sizeof(double), "low, then high");
 _Static_assert(offsetof(bl_expectation, high) == offsetof(bl_expectation, low) + sizeof(double), "low, then high");
 
 // The order is that of the resolved text.
@@ -259,10 +257,10 @@ const bl_key bl_schema[] = {
     {KNN ".at", ROW(at), BL_TYPE_EPOCHS, "[]", 0, 100000, NULL, REPORT, ENCODED, "finished epochs, 0 = before training: {first, every, also} or a list; the last always counts"},
     MONITOR(KNN),
 
-    {LINEAR ".features", ROW(fit.cached), BL_TYPE_CHOICE_BOOL, "cached", 0, 0, fitted_on, EVALUATE, NULL, "extracted once, or of augmented images through the frozen encoder"},
-    {LINEAR ".solver", ROW(fit.lbfgs), BL_TYPE_CHOICE_BOOL, "lbfgs", 0, 0, solvers, EVALUATE, NULL, "lbfgs: choose an l2; sgd, the default of augmented features: choose a learning rate"},
-    {LINEAR ".l2", ROW(fit.l2_low), BL_TYPE_PAIR, "[1e-6, 1e5]", ABOVE_0, 1e12, NULL, EVALUATE, BY_LBFGS, "times |W|^2 / 2 beside the mean cross-entropy: a logarithmic grid"},
-    {LINEAR ".points", ROW(fit.l2_points), BL_TYPE_INT, "45", 1, 1000, NULL, EVALUATE, BY_LBFGS, "of that grid"},
+    {LINEAR ".features", ROW(linear.cached), BL_TYPE_CHOICE_BOOL, "cached", 0, 0, fitted_on, EVALUATE, NULL, "extracted once, or of augmented images through the frozen encoder"},
+    {LINEAR ".solver", ROW(linear.lbfgs), BL_TYPE_CHOICE_BOOL, "lbfgs", 0, 0, solvers, EVALUATE, NULL, "lbfgs: choose an l2; sgd, the default of augmented features: choose a learning rate"},
+    {LINEAR ".l2", ROW(linear.l2), BL_TYPE_PAIR, "[1e-6, 1e5]", ABOVE_0, 1e12, NULL, EVALUATE, BY_LBFGS, "times |W|^2 / 2 beside the mean cross-entropy: a logarithmic grid"},
+    {LINEAR ".points", ROW(linear.l2_points), BL_TYPE_INT, "45", 1, 1000, NULL, EVALUATE, BY_LBFGS, "of that grid"},
     {LINEAR ".lr", ROW(fit.learning_rates), BL_TYPE_NUMBERS, "[0.05, 0.1, 0.2, 0.3, 0.4]", ABOVE_0, 1000, NULL, EVALUATE, BY_SGD, "learning rates to choose from"},
     {LINEAR ".steps", ROW(fit.steps), BL_TYPE_INT, "2000", 0, 1e9, NULL, EVALUATE, BY_SGD, "updates, equal for every share; 0, the default beside epochs: as they give"},
     {LINEAR ".epochs", ROW(fit.epochs), BL_TYPE_INT, "80", 1, 100000, NULL, EVALUATE, "evaluate[].linear.steps=0", "passes over the labelled images"},
@@ -270,7 +268,7 @@ const bl_key bl_schema[] = {
     {LINEAR ".momentum", ROW(fit.optimizer.momentum), BL_TYPE_NUMBER, "0.9", 0, 1, NULL, EVALUATE, BY_SGD, "of the gradients"},
     {LINEAR ".nesterov", ROW(fit.optimizer.nesterov), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, BY_SGD, "look ahead"},
     {LINEAR ".weight_decay", ROW(fit.optimizer.weight_decay), BL_TYPE_NUMBER, "0", 0, 100, NULL, EVALUATE, BY_SGD, "added to the gradient, L2; biases are left out"},
-    {LINEAR ".schedule", ROW(fit.schedule), BL_TYPE_CHOICE, "cosine", 0, 0, tau_schedules, EVALUATE, BY_SGD, "of the learning rate"},
+    {LINEAR ".schedule", ROW(fit.schedule.kind), BL_TYPE_CHOICE, "cosine", 0, 0, tau_schedules, EVALUATE, BY_SGD, "of the learning rate"},
     {LINEAR ".validation", ROW(fit.validation), BL_TYPE_NUMBER, "0.1", 0, 0.9, NULL, EVALUATE, NULL, "part of the labelled images held out for the choice; 0: the validation split"},
     {LINEAR ".refit", ROW(fit.refit), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, NULL, "after the choice, on all labelled images"},
     {LINEAR ".shares", EVALUATION(shares), BL_TYPE_NUMBERS, "[100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the train labels, a row each"},
@@ -288,9 +286,9 @@ const bl_key bl_schema[] = {
     {FINETUNE ".momentum", ROW(fit.optimizer.momentum), BL_TYPE_NUMBER, "0.9", 0, 1, NULL, EVALUATE, NULL, "of the gradients"},
     {FINETUNE ".nesterov", ROW(fit.optimizer.nesterov), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, NULL, "look ahead"},
     {FINETUNE ".weight_decay", ROW(fit.optimizer.weight_decay), BL_TYPE_NUMBER, "0", 0, 100, NULL, EVALUATE, NULL, "added to the gradient, L2; biases and norms are left out"},
-    {FINETUNE ".schedule", ROW(fit.schedule), BL_TYPE_CHOICE, "cosine", 0, 0, tau_schedules, EVALUATE, NULL, "of the learning rate"},
+    {FINETUNE ".schedule", ROW(fit.schedule.kind), BL_TYPE_CHOICE, "cosine", 0, 0, tau_schedules, EVALUATE, NULL, "of the learning rate"},
     {FINETUNE ".warmup_steps", ROW(fit.warmup_steps), BL_TYPE_NUMBER, "0", 0, 1e9, NULL, EVALUATE, NULL, "in which the learning rate rises"},
-    {FINETUNE ".hidden", ROW(fit.hidden), BL_TYPE_INT, "0", 0, 65536, NULL, EVALUATE, NULL, "hidden width of the classifier; 0: one linear layer"},
+    {FINETUNE ".hidden", ROW(finetune.hidden), BL_TYPE_INT, "0", 0, 65536, NULL, EVALUATE, NULL, "hidden width of the classifier; 0: one linear layer"},
     {FINETUNE ".freeze", ROW(fit.frozen), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "the encoder stays"},
     {FINETUNE ".head_lr_scale", ROW(fit.head_lr_scale), BL_TYPE_NUMBER, "1", ABOVE_0, 1e6, NULL, EVALUATE, NULL, "times the learning rate"},
     {FINETUNE ".validation", ROW(fit.validation), BL_TYPE_NUMBER, "0.2", 0, 0.9, NULL, EVALUATE, NULL, "part of the labelled images held out for the choice; 0: the validation split"},
@@ -306,19 +304,19 @@ const bl_key bl_schema[] = {
     {SEGMENTATION ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 0, 1e9, NULL, EVALUATE, NULL, "updates, equal for every arm and share; 0, the default beside epochs: as they give"},
     {SEGMENTATION ".epochs", ROW(fit.epochs), BL_TYPE_INT, "400", 1, 100000, NULL, EVALUATE, "evaluate[].segmentation.steps=0", "passes over the labelled scenes"},
     {SEGMENTATION ".batch", ROW(fit.batch), BL_TYPE_INT, "8", 1, 1024, NULL, EVALUATE, NULL, "crops of an update"},
-    {SEGMENTATION ".crop", ROW(fit.crop), BL_TYPE_INT, "256", 32, 2048, NULL, EVALUATE, NULL, "pixels a side of a crop"},
-    {SEGMENTATION ".scale", ROW(fit.scale_low), BL_TYPE_PAIR, "[0.5, 2]", 0.05, 20, NULL, EVALUATE, NULL, "of the scene before it is cropped"},
-    {SEGMENTATION ".flip", ROW(fit.flip), BL_TYPE_NUMBER, "0.5", 0, 1, NULL, EVALUATE, NULL, "probability of a horizontal flip"},
+    {SEGMENTATION ".crop", ROW(segmentation.crop), BL_TYPE_INT, "256", 32, 2048, NULL, EVALUATE, NULL, "pixels a side of a crop"},
+    {SEGMENTATION ".scale", ROW(segmentation.scale), BL_TYPE_PAIR, "[0.5, 2]", 0.05, 20, NULL, EVALUATE, NULL, "of the scene before it is cropped"},
+    {SEGMENTATION ".flip", ROW(segmentation.flip), BL_TYPE_NUMBER, "0.5", 0, 1, NULL, EVALUATE, NULL, "probability of a horizontal flip"},
     {SEGMENTATION ".lr", ROW(fit.learning_rates), BL_TYPE_NUMBERS, "[0.01]", ABOVE_0, 1000, NULL, EVALUATE, NULL, "learning rates, chosen once an arm and share"},
     {SEGMENTATION ".momentum", ROW(fit.optimizer.momentum), BL_TYPE_NUMBER, "0.9", 0, 1, NULL, EVALUATE, NULL, "of the gradients"},
     {SEGMENTATION ".nesterov", ROW(fit.optimizer.nesterov), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "look ahead"},
     {SEGMENTATION ".weight_decay", ROW(fit.optimizer.weight_decay), BL_TYPE_NUMBER, "0", 0, 100, NULL, EVALUATE, NULL, "added to the gradient, L2"},
     {SEGMENTATION ".decay_norms", ROW(fit.optimizer.decay_norms), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "biases and norms decay too"},
-    {SEGMENTATION ".schedule", ROW(fit.schedule), BL_TYPE_CHOICE, "poly", 0, 0, fit_schedules, EVALUATE, NULL, "of the learning rate"},
-    {SEGMENTATION ".power", ROW(fit.power), BL_TYPE_NUMBER, "0.9", ABOVE_0, 100, NULL, EVALUATE, "evaluate[].segmentation.schedule=poly", "of what is left of the budget"},
-    {SEGMENTATION ".factor", ROW(fit.factor), BL_TYPE_NUMBER, "0.1", ABOVE_0, 1, NULL, EVALUATE, IN_TURNS, "of each drop"},
-    {SEGMENTATION ".patience", ROW(fit.patience), BL_TYPE_INT, "10", 0, 100000, NULL, EVALUATE, IN_TURNS, "looks without a better mIoU that are borne"},
-    {SEGMENTATION ".least_lr", ROW(fit.least), BL_TYPE_NUMBER, "0", 0, 1000, NULL, EVALUATE, ENDING, "where the learning rate ends"},
+    {SEGMENTATION ".schedule", ROW(fit.schedule.kind), BL_TYPE_CHOICE, "poly", 0, 0, fit_schedules, EVALUATE, NULL, "of the learning rate"},
+    {SEGMENTATION ".power", ROW(fit.schedule.power), BL_TYPE_NUMBER, "0.9", ABOVE_0, 100, NULL, EVALUATE, "evaluate[].segmentation.schedule=poly", "of what is left of the budget"},
+    {SEGMENTATION ".factor", ROW(fit.schedule.factor), BL_TYPE_NUMBER, "0.1", ABOVE_0, 1, NULL, EVALUATE, IN_TURNS, "of each drop"},
+    {SEGMENTATION ".patience", ROW(fit.schedule.patience), BL_TYPE_INT, "10", 0, 100000, NULL, EVALUATE, IN_TURNS, "looks without a better mIoU that are borne"},
+    {SEGMENTATION ".least_lr", ROW(fit.schedule.least), BL_TYPE_NUMBER, "0", 0, 1000, NULL, EVALUATE, ENDING, "where the learning rate ends"},
     {SEGMENTATION ".warmup_steps", ROW(fit.warmup_steps), BL_TYPE_NUMBER, "0", 0, 1e9, NULL, EVALUATE, NULL, "in which the learning rate rises"},
     {SEGMENTATION ".freeze", ROW(fit.frozen), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "the encoder stays"},
     {SEGMENTATION ".head_lr_scale", ROW(fit.head_lr_scale), BL_TYPE_NUMBER, "1", ABOVE_0, 1e6, NULL, EVALUATE, NULL, "of FCN-8s' own layers, times the learning rate"},
@@ -326,8 +324,8 @@ const bl_key bl_schema[] = {
     {SEGMENTATION ".refit", ROW(fit.refit), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, NULL, "after the choice, on all labelled scenes"},
     {SEGMENTATION ".watch", ROW(fit.watch), BL_TYPE_CHOICE, "none", 0, 0, watches, EVALUATE, NULL, "what is scored while it fits, and a plateau looks at; val owns that the best look is chosen where it is reported"},
     {SEGMENTATION ".every", ROW(fit.watch_every), BL_TYPE_INT, "100", 0, 1e9, NULL, EVALUATE, WATCHED, "updates between looks; 0: a pass over the labelled scenes"},
-    {SEGMENTATION ".score_batch", ROW(fit.score_batch), BL_TYPE_INT, "1", 1, 256, NULL, EVALUATE, NULL, "whole scenes of a step while scoring; batch-averaged accuracy depends on it"},
-    {SEGMENTATION ".pictures", ROW(fit.pictures), BL_TYPE_INT, "3", 0, 16, NULL, EVALUATE, NULL, "scenes of val whose prediction is kept for the report, of the largest share"},
+    {SEGMENTATION ".score_batch", ROW(segmentation.score_batch), BL_TYPE_INT, "1", 1, 256, NULL, EVALUATE, NULL, "whole scenes of a step while scoring; batch-averaged accuracy depends on it"},
+    {SEGMENTATION ".pictures", ROW(segmentation.pictures), BL_TYPE_INT, "3", 0, 16, NULL, EVALUATE, NULL, "scenes of val whose prediction is kept for the report, of the largest share"},
 
     ASKED_SPLIT(PROBE),
     ASKED_AT(PROBE),
