@@ -134,6 +134,7 @@ static const refusal refusals[] = {
     {SEGMENTED("arms: {val: random}"), ":3:", "cannot name an arm", "no split"},
     {SEGMENTED("momentum: 1"), ":3:", "1 forgets nothing", "below 1"},
     {SEGMENTED("warmup_steps: 501"), ":3:", "501 of 500", "at most 500"},
+    {SEGMENTED("arms: [random], shares: [100]") "\ntrain: {schedule: plateau, plateau_row: segmentation/random/val}", ":4:41: ", "looks at val", "`split: validation`"},
     {"data: {dataset: streets, crop: 64, test: 10}\nevaluate: [{segmentation: {pictures: 12}}]", ":3:38: ", "12 of the 10 scenes of val", "at most 10"},
 };
 

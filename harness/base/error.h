@@ -17,7 +17,7 @@
 int bl_fail_at(const char *file, int line, const char *format, ...) BL_PRINTF(3, 4);
 
 const char *bl_error(void);        // this thread's message; "" before the first failure; valid until the next one
-const char *bl_error_origin(void); // "harness/run/knn.c:41", where it was detected
+const char *bl_error_origin(void); // "harness/protocols/knn.c:41", where it was detected
 
 // Makes `message` (copied) this thread's message without touching its origin: used when a worker's error is handed over.
 int bl_error_set(const char *message, const char *origin);

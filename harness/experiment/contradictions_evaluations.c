@@ -130,10 +130,6 @@ static int check_fit(const where *at, const bl_cell *cell) {
             return BL_FAILED;
     if (check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
     const int from = bl_cell_image_side(cell), side = cell->model.image_size;
-    if (!view && !entry->row.linear.cached && side != bl_recipe_size(&fit->view, from))
-        return bl_refuse(at->entry->map->spot, bl_arena_format(at->arena, "write `view: {random_resized_crop: {size: %d}, flip: 0.5}`", side),
-                         "evaluate.%s.view: left out it crops to %d pixels, but the images are evaluated at %d pixels", name,
-                         bl_recipe_size(&fit->view, from), side);
     for (int i = 0; view && i < fit->view.count; i++)
         if (fit->view.items[i].kind == BL_NORMALIZE)
             return bl_refuse(view->entries[i].key_spot, "leave it out", "evaluate.%s.view.normalize: the evaluation's own is used", name);

@@ -20,15 +20,18 @@
 #include "graph/classifier.h" // bl_classifier_options
 #include "graph/schedule.h"   // bl_schedule
 
+#define BL_MAX_EPOCHS 32 // that a list names
 typedef struct bl_epochs { // when an evaluation runs, in finished epochs; 0 is before training; the last epoch always counts
     int first, every;      // first, first + every, ...; every 0: only the list
-    int list[32], list_count;
+    int list[BL_MAX_EPOCHS], list_count;
 } bl_epochs;
 
+typedef enum bl_knn_metric { BL_KNN_COSINE } bl_knn_metric;
 typedef enum bl_knn_protocol { BL_KNN_CROSS_VALIDATION, BL_KNN_TRAIN_TO_TEST } bl_knn_protocol;
 
 typedef struct bl_knn_options {
     int k;
+    bl_knn_metric metric;
     bl_knn_protocol protocol;
     double temperature;       // weights exp(cos / T); 0: one vote each
     int folds;                // cross-validation
@@ -146,8 +149,6 @@ typedef struct bl_train_options {
     int64_t steps;                 // 0: as the epochs give; else training ends there, inside the last epoch
     bl_schedule schedule;          // of the learning rate; its base is final: {value, per} is resolved by batch * accumulate / per
     const char *plateau_row;       // PLATEAU watches it: an evaluation row of the validation split, or "loss"
-    double tau;
-    bl_schedule_kind tau_schedule;
     bool shuffle;                  // data.shuffle
     bool stop_when_collapsed;      // stop_on: collapsed
     int collapse_every;            // steps between diagnoses of collapse (machine); 0: none
@@ -177,7 +178,7 @@ typedef struct bl_cell {
     const char *resolved;          // canonical YAML of every key of the cell, defaults included
     const char *train_id;          // digest of the keys of class train, 64 hexadecimal digits (the seed is added by the run)
     bool save_weights, save_features;
-    int save_checkpoints[32], save_checkpoint_count; // finished epochs
+    int save_checkpoints[BL_MAX_EPOCHS], save_checkpoint_count; // finished epochs
 } bl_cell;
 
 typedef struct bl_machine {

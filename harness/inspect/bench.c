@@ -395,7 +395,7 @@ int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_
                      .store = model.store,
                      .plan = model.training,
                      .learning_rate = cell->train.schedule.base,
-                     .tau = cell->train.tau,
+                     .tau = cell->model.method.tau,
                      .batch = cell->train.batch,
                      .ahead = backend->table->is_asynchronous && cell->train.accumulate == 1,
                      .classes = 1}; // there whatever the data set
