@@ -160,20 +160,25 @@ static int check_segmentation(const where *at, const bl_cell *cell) {
     return BL_OK;
 }
 
+static int check_as_any(const where *at, const bl_cell *cell) {
+    return check_split(at, cell) ? BL_FAILED : check_when(at, cell);
+}
+
 static int check_probe(const where *at, const bl_cell *cell) {
     if (!cell->is_probed)
         return bl_refuse(at->entry->map->spot, cell->task == BL_TASK_BYOL ? "write `probe: {kind: linear}` below `method:`" : "write `- accuracy:`",
                          "evaluate.probe: no probe trains along");
-    return check_split(at, cell) ? BL_FAILED : check_when(at, cell);
+    return check_as_any(at, cell);
 }
 
 static int check_accuracy(const where *at, const bl_cell *cell) {
     if (cell->task != BL_TASK_SUPERVISED)
         return bl_refuse(at->entry->map->spot, "write `kind: supervised` below `method:`, or evaluate by `- linear:`",
                          "evaluate.accuracy: BYOL trains no classifier");
-    return check_split(at, cell) ? BL_FAILED : check_when(at, cell);
+    return check_as_any(at, cell);
 }
 
+// What a protocol's own keys contradict; none here: what any row's do.
 static int (*const checks[BL_PROTOCOLS])(const where *at, const bl_cell *cell) = {
     [BL_PROTOCOL_KNN] = check_knn,     [BL_PROTOCOL_LINEAR] = check_fit,        [BL_PROTOCOL_FINETUNE] = check_fit,
     [BL_PROTOCOL_PROBE] = check_probe, [BL_PROTOCOL_ACCURACY] = check_accuracy, [BL_PROTOCOL_SEGMENTATION] = check_segmentation,
@@ -187,7 +192,7 @@ static int check_entry(const where *at, const bl_cell *cell) {
                          has_scenes ? "write `- segmentation:`" : "write `dataset: cityscapes` or streets below `data:`, or `- finetune:`",
                          has_scenes ? "evaluate.%s: %s are scenes, which have a label a pixel, not an image" : "evaluate.%s: %s has a label an image, not a pixel",
                          at->name, cell->data.name);
-    return checks[kind](at, cell);
+    return checks[kind] ? checks[kind](at, cell) : check_as_any(at, cell);
 }
 
 int bl_evaluations_check(bl_arena *arena, const bl_cell *cell) {
