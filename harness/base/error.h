@@ -1,7 +1,7 @@
 // error.h - the one success convention: int, 0 is success, anything else is failure.
 //
 // The message is set once, where the failure is detected, and passed up untouched. It belongs to the thread;
-// a worker thread's message is copied where it failed, and made its consumer's by bl_error_set.
+// a worker thread's message travels in its batch to the consumer, who makes it its own by bl_error_set.
 
 #ifndef BL_BASE_ERROR_H
 #define BL_BASE_ERROR_H

@@ -190,34 +190,34 @@ done:
 // ---- timing ----
 
 // What others began meanwhile does not show in the load before; work of idle priority that was there all along shows there alone.
-static int time_watched(const request *r, const bl_fit_options *fit, const bl_bench_options *options, bl_bench *result, bl_load *meanwhile) {
+static int time_watched(const request *r, const bl_evaluation *row, const bl_bench_options *options, bl_bench *result, bl_load *meanwhile) {
     bl_load_mark mark;
     *meanwhile = (bl_load){0};
     if (bl_load_take_mark(&mark)) return BL_FAILED;
-    const int status = (fit ? bl_bench_segmentation(r->cell, fit, r->machine, options, result)
+    const int status = (row ? bl_bench_segmentation(r->cell, row, r->machine, options, result)
                             : bl_bench_run(r->cell, r->machine, options, result)) ||
                        bl_load_since(&mark, meanwhile);
     bl_load_mark_free(&mark);
     return status ? BL_FAILED : BL_OK;
 }
 
-// The training step where there is no fit, else that of the fit.
-static int time_one(const request *r, const bl_fit_options *fit) {
+// The training step where there is no row, else that of the row's fit.
+static int time_one(const request *r, const bl_evaluation *row) {
     bl_bench result;
     bl_load meanwhile;
     bl_text plan = {0};
     bl_bench_options options = r->options;
     char step[64] = "";
     if (options.plan) options.plan = &plan;
-    if (fit) snprintf(step, sizeof step, "segmentation step, crop %d: ", fit->crop);
-    int status = time_watched(r, fit, &options, &result, &meanwhile);
+    if (row) snprintf(step, sizeof step, "segmentation step, crop %d: ", row->segmentation.crop);
+    int status = time_watched(r, row, &options, &result, &meanwhile);
     if (status == BL_OK && r->contended) status = r->contended->status;
     if (status == BL_OK && r->as_csv) print_csv(r->cell, r->machine, &r->load, &result, options.nodes);
     if (status == BL_OK && r->contended) print_contended(step, r->cell, r->machine, &result, r->contended, options.steps);
     if (status == BL_OK && !r->as_csv && !r->contended) print(step, r->cell, r->machine, &result, options.nodes);
     if (status == BL_OK && options.plan) printf("\n%s", plan.chars);
     if (status == BL_OK && r->record)
-        status = bl_load_is_quiet(&meanwhile) ? append_record(r, fit ? "segmentation" : "training", &result)
+        status = bl_load_is_quiet(&meanwhile) ? append_record(r, row ? "segmentation" : "training", &result)
                                               : refuse_record(&meanwhile, "while the steps were timed");
     bl_load_free(&meanwhile);
     bl_text_free(&plan);
@@ -229,7 +229,7 @@ static int time_segmentations(const request *r, int timed, bool only_first) {
     for (int i = 0; i < r->cell->evaluation_count; i++) {
         if (!bl_segmentation_has_own_step(r->cell, i) || (only_first && timed)) continue;
         if (timed) printf("\n");
-        if (time_one(r, &r->cell->evaluations[i].fit)) return BL_FAILED;
+        if (time_one(r, &r->cell->evaluations[i])) return BL_FAILED;
         timed++;
     }
     return BL_OK;

@@ -92,7 +92,7 @@ static int print_memory(const bl_cell *cell, bl_backend *backend) {
     }
     for (int i = 0; i < cell->evaluation_count; i++) {
         if (!bl_segmentation_has_own_step(cell, i)) continue;
-        if (bl_needs_of_segmentation(backend, cell, &cell->evaluations[i].fit, &needs)) return BL_FAILED;
+        if (bl_needs_of_segmentation(backend, cell, &cell->evaluations[i], &needs)) return BL_FAILED;
         snprintf(what, sizeof what, "a step of %s", cell->evaluations[i].row);
         print_needs(what, &needs);
     }

@@ -62,11 +62,11 @@ int64_t bl_cell_steps(const bl_cell *cell) {
 }
 
 void bl_cell_warn(const bl_cell *cell, bl_text *text) {
-    const double memory = 1 / (1 - cell->train.tau); // steps after which a weight counts 1 / e in the average
+    const double memory = 1 / (1 - cell->model.method.tau); // steps after which a weight counts 1 / e in the average
     const int64_t steps = bl_cell_steps(cell);
     if (cell->task == BL_TASK_BYOL && cell->model.method.target == BL_TARGET_EMA && steps >= 0 && (double)steps < 5 * memory)
         bl_text_add(text, "a target with tau %g averages over %.0f step%s and needs 5 times as many to leave its start; %lld %s trained\n",
-                    cell->train.tau, memory, bl_plural(llround(memory)), (long long)steps, steps == 1 ? "is" : "are");
+                    cell->model.method.tau, memory, bl_plural(llround(memory)), (long long)steps, steps == 1 ? "is" : "are");
 }
 
 // ---- views ----

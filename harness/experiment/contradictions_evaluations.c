@@ -82,12 +82,12 @@ int bl_share_check(bl_arena *arena, bl_spot spot, const char *name, const bl_cel
 
 static int check_solver(const where *at) {
     const bl_fit_options *fit = &at->entry->row.fit;
+    const bl_linear_options *linear = &at->entry->row.linear;
     const char *name = at->name;
-    const bool is_linear = at->entry->row.kind == BL_PROTOCOL_LINEAR;
-    if (is_linear && !fit->cached && fit->lbfgs)
+    if (linear->lbfgs && !linear->cached)
         return bl_refuse(spot_of(at, "solver"), "write `solver: sgd`, or `features: cached`",
                          "evaluate.linear.solver: L-BFGS sees all features at once, and augmented ones never end");
-    if (is_linear && fit->lbfgs) return BL_OK;
+    if (linear->lbfgs) return BL_OK;
     if (fit->optimizer.momentum >= 1)
         return bl_refuse(spot_of(at, "momentum"), "write a number below 1", "evaluate.%s.momentum: 1 forgets nothing", name);
     if (fit->optimizer.nesterov && fit->optimizer.momentum <= 0)
@@ -131,10 +131,6 @@ static int check_fit(const where *at, const bl_cell *cell) {
             return BL_FAILED;
     if (check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
     const int from = bl_cell_image_side(cell), side = cell->model.image_size;
-    if (!view && !fit->cached && side != bl_recipe_size(&fit->view, from))
-        return bl_refuse(at->entry->map->spot, bl_arena_format(at->arena, "write `view: {random_resized_crop: {size: %d}, flip: 0.5}`", side),
-                         "evaluate.%s.view: left out it crops to %d pixels, but the images are evaluated at %d pixels", name,
-                         bl_recipe_size(&fit->view, from), side);
     for (int i = 0; view && i < fit->view.count; i++)
         if (fit->view.items[i].kind == BL_NORMALIZE)
             return bl_refuse(view->entries[i].key_spot, "leave it out", "evaluate.%s.view.normalize: the evaluation's own is used", name);
@@ -152,32 +148,38 @@ static int check_segmentation(const where *at, const bl_cell *cell) {
     if (fit->watch == BL_WATCH_HELD_OUT && fit->refit)
         return bl_refuse(spot_of(at, "watch"), "write `refit: false` beside it",
                          "evaluate.segmentation.watch: a refit trains on what is held out");
-    if (fit->schedule == BL_SCHEDULE_PLATEAU && fit->watch == BL_WATCH_NONE)
+    if (fit->schedule.kind == BL_SCHEDULE_PLATEAU && fit->watch == BL_WATCH_NONE)
         return bl_refuse(spot_of(at, "schedule"), "write `watch: held_out` and `refit: false`, or `watch: val`",
                          "evaluate.segmentation.schedule: a plateau of what?");
-    if (fit->schedule != BL_SCHEDULE_CONSTANT && fit->least >= fit->learning_rates[0])
+    if (fit->schedule.kind != BL_SCHEDULE_CONSTANT && fit->schedule.least >= fit->learning_rates[0])
         return bl_refuse(spot_of(at, "least_lr"), bl_arena_format(at->arena, "write less than %g", fit->learning_rates[0]),
-                         "evaluate.segmentation.least_lr: %g is not below the learning rate of %g", fit->least, fit->learning_rates[0]);
-    if (bl_dataset_facts_of(cell->data.name)->is_drawn && cell->data.test < fit->pictures)
+                         "evaluate.segmentation.least_lr: %g is not below the learning rate of %g", fit->schedule.least, fit->learning_rates[0]);
+    const int pictures = at->entry->row.segmentation.pictures;
+    if (bl_dataset_facts_of(cell->data.name)->is_drawn && cell->data.test < pictures)
         return bl_refuse(spot_of(at, "pictures"), bl_arena_format(at->arena, "write at most %d", cell->data.test),
-                         "evaluate.segmentation.pictures: %d of the %d scenes of val", fit->pictures, cell->data.test);
+                         "evaluate.segmentation.pictures: %d of the %d scenes of val", pictures, cell->data.test);
     return BL_OK;
+}
+
+static int check_as_any(const where *at, const bl_cell *cell) {
+    return check_split(at, cell) ? BL_FAILED : check_when(at, cell);
 }
 
 static int check_probe(const where *at, const bl_cell *cell) {
     if (!cell->is_probed)
         return bl_refuse(at->entry->map->spot, cell->task == BL_TASK_BYOL ? "write `probe: {kind: linear}` below `method:`" : "write `- accuracy:`",
                          "evaluate.probe: no probe trains along");
-    return check_split(at, cell) ? BL_FAILED : check_when(at, cell);
+    return check_as_any(at, cell);
 }
 
 static int check_accuracy(const where *at, const bl_cell *cell) {
     if (cell->task != BL_TASK_SUPERVISED)
         return bl_refuse(at->entry->map->spot, "write `kind: supervised` below `method:`, or evaluate by `- linear:`",
                          "evaluate.accuracy: BYOL trains no classifier");
-    return check_split(at, cell) ? BL_FAILED : check_when(at, cell);
+    return check_as_any(at, cell);
 }
 
+// What a protocol's own keys contradict; none here: what any row's do.
 static int (*const checks[BL_PROTOCOLS])(const where *at, const bl_cell *cell) = {
     [BL_PROTOCOL_KNN] = check_knn,     [BL_PROTOCOL_LINEAR] = check_fit,        [BL_PROTOCOL_FINETUNE] = check_fit,
     [BL_PROTOCOL_PROBE] = check_probe, [BL_PROTOCOL_ACCURACY] = check_accuracy, [BL_PROTOCOL_SEGMENTATION] = check_segmentation,
@@ -191,7 +193,7 @@ static int check_entry(const where *at, const bl_cell *cell) {
                          has_scenes ? "write `- segmentation:`" : "write `dataset: cityscapes` or streets below `data:`, or `- finetune:`",
                          has_scenes ? "evaluate.%s: %s are scenes, which have a label a pixel, not an image" : "evaluate.%s: %s has a label an image, not a pixel",
                          at->name, cell->data.name);
-    return checks[kind](at, cell);
+    return checks[kind] ? checks[kind](at, cell) : check_as_any(at, cell);
 }
 
 int bl_evaluations_check(bl_arena *arena, const bl_cell *cell) {

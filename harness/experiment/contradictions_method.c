@@ -40,7 +40,7 @@ static int check_gradient_has_somewhere_to_go(bl_arena *arena, const bl_value *t
 static int check_target(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
     const bl_method_options *method = &cell->model.method;
     if (method->target != BL_TARGET_EMA) return BL_OK;
-    if (cell->train.tau >= 1)
+    if (method->tau >= 1)
         return bl_refuse(bl_value_spot(arena, tree, "method.target.tau"), "write `source: frozen` for a target that stays, or tau below 1",
                          "method.target.tau: 1 would never move the target");
     if (method->target_running && !method->average_buffers)
@@ -59,7 +59,7 @@ static int check_loss(bl_arena *arena, const bl_value *tree, const bl_cell *cell
                          "write `pairing: crossed`, or `directions: both`",
                          "method.loss.directions: one, of the same view: view 2 would be computed and never compared");
     // At tau 0 and before the forward the target takes the online weights every time, however it was drawn.
-    const bool follows = method->target == BL_TARGET_EMA && method->target_update == BL_UPDATE_BEFORE_FORWARD && cell->train.tau <= 0;
+    const bool follows = method->target == BL_TARGET_EMA && method->target_update == BL_UPDATE_BEFORE_FORWARD && method->tau <= 0;
     const bool starts_equal = method->target == BL_TARGET_ONLINE || method->target_init == BL_TARGET_COPY || follows;
     const bool normalises_alike = method->target != BL_TARGET_EMA || !method->target_running;
     if (method->predictor == BL_PREDICTOR_NONE && starts_equal && normalises_alike)

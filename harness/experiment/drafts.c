@@ -132,12 +132,12 @@ static int one_combination(bl_arena *arena, const bl_value *file, const bl_value
 
 static int product_cells(bl_arena *arena, const bl_value *file, bl_value *sweep, bl_draft *drafts, int *count) {
     bl_value *product = bl_value_get(sweep, "product"), *exclude = bl_value_get(sweep, "exclude");
-    if (!product || product->kind != BL_VALUE_MAP || !product->count || product->count > 16)
+    if (!product || product->kind != BL_VALUE_MAP || !product->count)
         return bl_refuse(sweep->spot, "write `sweep: {product: {key: [values]}}`", "sweep: nothing to vary");
     for (int i = 0; i < sweep->count; i++)
         if (strcmp(sweep->entries[i].key, "product") && strcmp(sweep->entries[i].key, "exclude"))
             return bl_refuse(sweep->entries[i].key_spot, "write product or exclude", "sweep.%s: no such key", sweep->entries[i].key);
-    int chosen[16] = {0};
+    int *chosen = bl_arena_take(arena, (size_t)product->count * sizeof *chosen); // of each key's values, from the first
     bl_value_raise(product, BL_LAYER_CELL);
     for (int p = 0; p < product->count; p++) {
         const bl_entry *axis = &product->entries[p];

@@ -113,16 +113,18 @@ static int parse_bool(bl_arena *arena, const bl_key *key, const char *name, cons
 }
 
 static int parse_choice(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, const bl_choice **found) {
-    const char *names[16];
+    const bl_choice *choices = key->choices;
+    if (value->kind != BL_VALUE_SCALAR) return unexpected(arena, key, name, value);
     int count = 0;
-    for (const bl_choice *choice = key->choices; value->kind == BL_VALUE_SCALAR && choice->name; choice++) {
-        if (!strcmp(choice->name, value->text)) {
-            *found = choice;
-            return BL_OK;
-        }
-        names[count++] = choice->name;
+    while (choices[count].name) count++;
+    const char **names = bl_arena_take(arena, (size_t)count * sizeof *names);
+    for (int i = 0; i < count; i++) {
+        names[i] = choices[i].name;
+        if (strcmp(names[i], value->text) != 0) continue;
+        *found = &choices[i];
+        return BL_OK;
     }
-    const char *near = count ? bl_nearest_name(value->text, names, count) : NULL;
+    const char *near = bl_nearest_name(value->text, names, count);
     if (near)
         return bl_refuse(value->spot, bl_arena_format(arena, "write `%s`", near), "%s: no choice is called %s", name, value->text);
     return unexpected(arena, key, name, value);
@@ -172,13 +174,15 @@ static int parse_pair(bl_arena *arena, const bl_key *key, const char *name, cons
     return BL_OK;
 }
 
-// Ascending numbers, and their count behind them.
-static int parse_number_list(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, double *numbers) {
-    int *count = (int *)(numbers + BL_MAX_NUMBERS);
+// Of a list that has to hold at least one.
+static int check_count(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, const char *what) {
+    if (value->count >= 1 && value->count <= key->most) return BL_OK;
+    return bl_refuse(value->spot, bl_arena_format(arena, "write between 1 and %d of them", key->most), "%s: %d %s", name, value->count, what);
+}
+
+static int parse_number_list(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, double *numbers, int *count) {
     if (value->kind != BL_VALUE_LIST) return unexpected(arena, key, name, value);
-    if (value->count < 1 || value->count > BL_MAX_NUMBERS)
-        return bl_refuse(value->spot, bl_arena_format(arena, "write between 1 and %d of them", BL_MAX_NUMBERS), "%s: %d numbers", name,
-                         value->count);
+    if (check_count(arena, key, name, value, "numbers")) return BL_FAILED;
     for (*count = 0; *count < value->count; ++*count) {
         const bl_value *item = value->entries[*count].value;
         if (parse_number(arena, key, name, item, &numbers[*count])) return BL_FAILED;
@@ -216,8 +220,9 @@ static int parse_rate(bl_arena *arena, const bl_key *key, const char *name, cons
 
 static int parse_epoch_list(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, int *list, int *count) {
     if (value->kind != BL_VALUE_LIST) return unexpected(arena, key, name, value);
-    if (value->count > 32)
-        return bl_refuse(value->spot, "write at most 32, or {first, every}", "%s: a list of %d epochs", name, value->count);
+    if (value->count > BL_MAX_EPOCHS)
+        return bl_refuse(value->spot, bl_arena_format(arena, "write at most %d%s", BL_MAX_EPOCHS, key->type == BL_TYPE_EPOCHS ? ", or {first, every}" : ""),
+                         "%s: a list of %d epochs", name, value->count);
     for (*count = 0; *count < value->count; ++*count) {
         int64_t epoch = 0;
         if (parse_whole(arena, key, name, value->entries[*count].value, &epoch)) return BL_FAILED;
@@ -249,21 +254,17 @@ static int parse_epochs(bl_arena *arena, const bl_key *key, const char *name, co
     return BL_OK;
 }
 
-static int parse_seeds(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, bl_experiment *experiment) {
-    const int room = sizeof experiment->seeds / sizeof *experiment->seeds;
+static int parse_seeds(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, uint64_t *seeds, int *count) {
     if (value->kind != BL_VALUE_LIST) return unexpected(arena, key, name, value);
-    if (value->count < 1 || value->count > room)
-        return bl_refuse(value->spot, "write between 1 and 64 of them", "%s: %d seeds", name, value->count);
-    for (int i = 0; i < value->count; i++) {
+    if (check_count(arena, key, name, value, "seeds")) return BL_FAILED;
+    for (*count = 0; *count < value->count; ++*count) {
         int64_t seed = 0;
-        const bl_value *item = value->entries[i].value;
+        const bl_value *item = value->entries[*count].value;
         if (parse_whole(arena, key, name, item, &seed)) return BL_FAILED;
-        for (int j = 0; j < i; j++)
-            if (experiment->seeds[j] == (uint64_t)seed)
-                return bl_refuse(item->spot, "write each once", "%s: %s stands there twice", name, item->text);
-        experiment->seeds[i] = (uint64_t)seed;
+        for (int i = 0; i < *count; i++)
+            if (seeds[i] == (uint64_t)seed) return bl_refuse(item->spot, "write each once", "%s: %s stands there twice", name, item->text);
+        seeds[*count] = (uint64_t)seed;
     }
-    experiment->seed_count = value->count;
     return BL_OK;
 }
 
@@ -332,14 +333,12 @@ static int parse_foreign_arm(bl_arena *arena, const bl_value *map, const char *n
     return expand(arena, name, run ? run : weights, &arm->path);
 }
 
-static int parse_arms(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, bl_evaluation_entry *entry) {
+static int parse_arms(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, bl_arm *arms, int *count) {
     if (value->kind != BL_VALUE_LIST && value->kind != BL_VALUE_MAP) return unexpected(arena, key, name, value);
-    if (value->count < 1 || value->count > BL_MAX_ARMS)
-        return bl_refuse(value->spot, bl_arena_format(arena, "write between 1 and %d of them", BL_MAX_ARMS), "%s: %d arms", name,
-                         value->count);
-    for (entry->arm_count = 0; entry->arm_count < value->count; entry->arm_count++) {
-        const bl_entry *item = &value->entries[entry->arm_count];
-        bl_arm *arm = &entry->arms[entry->arm_count];
+    if (check_count(arena, key, name, value, "arms")) return BL_FAILED;
+    for (*count = 0; *count < value->count; ++*count) {
+        const bl_entry *item = &value->entries[*count];
+        bl_arm *arm = &arms[*count];
         const char *word = item->key;
         if (!word && parse_own_arm(item->value, name, arm)) return BL_FAILED; // a list: the arm is called what it is
         if (!word) word = item->value->text;
@@ -347,8 +346,8 @@ static int parse_arms(bl_arena *arena, const bl_key *key, const char *name, cons
         *arm = (bl_arm){.name = word, .source = arm->source};
         if (!names_an_arm(word))
             return bl_refuse(spot, "write up to 24 letters, digits, _ or -, and no split", "%s: \"%s\" cannot name an arm", name, word);
-        for (int i = 0; i < entry->arm_count; i++)
-            if (!strcmp(entry->arms[i].name, word)) return bl_refuse(spot, "write each once", "%s: %s stands there twice", name, word);
+        for (int i = 0; i < *count; i++)
+            if (!strcmp(arms[i].name, word)) return bl_refuse(spot, "write each once", "%s: %s stands there twice", name, word);
         if (!item->key) continue;
         if (item->value->kind == BL_VALUE_MAP ? parse_foreign_arm(arena, item->value, name, arm) : parse_own_arm(item->value, name, arm))
             return BL_FAILED;
@@ -359,7 +358,8 @@ static int parse_arms(bl_arena *arena, const bl_key *key, const char *name, cons
 // ---- one key ----
 
 int bl_key_parse(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, void *object) {
-    void *field = key->offset == BL_NO_FIELD ? NULL : (char *)object + key->offset;
+    void *field = (char *)object + key->offset;
+    int *count = (int *)((char *)object + key->count_offset); // of a list
     const bl_choice *choice = NULL;
     int64_t whole = 0;
     switch (key->type) {
@@ -377,24 +377,21 @@ int bl_key_parse(bl_arena *arena, const bl_key *key, const char *name, const bl_
     case BL_TYPE_CHOICE:
     case BL_TYPE_CHOICE_BOOL:
         if (parse_choice(arena, key, name, value, &choice)) return BL_FAILED;
-        if (field && key->type == BL_TYPE_NAME) *(const char **)field = choice->name;
-        if (field && key->type == BL_TYPE_CHOICE) *(int *)field = choice->value;
-        if (field && key->type == BL_TYPE_CHOICE_BOOL) *(bool *)field = choice->value != 0;
+        if (key->type == BL_TYPE_NAME) *(const char **)field = choice->name;
+        if (key->type == BL_TYPE_CHOICE) *(int *)field = choice->value;
+        if (key->type == BL_TYPE_CHOICE_BOOL) *(bool *)field = choice->value != 0;
         return BL_OK;
     case BL_TYPE_PAIR: return parse_pair(arena, key, name, value, field);
-    case BL_TYPE_NUMBERS: return parse_number_list(arena, key, name, value, field);
+    case BL_TYPE_NUMBERS: return parse_number_list(arena, key, name, value, field, count);
     case BL_TYPE_SPLITS: return parse_splits(arena, key, name, value, field);
     case BL_TYPE_RATE: { // batch and accumulate stand above it in the schema: they are there
         const bl_train_options *train = &((const bl_cell *)object)->train;
         return parse_rate(arena, key, name, value, field, (double)train->batch * train->accumulate);
     }
-    case BL_TYPE_ARMS: return parse_arms(arena, key, name, value, object);
+    case BL_TYPE_ARMS: return parse_arms(arena, key, name, value, field, count);
     case BL_TYPE_EPOCHS: return parse_epochs(arena, key, name, value, field);
-    case BL_TYPE_EPOCH_LIST: {
-        bl_cell *cell = object;
-        return parse_epoch_list(arena, key, name, value, cell->save_checkpoints, &cell->save_checkpoint_count);
-    }
-    case BL_TYPE_SEEDS: return parse_seeds(arena, key, name, value, object);
+    case BL_TYPE_EPOCH_LIST: return parse_epoch_list(arena, key, name, value, field, count);
+    case BL_TYPE_SEEDS: return parse_seeds(arena, key, name, value, field, count);
     case BL_TYPE_NORMALIZE: return parse_normalize(arena, key, name, value, object);
     case BL_TYPE_VIEW: // by bl_keys_fill
     case BL_TYPE_STRUCTURE: break;
@@ -496,11 +493,11 @@ void bl_arm_print(const bl_value *value, const bl_arm *arm, bl_text *text) {
     bl_text_add(text, arm->keep_preprocessing ? ", preprocessing: keep}" : "}");
 }
 
-static void print_arms(const bl_value *value, const bl_evaluation_entry *entry, bl_text *text) {
+static void print_arms(const bl_value *value, const bl_arm *arms, int count, bl_text *text) {
     bl_text_add(text, "{");
-    for (int i = 0; i < entry->arm_count; i++) {
-        bl_text_add(text, "%s%s: ", i ? ", " : "", entry->arms[i].name);
-        bl_arm_print(value ? value->entries[i].value : NULL, &entry->arms[i], text);
+    for (int i = 0; i < count; i++) {
+        bl_text_add(text, "%s%s: ", i ? ", " : "", arms[i].name);
+        bl_arm_print(value ? value->entries[i].value : NULL, &arms[i], text);
     }
     bl_text_add(text, "}");
 }
@@ -516,9 +513,9 @@ static void print_splits(const bl_key *key, unsigned splits, bl_text *text) {
 }
 
 void bl_key_print(const bl_key *key, const bl_value *value, const void *object, bl_text *text) {
-    const void *field = key->offset == BL_NO_FIELD ? NULL : (const char *)object + key->offset;
+    const void *field = (const char *)object + key->offset;
+    const int *count = (const int *)((const char *)object + key->count_offset); // of a list
     const bl_transform *transform = object;
-    const bl_cell *cell = object;
     switch (key->type) {
     case BL_TYPE_INT: bl_text_add(text, "%d", *(const int *)field); return;
     case BL_TYPE_INT64: bl_text_add(text, "%lld", (long long)*(const int64_t *)field); return;
@@ -535,19 +532,19 @@ void bl_key_print(const bl_key *key, const bl_value *value, const void *object, 
     case BL_TYPE_CHOICE:
     case BL_TYPE_CHOICE_BOOL:
         for (const bl_choice *choice = key->choices; choice->name; choice++) {
-            int kept = key->type == BL_TYPE_CHOICE ? (field ? *(const int *)field : choice->value) : *(const bool *)field;
+            int kept = key->type == BL_TYPE_CHOICE ? *(const int *)field : *(const bool *)field;
             if (choice->value != kept) continue;
             bl_text_add(text, "%s", choice->name);
             return;
         }
         return;
     case BL_TYPE_PAIR: print_numbers(field, 2, text); return;
-    case BL_TYPE_NUMBERS: print_numbers(field, *(const int *)((const double *)field + BL_MAX_NUMBERS), text); return;
+    case BL_TYPE_NUMBERS: print_numbers(field, *count, text); return;
     case BL_TYPE_SPLITS: print_splits(key, *(const unsigned *)field, text); return;
     case BL_TYPE_RATE: print_rate(value, *(const double *)field, text); return;
-    case BL_TYPE_ARMS: print_arms(value, object, text); return;
+    case BL_TYPE_ARMS: print_arms(value, field, *count, text); return;
     case BL_TYPE_EPOCHS: print_epochs(field, text); return;
-    case BL_TYPE_EPOCH_LIST: print_epoch_list(cell->save_checkpoints, cell->save_checkpoint_count, text); return;
+    case BL_TYPE_EPOCH_LIST: print_epoch_list(field, *count, text); return;
     case BL_TYPE_NORMALIZE:
         bl_text_add(text, "{mean: ");
         print_numbers(transform->mean, 3, text);

@@ -135,6 +135,10 @@ static condition condition_of(bl_arena *arena, const bl_key *key, const char *pr
     return out;
 }
 
+bool bl_key_has_meaning(bl_arena *arena, const bl_key *key, const char *prefix, const bl_value *tree) {
+    return condition_of(arena, key, prefix, tree).holds;
+}
+
 static int idle(bl_arena *arena, const char *name, const bl_value *value, const condition *reason) {
     const char *switch_name = strrchr(reason->path, '.') + 1;
     const char *advice = bl_arena_format(arena, "write `%s: %s`, or leave this key out", switch_name, reason->wanted);
@@ -258,7 +262,7 @@ static bool is_printed(bl_arena *arena, const bl_key *key, bl_key_owner owner, c
                        const void *object, unsigned classes) {
     const char *relative = below(key, prefix);
     if (key->owner != owner || key->type == BL_TYPE_STRUCTURE || key->type == BL_TYPE_SEEDS || !relative) return false;
-    if (!(classes & 1u << key->key_class) || !condition_of(arena, key, prefix, tree).holds) return false;
+    if (!(classes & 1u << key->key_class) || !bl_key_has_meaning(arena, key, prefix, tree)) return false;
     return !(classes & BL_ONLY_CHANGED) || !is_default(arena, key, bl_value_at(tree, relative), object);
 }
 

@@ -17,6 +17,9 @@ BL_CHECK int bl_keys_known(bl_arena *arena, const bl_value *tree);
 #define BL_MEANINGLESS 1
 BL_CHECK int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const bl_value *tree, void *object);
 
+// Whether a key has a meaning beside those of `tree`, which stands at the prefix.
+bool bl_key_has_meaning(bl_arena *arena, const bl_key *key, const char *prefix, const bl_value *tree);
+
 // Canonical text, in the schema's order, of the same keys that are of a class in `classes` (a mask of 1 << bl_key_class) and
 // have a meaning. Block: lines "key: value", nested and indented; flow: "{key: value, ...}". With BL_ONLY_CHANGED in the mask,
 // keys that stand at their default are left out: what identifies a training must not change when the schema grows.

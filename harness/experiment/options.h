@@ -20,15 +20,18 @@
 #include "graph/classifier.h"     // bl_classifier_options
 #include "graph/schedule.h"       // bl_schedule
 
+#define BL_MAX_EPOCHS 32 // that a list names
 typedef struct bl_epochs { // when an evaluation runs, in finished epochs; 0 is before training; the last epoch always counts
     int first, every;      // first, first + every, ...; every 0: only the list
-    int list[32], list_count;
+    int list[BL_MAX_EPOCHS], list_count;
 } bl_epochs;
 
+typedef enum bl_knn_metric { BL_KNN_COSINE } bl_knn_metric;
 typedef enum bl_knn_protocol { BL_KNN_CROSS_VALIDATION, BL_KNN_TRAIN_TO_TEST } bl_knn_protocol;
 
 typedef struct bl_knn_options {
     int k;
+    bl_knn_metric metric;
     bl_knn_protocol protocol;
     double temperature;       // weights exp(cos / T); 0: one vote each
     int folds;                // cross-validation
@@ -50,44 +53,52 @@ typedef struct bl_arm {
 // which chooses its best epoch there.
 typedef enum bl_watch { BL_WATCH_NONE, BL_WATCH_HELD_OUT, BL_WATCH_VAL } bl_watch;
 
-// What linear evaluation, fine-tuning and segmentation share: which labels, how choices are made, and the budget.
+// What every protocol that learns from labels has: the labels, the choice, the budget, the optimiser, and where it starts.
 #define BL_MAX_RATES 16
 typedef struct bl_fit_options {
     double share;             // percent of the train labels, balanced over the classes, nested: 1 lies inside 10
+    bool listed;              // of scenes: the first ones as they are listed; false: drawn from label_seed
     int64_t label_seed;       // which labels; -1: the run's seed
+
     double validation;        // part of the labelled images held out for choices, by class; 0: the split `validation` is used
     bool refit;               // after the choice train on the held-out part too
-    bool cached;              // linear: features extracted once; false: augmented images through the frozen encoder
-    bool lbfgs;               // linear, cached: L-BFGS over l2; false: SGD over learning rates
-    double l2_low, l2_high;   // L-BFGS: weight of |W|^2 / 2 beside the mean cross-entropy, logarithmic grid
-    int l2_points;
-    double learning_rates[BL_MAX_RATES]; // candidates, chosen once an arm and share on the held-out part
-    int rate_count;
-    int steps;                // budget of SGD in optimiser steps, equal for all arms and shares; 0: `epochs` of the labelled part
-    int epochs;
-    int batch;
-    bl_optimizer_options optimizer; // SGD
-    bl_schedule_kind schedule;// constant | cosine; of segmentation poly and plateau too
-    double warmup_steps;
-    double least;             // cosine, poly and plateau end there
-    int hidden;               // fine-tune: width of a hidden layer of the head; 0: none
-    bool frozen;              // fine-tune: the encoder stays
-    double head_lr_scale;
-    bl_recipe view;           // augmentation while fitting, without the normalisation, which is the evaluation's
-    bl_arm arm;
-    // segmentation alone
-    bool listed;              // shares are the first scenes as they are listed; false: drawn from label_seed
-    int crop;                 // pixels a side of a training crop
-    double scale_low, scale_high; // of the scene, before
-    double flip;
-    double power;             // POLY
-    double factor;            // PLATEAU
-    int patience;             // PLATEAU: looks without improvement that are borne
     bl_watch watch;
     int watch_every;          // updates between looks; 0: a pass over what is fitted
+
+    int steps;                // optimiser steps, equal for all arms and shares; 0: `epochs` of the labelled part
+    int epochs;
+    int batch;
+
+    double learning_rates[BL_MAX_RATES]; // candidates, chosen once an arm and share on the held-out part
+    int rate_count;
+    bl_optimizer_options optimizer; // SGD
+    bl_schedule schedule;     // kind, least, power, factor, patience; the fit gives it a candidate for its base, and the warm-up:
+    double warmup_steps;
+
+    bl_arm arm;
+    bool frozen;              // the encoder stays
+    double head_lr_scale;
+    bl_recipe view;           // of images: augmentation while fitting, without the normalisation, which is the evaluation's
+} bl_fit_options;
+
+typedef struct bl_linear_options {
+    bool cached;              // features extracted once; false: augmented images through the frozen encoder
+    bool lbfgs;               // cached: L-BFGS over l2; false: SGD over learning rates
+    double l2[2];             // L-BFGS: weight of |W|^2 / 2 beside the mean cross-entropy, low and high end of a logarithmic grid
+    int l2_points;
+} bl_linear_options;
+
+typedef struct bl_finetune_options {
+    int hidden;               // width of a hidden layer of the head; 0: none
+} bl_finetune_options;
+
+typedef struct bl_scene_fit_options {
+    int crop;                 // pixels a side of a training crop
+    double scale[2];          // of the scene, before: low and high
+    double flip;
     int score_batch;          // whole scenes of a step while scoring: batch-averaged accuracy depends on it
     int pictures;             // scenes of val whose prediction is kept, of the largest share
-} bl_fit_options;
+} bl_scene_fit_options;
 
 typedef enum bl_protocol_kind { // what is to be known of each: protocol_facts.h
     BL_PROTOCOL_KNN, BL_PROTOCOL_LINEAR, BL_PROTOCOL_FINETUNE, BL_PROTOCOL_PROBE, BL_PROTOCOL_ACCURACY, BL_PROTOCOL_SEGMENTATION,
@@ -106,7 +117,10 @@ typedef struct bl_evaluation {
     bl_scene_split scenes;    // of scenes: that are asked about
     bool monitor;             // watches test before the last epoch, as the file owns: labelled so
     bl_knn_options knn;       // knn
-    bl_fit_options fit;       // linear, finetune, segmentation
+    bl_fit_options fit;       // linear, finetune, segmentation; and beside it their own
+    bl_linear_options linear;
+    bl_finetune_options finetune;
+    bl_scene_fit_options segmentation;
 } bl_evaluation;
 
 typedef struct bl_expectation { // a published figure
@@ -135,8 +149,6 @@ typedef struct bl_train_options {
     int64_t steps;                 // 0: as the epochs give; else training ends there, inside the last epoch
     bl_schedule schedule;          // of the learning rate; its base is final: {value, per} is resolved by batch * accumulate / per
     const char *plateau_row;       // PLATEAU watches it: an evaluation row of the validation split, or "loss"
-    double tau;
-    bl_schedule_kind tau_schedule;
     bool shuffle;                  // data.shuffle
     bool stop_when_collapsed;      // stop_on: collapsed
     int collapse_every;            // steps between diagnoses of collapse (machine); 0: none
@@ -166,7 +178,7 @@ typedef struct bl_cell {
     const char *resolved;          // canonical YAML of every key of the cell, defaults included
     const char *train_id;          // digest of the keys of class train, 64 hexadecimal digits (the seed is added by the run)
     bool save_weights, save_features;
-    int save_checkpoints[32], save_checkpoint_count; // finished epochs
+    int save_checkpoints[BL_MAX_EPOCHS], save_checkpoint_count; // finished epochs
 } bl_cell;
 
 typedef struct bl_machine {

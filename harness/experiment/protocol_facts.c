@@ -16,7 +16,7 @@ static void add_knn_title(const bl_evaluation *row, bl_text *text) {
     if (knn->rows) bl_text_add(text, ", first %lld images", (long long)knn->rows);
 }
 
-static const char *linear_variant(const bl_evaluation *row) { return row->fit.cached ? "" : "augmented"; }
+static const char *linear_variant(const bl_evaluation *row) { return row->linear.cached ? "" : "augmented"; }
 
 static const bl_protocol_facts protocols[BL_PROTOCOLS] = {
     [BL_PROTOCOL_KNN] = {.name = "knn", .in_id = "", // as before there were others

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/digest.h"
-#include "experiment/key_values.h" // bl_arm_print
+#include "experiment/key_values.h" // bl_arm_print, bl_key_default
 #include "experiment/keys.h"
 #include "experiment/protocol_facts.h"
 
@@ -19,17 +19,26 @@ static void add_key(bl_arena *arena, bl_value *map, const char *key, const char 
     bl_value_append(arena, map, key, because->spot, value);
 }
 
-// What one key says about the default of another: augmented features are fitted by SGD, and a budget in epochs is none in steps.
-static const bl_value *completed(bl_arena *arena, const bl_value *map) {
+// A view is as large as the study's.
+static void add_view(bl_arena *arena, bl_value *map, const bl_key *key, int side) {
+    bl_value *view = bl_value_copy(arena, bl_key_default(arena, key));
+    bl_value_at(view, "random_resized_crop.size")->text = bl_arena_format(arena, "%d", side);
+    bl_value_append(arena, map, "view", map->spot, view);
+}
+
+// What other keys say about a default: augmented features are fitted by SGD, and a budget in epochs is none in steps.
+static const bl_value *completed(bl_arena *arena, const char *prefix, const bl_value *map, int side) {
+    const bl_key *view = bl_schema_find(bl_arena_format(arena, "%sview", prefix));
     bl_value *copy = bl_value_copy(arena, map);
     const bl_value *features = bl_value_get(copy, "features"), *epochs = bl_value_get(copy, "epochs");
     if (features && features->kind == BL_VALUE_SCALAR && !strcmp(features->text, "augmented") && !bl_value_get(copy, "solver"))
         add_key(arena, copy, "solver", "sgd", features);
     if (epochs && !bl_value_get(copy, "steps")) add_key(arena, copy, "steps", "0", epochs);
+    if (view && !bl_value_get(copy, "view") && bl_key_has_meaning(arena, view, prefix, copy)) add_view(arena, copy, view, side);
     return copy;
 }
 
-static int read_entry(bl_arena *arena, const bl_value *item, bl_evaluation_entry *entry) {
+static int read_entry(bl_arena *arena, const bl_value *item, const bl_cell *cell, bl_evaluation_entry *entry) {
     bl_evaluation *row = &entry->row;
     if (!item->count) return bl_refuse(item->spot, "write `- knn: {k: 200, ...}`", "evaluate: an entry without a protocol");
     if (item->count > 1)
@@ -37,8 +46,9 @@ static int read_entry(bl_arena *arena, const bl_value *item, bl_evaluation_entry
                          item->entries[1].key, item->entries[0].key);
     const bl_protocol_facts *facts = bl_protocol_facts_find(item->entries[0].key); // the schema knows no other
     row->kind = bl_protocol_kind_of(facts);
-    entry->map = completed(arena, item->entries[0].value);
-    int status = bl_keys_fill(arena, BL_OF_EVALUATION, prefix_of(arena, row), entry->map, entry);
+    const char *prefix = prefix_of(arena, row);
+    entry->map = completed(arena, prefix, item->entries[0].value, cell->model.image_size);
+    int status = bl_keys_fill(arena, BL_OF_EVALUATION, prefix, entry->map, entry);
     if (status) return status;
     if (row->knn.raw_pixels) row->at = (bl_epochs){.list_count = 1}; // they never change: epoch 0
     if (row->knn.protocol == BL_KNN_CROSS_VALIDATION) row->knn.temperature = 0;
@@ -60,7 +70,7 @@ static int read_entries(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
     const int count = list ? list->count : 0;
     bl_evaluation_entry *entries = bl_arena_take(arena, (size_t)count * sizeof *entries);
     for (int i = 0; i < count; i++) {
-        int status = read_entry(arena, list->entries[i].value, &entries[i]);
+        int status = read_entry(arena, list->entries[i].value, cell, &entries[i]);
         if (status) return status;
     }
     cell->entries = entries;

@@ -6,7 +6,7 @@
 #include "experiment/options.h"
 #include "experiment/value.h"
 
-// The cell's entries and its rows: one for each arm and share of an entry. BL_MEANINGLESS as bl_keys_fill.
+// The cell's entries and its rows: one for each arm and share of an entry. Its views are filled. BL_MEANINGLESS as bl_keys_fill.
 BL_CHECK int bl_evaluations_fill(bl_arena *arena, const bl_value *tree, bl_cell *cell);
 // The list as a block of the resolved text.
 void bl_evaluations_print(bl_arena *arena, const bl_cell *cell, bl_text *text);

@@ -7,15 +7,21 @@
 #include "graph/encoders.h" // BL_ENCODERS
 
 // Shorthands of the table alone.
-#define CELL(field) BL_OF_CELL, offsetof(bl_cell, field)
-#define MACHINE(field) BL_OF_MACHINE, offsetof(bl_machine, field)
-#define STUDY(field) BL_OF_STUDY, offsetof(bl_experiment, field)
-#define TRANSFORM(field) BL_OF_TRANSFORM, offsetof(bl_transform, field)
-#define EVALUATION(field) BL_OF_EVALUATION, offsetof(bl_evaluation_entry, field)
-#define ROW(field) EVALUATION(row.field)
-#define EXPECTATION(field) BL_OF_EXPECTATION, offsetof(bl_expectation, field)
-#define NO_FIELD(of) of, BL_NO_FIELD
-#define FORM NO_FIELD(BL_OF_STUDY), BL_TYPE_STRUCTURE
+#define FIELD(of, type, field) of, offsetof(type, field), 0, 0
+#define LIST(of, type, list, count) of, offsetof(type, list), offsetof(type, count), (int)(sizeof ((type *)0)->list / sizeof *((type *)0)->list)
+#define CELL(field) FIELD(BL_OF_CELL, bl_cell, field)
+#define CELL_LIST(list, count) LIST(BL_OF_CELL, bl_cell, list, count)
+#define MACHINE(field) FIELD(BL_OF_MACHINE, bl_machine, field)
+#define STUDY(field) FIELD(BL_OF_STUDY, bl_experiment, field)
+#define STUDY_LIST(list, count) LIST(BL_OF_STUDY, bl_experiment, list, count)
+#define TRANSFORM(field) FIELD(BL_OF_TRANSFORM, bl_transform, field)
+#define EVALUATION_LIST(list, count) LIST(BL_OF_EVALUATION, bl_evaluation_entry, list, count)
+#define ROW(field) FIELD(BL_OF_EVALUATION, bl_evaluation_entry, row.field)
+#define EXPECTATION(field) FIELD(BL_OF_EXPECTATION, bl_expectation, field)
+#define SHARES EVALUATION_LIST(shares, share_count)
+#define ARMS EVALUATION_LIST(arms, arm_count)
+#define RATES EVALUATION_LIST(row.fit.learning_rates, row.fit.rate_count)
+#define FORM BL_OF_STUDY, 0, 0, 0, BL_TYPE_STRUCTURE
 #define TRAIN BL_KEY_TRAIN
 #define EVALUATE BL_KEY_EVALUATE
 #define HOST BL_KEY_MACHINE
@@ -63,7 +69,7 @@ static const bl_choice pairings[] = {{"crossed", BL_CROSSED}, {"same_view", BL_S
 static const bl_choice optimizers[] = {{"adam", BL_OPTIMIZER_ADAM}, {"sgd", BL_OPTIMIZER_SGD}, {"lars", BL_OPTIMIZER_LARS}, {0}};
 static const bl_choice denominators[] = {{"decayed_gradient", 0}, {"gradient_and_weights", 1}, {0}};
 static const bl_choice precisions[] = {{"f32", BL_PRECISION_F32}, {"bf16", BL_PRECISION_BF16}, {"tf32", BL_PRECISION_TF32}, {0}};
-static const bl_choice metrics[] = {{"cosine", 0}, {0}};
+static const bl_choice metrics[] = {{"cosine", BL_KNN_COSINE}, {0}};
 static const bl_choice protocols[] = {{"cross_validation", BL_KNN_CROSS_VALIDATION}, {"train_to_test", BL_KNN_TRAIN_TO_TEST}, {0}};
 static const bl_choice splits[] = {{"train", BL_TRAIN}, {"validation", BL_VALIDATION}, {"test", BL_TEST}, {0}};
 static const bl_choice monitors[] = {{"none", 0}, {"test", 1}, {0}};
@@ -128,19 +134,11 @@ static const bl_choice selections[] = {{"last", 0}, {"best_on_test", 1}, {"unkno
 #define MONITOR(of) {of ".monitor", ROW(monitor), BL_TYPE_CHOICE_BOOL, "none", 0, 0, monitors, REPORT, NULL, "test: owns that test is watched while training"}
 #define VIEW_DEFAULT "{random_resized_crop: {size: 32}, flip: 0.5}"
 
-// BL_TYPE_NUMBERS and BL_TYPE_PAIR rely on these neighbours.
-#define COUNT_IS_BEHIND(type, list, count) \
-    _Static_assert(offsetof(type, count) == offsetof(type, list) + BL_MAX_NUMBERS * sizeof(double), "the count stands behind its numbers")
-COUNT_IS_BEHIND(bl_schedule, milestones, milestone_count);
-COUNT_IS_BEHIND(bl_fit_options, learning_rates, rate_count);
-COUNT_IS_BEHIND(bl_evaluation_entry, shares, share_count);
-_Static_assert(offsetof(bl_fit_options, scale_high) == offsetof(bl_fit_options, scale_low) + sizeof(double), "low, then high");
-_Static_assert(offsetof(bl_fit_options, l2_high) == offsetof(bl_fit_options, l2_low) + sizeof(double), "low, then high");
-_Static_assert(offsetof(bl_expectation, high) == offsetof(bl_expectation, low) + sizeof(double), "low, then high");
+_Static_assert(offsetof(bl_expectation, high) == offsetof(bl_expectation, low) + sizeof(double), "a pair: low, then high");
 
 // The order is that of the resolved text.
 const bl_key bl_schema[] = {
-    // path, field, type, default, lowest, highest, choices, class, when, meaning
+    // path, field or list, type, default, lowest, highest, choices, class, when, meaning
     {"base", FORM, "", 0, 0, NULL, REPORT, NULL, "a file this one is merged over, relative to it; cells, sweep and expect are not inherited"},
 
     {"data.dataset", CELL(data.name), BL_TYPE_NAME, NULL, 0, 0, datasets, TRAIN, NULL, "the images"},
@@ -182,7 +180,7 @@ const bl_key bl_schema[] = {
 
     {"network.encoder", CELL(model.encoder.name), BL_TYPE_NAME, "resnet18", 0, 0, encoders, TRAIN, NULL, "torchvision's definition"},
     {"network.stem", CELL(model.encoder.stem), BL_TYPE_CHOICE, "cifar", 0, 0, stems, TRAIN, NULL, "cifar: 3x3, stride 1, no pooling; imagenet: 7x7, stride 2, and max pooling, stride 2"},
-    {"network.stem_padding", CELL(model.encoder.stem_padding), BL_TYPE_INT, "1", 0, 8, NULL, TRAIN, SMALL_STEM, "pixels around the image in the first convolution"},
+    {"network.stem_padding", CELL(model.encoder.stem_padding), BL_TYPE_INT, "1", 1, 8, NULL, TRAIN, SMALL_STEM, "pixels around the image in the first convolution"},
     {"network.width", CELL(model.encoder.width), BL_TYPE_INT, "64", 1, 1024, NULL, TRAIN, NULL, "channels of the first stage; features have 8 times as many, of resnet50 32 times"},
     {"network.dilated_stages", CELL(model.encoder.dilated_stages), BL_TYPE_INT, "0", 0, 3, NULL, TRAIN, DILATED, "the last so many stages have dilation in place of their stride; 2: torchvision's replace_stride_with_dilation [false, true, true]"},
     {"network.zero_init_residual", CELL(model.encoder.zero_init_residual), BL_TYPE_BOOL, "false", 0, 0, NULL, TRAIN, NULL, "the last batch norm of each block starts at 0"},
@@ -208,8 +206,8 @@ const bl_key bl_schema[] = {
     {"method.predictor.lr_scale", CELL(model.method.predictor_lr_scale), BL_TYPE_NUMBER, "1", 0, 1e6, NULL, TRAIN, LEARNS, "times the learning rate"},
     {"method.target.source", CELL(model.method.target), BL_TYPE_CHOICE, "ema", 0, 0, sources, TRAIN, BYOL, "a moving average, the online network itself, or a fixed one"},
     {"method.target.init", CELL(model.method.target_init), BL_TYPE_CHOICE, "copy", 0, 0, inits, TRAIN, OWN_TARGET, "starts equal to online, or drawn on its own"},
-    {"method.target.tau", CELL(train.tau), BL_TYPE_NUMBER, "0.99", 0, 1, NULL, TRAIN, MOVING, "share of the target that stays each step, below 1"},
-    {"method.target.schedule", CELL(train.tau_schedule), BL_TYPE_CHOICE, "constant", 0, 0, tau_schedules, TRAIN, MOVING, "of tau; cosine rises to 1"},
+    {"method.target.tau", CELL(model.method.tau), BL_TYPE_NUMBER, "0.99", 0, 1, NULL, TRAIN, MOVING, "share of the target that stays each step, below 1"},
+    {"method.target.schedule", CELL(model.method.tau_schedule), BL_TYPE_CHOICE, "constant", 0, 0, tau_schedules, TRAIN, MOVING, "of tau; cosine rises to 1"},
     {"method.target.update", CELL(model.method.target_update), BL_TYPE_CHOICE, "after_step", 0, 0, updates, TRAIN, MOVING, "when the average moves"},
     {"method.target.batch_norm", CELL(model.method.target_running), BL_TYPE_CHOICE_BOOL, "batch", 0, 0, target_norms, TRAIN, MOVING, "what the target normalises by: its batch, or running statistics"},
     {"method.target.buffers", CELL(model.method.average_buffers), BL_TYPE_CHOICE_BOOL, "own", 0, 0, buffers, TRAIN, MOVING, "its running statistics: of its own batches, or averaged as its weights are"},
@@ -239,7 +237,7 @@ const bl_key bl_schema[] = {
     {"train.optimizer.clip", CELL(model.optimizer.clip), BL_TYPE_BOOL, "false", 0, 0, NULL, TRAIN, LARS, "trust ratio over learning rate, at most 1 (LARC)"},
     {"train.optimizer.trust_denominator", CELL(model.optimizer.decay_apart), BL_TYPE_CHOICE_BOOL, "decayed_gradient", 0, 0, denominators, TRAIN, LARS, "|g + decay p|, or |g| + decay |p|"},
     {"train.schedule", CELL(train.schedule.kind), BL_TYPE_CHOICE, "constant", 0, 0, schedules, TRAIN, NULL, "of the learning rate"},
-    {"train.milestones", CELL(train.schedule.milestones), BL_TYPE_NUMBERS, NULL, ABOVE_0, 100000, NULL, TRAIN, STEPPED, "epochs after which it drops"},
+    {"train.milestones", CELL_LIST(train.schedule.milestones, train.schedule.milestone_count), BL_TYPE_NUMBERS, NULL, ABOVE_0, 100000, NULL, TRAIN, STEPPED, "epochs after which it drops"},
     {"train.factor", CELL(train.schedule.factor), BL_TYPE_NUMBER, "0.1", ABOVE_0, 1, NULL, TRAIN, DROPPING, "of each drop"},
     {"train.patience", CELL(train.schedule.patience), BL_TYPE_INT, "10", 0, 100000, NULL, TRAIN, PLATEAU, "measurements without improvement that are borne"},
     {"train.plateau_row", CELL(train.plateau_row), BL_TYPE_TEXT, "loss", 0, 0, NULL, TRAIN, PLATEAU, "what is watched: loss, or an evaluation row of the validation split"},
@@ -248,7 +246,7 @@ const bl_key bl_schema[] = {
     {"train.warmup", CELL(train.schedule.warmup), BL_TYPE_NUMBER, "0", 0, 100000, NULL, TRAIN, NULL, "epochs in which the learning rate rises"},
     {"train.warmup_start", CELL(train.schedule.warmup_start), BL_TYPE_NUMBER, "0", -1000, 1000, NULL, TRAIN, NULL, "where the rise begins: one step before the first"},
     {"train.stop_on", CELL(train.stop_when_collapsed), BL_TYPE_CHOICE_BOOL, "none", 0, 0, stops, TRAIN, BYOL, "collapsed: ends where two diagnoses in a row say so"},
-    {"train.seeds", STUDY(seeds), BL_TYPE_SEEDS, "[0]", 0, MAX_SEED, NULL, REPORT, NULL, "one run each"},
+    {"train.seeds", STUDY_LIST(seeds, seed_count), BL_TYPE_SEEDS, "[0]", 0, MAX_SEED, NULL, REPORT, NULL, "one run each"},
     {"train.precision", CELL(train.precision), BL_TYPE_CHOICE, "f32", 0, 0, precisions, TRAIN, NULL, "of activations and packed weights; tf32: f32, but a GPU's products round their operands"},
     {"train.log_every", CELL(train.log_every), BL_TYPE_INT, "10", 1, 1e6, NULL, HOST, NULL, "steps between logged scalars"},
     {"train.collapse_every", CELL(train.collapse_every), BL_TYPE_INT, "50", 0, 1e9, NULL, HOST, BYOL, "steps between diagnoses of collapse; 0: none; of the run's id where stop_on is collapsed"},
@@ -257,7 +255,7 @@ const bl_key bl_schema[] = {
     {KNN ".features", ROW(knn.raw_pixels), BL_TYPE_CHOICE_BOOL, "encoder", 0, 0, features, EVALUATE, NULL, "of the online encoder, or the image itself (once)"},
     {KNN ".protocol", ROW(knn.protocol), BL_TYPE_CHOICE, "train_to_test", 0, 0, protocols, EVALUATE, NULL, "who answers whom"},
     {KNN ".k", ROW(knn.k), BL_TYPE_INT, "200", 1, 1e6, NULL, EVALUATE, NULL, "neighbours that vote"},
-    {KNN ".metric", NO_FIELD(BL_OF_EVALUATION), BL_TYPE_CHOICE, "cosine", 0, 0, metrics, EVALUATE, NULL, "what is near"},
+    {KNN ".metric", ROW(knn.metric), BL_TYPE_CHOICE, "cosine", 0, 0, metrics, EVALUATE, NULL, "what is near"},
     {KNN ".temperature", ROW(knn.temperature), BL_TYPE_NUMBER, "0.1", 0, 1000, NULL, EVALUATE, BANKED, "votes weigh exp(cos / T); 0: one vote each"},
     {KNN ".folds", ROW(knn.folds), BL_TYPE_INT, "5", 2, 100, NULL, EVALUATE, FOLDED, "stratified, in file order"},
     ASKED_SPLIT(KNN),
@@ -265,66 +263,66 @@ const bl_key bl_schema[] = {
     {KNN ".at", ROW(at), BL_TYPE_EPOCHS, "[]", 0, 100000, NULL, REPORT, ENCODED, "finished epochs, 0 = before training: {first, every, also} or a list; the last always counts"},
     MONITOR(KNN),
 
-    {LINEAR ".features", ROW(fit.cached), BL_TYPE_CHOICE_BOOL, "cached", 0, 0, fitted_on, EVALUATE, NULL, "extracted once, or of augmented images through the frozen encoder"},
-    {LINEAR ".solver", ROW(fit.lbfgs), BL_TYPE_CHOICE_BOOL, "lbfgs", 0, 0, solvers, EVALUATE, NULL, "lbfgs: choose an l2; sgd, the default of augmented features: choose a learning rate"},
-    {LINEAR ".l2", ROW(fit.l2_low), BL_TYPE_PAIR, "[1e-6, 1e5]", ABOVE_0, 1e12, NULL, EVALUATE, BY_LBFGS, "times |W|^2 / 2 beside the mean cross-entropy: a logarithmic grid"},
-    {LINEAR ".points", ROW(fit.l2_points), BL_TYPE_INT, "45", 1, 1000, NULL, EVALUATE, BY_LBFGS, "of that grid"},
-    {LINEAR ".lr", ROW(fit.learning_rates), BL_TYPE_NUMBERS, "[0.05, 0.1, 0.2, 0.3, 0.4]", ABOVE_0, 1000, NULL, EVALUATE, BY_SGD, "learning rates to choose from"},
+    {LINEAR ".features", ROW(linear.cached), BL_TYPE_CHOICE_BOOL, "cached", 0, 0, fitted_on, EVALUATE, NULL, "extracted once, or of augmented images through the frozen encoder"},
+    {LINEAR ".solver", ROW(linear.lbfgs), BL_TYPE_CHOICE_BOOL, "lbfgs", 0, 0, solvers, EVALUATE, NULL, "lbfgs: choose an l2; sgd, the default of augmented features: choose a learning rate"},
+    {LINEAR ".l2", ROW(linear.l2), BL_TYPE_PAIR, "[1e-6, 1e5]", ABOVE_0, 1e12, NULL, EVALUATE, BY_LBFGS, "times |W|^2 / 2 beside the mean cross-entropy: a logarithmic grid"},
+    {LINEAR ".points", ROW(linear.l2_points), BL_TYPE_INT, "45", 1, 1000, NULL, EVALUATE, BY_LBFGS, "of that grid"},
+    {LINEAR ".lr", RATES, BL_TYPE_NUMBERS, "[0.05, 0.1, 0.2, 0.3, 0.4]", ABOVE_0, 1000, NULL, EVALUATE, BY_SGD, "learning rates to choose from"},
     {LINEAR ".steps", ROW(fit.steps), BL_TYPE_INT, "2000", 0, 1e9, NULL, EVALUATE, BY_SGD, "updates, equal for every share; 0, the default beside epochs: as they give"},
     {LINEAR ".epochs", ROW(fit.epochs), BL_TYPE_INT, "80", 1, 100000, NULL, EVALUATE, "evaluate[].linear.steps=0", "passes over the labelled images"},
     {LINEAR ".batch", ROW(fit.batch), BL_TYPE_INT, "256", 1, 65536, NULL, EVALUATE, BY_SGD, "images of an update"},
     {LINEAR ".momentum", ROW(fit.optimizer.momentum), BL_TYPE_NUMBER, "0.9", 0, 1, NULL, EVALUATE, BY_SGD, "of the gradients"},
     {LINEAR ".nesterov", ROW(fit.optimizer.nesterov), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, BY_SGD, "look ahead"},
     {LINEAR ".weight_decay", ROW(fit.optimizer.weight_decay), BL_TYPE_NUMBER, "0", 0, 100, NULL, EVALUATE, BY_SGD, "added to the gradient, L2; biases are left out"},
-    {LINEAR ".schedule", ROW(fit.schedule), BL_TYPE_CHOICE, "cosine", 0, 0, tau_schedules, EVALUATE, BY_SGD, "of the learning rate"},
+    {LINEAR ".schedule", ROW(fit.schedule.kind), BL_TYPE_CHOICE, "cosine", 0, 0, tau_schedules, EVALUATE, BY_SGD, "of the learning rate"},
     {LINEAR ".validation", ROW(fit.validation), BL_TYPE_NUMBER, "0.1", 0, 0.9, NULL, EVALUATE, NULL, "part of the labelled images held out for the choice; 0: the validation split"},
     {LINEAR ".refit", ROW(fit.refit), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, NULL, "after the choice, on all labelled images"},
-    {LINEAR ".shares", EVALUATION(shares), BL_TYPE_NUMBERS, "[100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the train labels, a row each"},
+    {LINEAR ".shares", SHARES, BL_TYPE_NUMBERS, "[100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the train labels, a row each"},
     {LINEAR ".label_seed", ROW(fit.label_seed), BL_TYPE_INT64, "-1", -1, MAX_SEED, NULL, EVALUATE, NULL, "which labels those are; -1: the run's seed"},
-    {LINEAR ".view", ROW(fit.view), BL_TYPE_VIEW, VIEW_DEFAULT, 0, 0, NULL, EVALUATE, AUGMENTED, "augmentation, as below `views:`; normalised as in evaluation"},
+    {LINEAR ".view", ROW(fit.view), BL_TYPE_VIEW, VIEW_DEFAULT, 0, 0, NULL, EVALUATE, AUGMENTED, "augmentation, as below `views:`; normalised as in evaluation. Left out, it crops to the size of the study's views"},
     ASKED_SPLIT(LINEAR),
     ASKED_AT(LINEAR),
     MONITOR(LINEAR),
 
-    {FINETUNE ".arms", EVALUATION(arms), BL_TYPE_ARMS, "[pretrained, random]", 0, 0, NULL, REPORT, NULL, "where the encoder starts, a row each: this run's weights, or its initial ones; {name: {run: PATH}}, {name: {weights: PATH, preprocessing: keep}}"},
-    {FINETUNE ".shares", EVALUATION(shares), BL_TYPE_NUMBERS, "[1, 10, 100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the train labels, a row each"},
+    {FINETUNE ".arms", ARMS, BL_TYPE_ARMS, "[pretrained, random]", 0, 0, NULL, REPORT, NULL, "where the encoder starts, a row each: this run's weights, or its initial ones; {name: {run: PATH}}, {name: {weights: PATH, preprocessing: keep}}"},
+    {FINETUNE ".shares", SHARES, BL_TYPE_NUMBERS, "[1, 10, 100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the train labels, a row each"},
     {FINETUNE ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 1, 1e9, NULL, EVALUATE, NULL, "updates, equal for every arm and share"},
     {FINETUNE ".batch", ROW(fit.batch), BL_TYPE_INT, "64", 1, 65536, NULL, EVALUATE, NULL, "images of an update"},
-    {FINETUNE ".lr", ROW(fit.learning_rates), BL_TYPE_NUMBERS, "[0.01, 0.03, 0.1]", ABOVE_0, 1000, NULL, EVALUATE, NULL, "learning rates, chosen once an arm and share"},
+    {FINETUNE ".lr", RATES, BL_TYPE_NUMBERS, "[0.01, 0.03, 0.1]", ABOVE_0, 1000, NULL, EVALUATE, NULL, "learning rates, chosen once an arm and share"},
     {FINETUNE ".momentum", ROW(fit.optimizer.momentum), BL_TYPE_NUMBER, "0.9", 0, 1, NULL, EVALUATE, NULL, "of the gradients"},
     {FINETUNE ".nesterov", ROW(fit.optimizer.nesterov), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, NULL, "look ahead"},
     {FINETUNE ".weight_decay", ROW(fit.optimizer.weight_decay), BL_TYPE_NUMBER, "0", 0, 100, NULL, EVALUATE, NULL, "added to the gradient, L2; biases and norms are left out"},
-    {FINETUNE ".schedule", ROW(fit.schedule), BL_TYPE_CHOICE, "cosine", 0, 0, tau_schedules, EVALUATE, NULL, "of the learning rate"},
+    {FINETUNE ".schedule", ROW(fit.schedule.kind), BL_TYPE_CHOICE, "cosine", 0, 0, tau_schedules, EVALUATE, NULL, "of the learning rate"},
     {FINETUNE ".warmup_steps", ROW(fit.warmup_steps), BL_TYPE_NUMBER, "0", 0, 1e9, NULL, EVALUATE, NULL, "in which the learning rate rises"},
-    {FINETUNE ".hidden", ROW(fit.hidden), BL_TYPE_INT, "0", 0, 65536, NULL, EVALUATE, NULL, "hidden width of the classifier; 0: one linear layer"},
+    {FINETUNE ".hidden", ROW(finetune.hidden), BL_TYPE_INT, "0", 0, 65536, NULL, EVALUATE, NULL, "hidden width of the classifier; 0: one linear layer"},
     {FINETUNE ".freeze", ROW(fit.frozen), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "the encoder stays"},
     {FINETUNE ".head_lr_scale", ROW(fit.head_lr_scale), BL_TYPE_NUMBER, "1", ABOVE_0, 1e6, NULL, EVALUATE, NULL, "times the learning rate"},
     {FINETUNE ".validation", ROW(fit.validation), BL_TYPE_NUMBER, "0.2", 0, 0.9, NULL, EVALUATE, NULL, "part of the labelled images held out for the choice; 0: the validation split"},
     {FINETUNE ".refit", ROW(fit.refit), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, NULL, "after the choice, on all labelled images"},
     {FINETUNE ".label_seed", ROW(fit.label_seed), BL_TYPE_INT64, "-1", -1, MAX_SEED, NULL, EVALUATE, NULL, "which labels those are; -1: the run's seed"},
-    {FINETUNE ".view", ROW(fit.view), BL_TYPE_VIEW, VIEW_DEFAULT, 0, 0, NULL, EVALUATE, NULL, "augmentation, as below `views:`; normalised as in evaluation"},
+    {FINETUNE ".view", ROW(fit.view), BL_TYPE_VIEW, VIEW_DEFAULT, 0, 0, NULL, EVALUATE, NULL, "augmentation, as below `views:`; normalised as in evaluation. Left out, it crops to the size of the study's views"},
     ASKED_SPLIT(FINETUNE),
 
-    {SEGMENTATION ".arms", EVALUATION(arms), BL_TYPE_ARMS, "[pretrained, random]", 0, 0, NULL, REPORT, NULL, "where the encoder starts, a row each, as of finetune"},
-    {SEGMENTATION ".shares", EVALUATION(shares), BL_TYPE_NUMBERS, "[10, 100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the labelled scenes of train, a row each"},
+    {SEGMENTATION ".arms", ARMS, BL_TYPE_ARMS, "[pretrained, random]", 0, 0, NULL, REPORT, NULL, "where the encoder starts, a row each, as of finetune"},
+    {SEGMENTATION ".shares", SHARES, BL_TYPE_NUMBERS, "[10, 100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the labelled scenes of train, a row each"},
     {SEGMENTATION ".labels", ROW(fit.listed), BL_TYPE_CHOICE_BOOL, "seeded", 0, 0, label_orders, EVALUATE, NULL, "which scenes a share is: drawn, a smaller share inside a larger one; or the first ones as they are listed, city by city"},
     {SEGMENTATION ".label_seed", ROW(fit.label_seed), BL_TYPE_INT64, "-1", -1, MAX_SEED, NULL, EVALUATE, SEEDED, "what they are drawn from; -1: the run's seed"},
     {SEGMENTATION ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 0, 1e9, NULL, EVALUATE, NULL, "updates, equal for every arm and share; 0, the default beside epochs: as they give"},
     {SEGMENTATION ".epochs", ROW(fit.epochs), BL_TYPE_INT, "400", 1, 100000, NULL, EVALUATE, "evaluate[].segmentation.steps=0", "passes over the labelled scenes"},
     {SEGMENTATION ".batch", ROW(fit.batch), BL_TYPE_INT, "8", 1, 1024, NULL, EVALUATE, NULL, "crops of an update"},
-    {SEGMENTATION ".crop", ROW(fit.crop), BL_TYPE_INT, "256", 32, 2048, NULL, EVALUATE, NULL, "pixels a side of a crop"},
-    {SEGMENTATION ".scale", ROW(fit.scale_low), BL_TYPE_PAIR, "[0.5, 2]", 0.05, 20, NULL, EVALUATE, NULL, "of the scene before it is cropped"},
-    {SEGMENTATION ".flip", ROW(fit.flip), BL_TYPE_NUMBER, "0.5", 0, 1, NULL, EVALUATE, NULL, "probability of a horizontal flip"},
-    {SEGMENTATION ".lr", ROW(fit.learning_rates), BL_TYPE_NUMBERS, "[0.01]", ABOVE_0, 1000, NULL, EVALUATE, NULL, "learning rates, chosen once an arm and share"},
+    {SEGMENTATION ".crop", ROW(segmentation.crop), BL_TYPE_INT, "256", 32, 2048, NULL, EVALUATE, NULL, "pixels a side of a crop"},
+    {SEGMENTATION ".scale", ROW(segmentation.scale), BL_TYPE_PAIR, "[0.5, 2]", 0.05, 20, NULL, EVALUATE, NULL, "of the scene before it is cropped"},
+    {SEGMENTATION ".flip", ROW(segmentation.flip), BL_TYPE_NUMBER, "0.5", 0, 1, NULL, EVALUATE, NULL, "probability of a horizontal flip"},
+    {SEGMENTATION ".lr", RATES, BL_TYPE_NUMBERS, "[0.01]", ABOVE_0, 1000, NULL, EVALUATE, NULL, "learning rates, chosen once an arm and share"},
     {SEGMENTATION ".momentum", ROW(fit.optimizer.momentum), BL_TYPE_NUMBER, "0.9", 0, 1, NULL, EVALUATE, NULL, "of the gradients"},
     {SEGMENTATION ".nesterov", ROW(fit.optimizer.nesterov), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "look ahead"},
     {SEGMENTATION ".weight_decay", ROW(fit.optimizer.weight_decay), BL_TYPE_NUMBER, "0", 0, 100, NULL, EVALUATE, NULL, "added to the gradient, L2"},
     {SEGMENTATION ".decay_norms", ROW(fit.optimizer.decay_norms), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "biases and norms decay too"},
-    {SEGMENTATION ".schedule", ROW(fit.schedule), BL_TYPE_CHOICE, "poly", 0, 0, fit_schedules, EVALUATE, NULL, "of the learning rate"},
-    {SEGMENTATION ".power", ROW(fit.power), BL_TYPE_NUMBER, "0.9", ABOVE_0, 100, NULL, EVALUATE, "evaluate[].segmentation.schedule=poly", "of what is left of the budget"},
-    {SEGMENTATION ".factor", ROW(fit.factor), BL_TYPE_NUMBER, "0.1", ABOVE_0, 1, NULL, EVALUATE, IN_TURNS, "of each drop"},
-    {SEGMENTATION ".patience", ROW(fit.patience), BL_TYPE_INT, "10", 0, 100000, NULL, EVALUATE, IN_TURNS, "looks without a better mIoU that are borne"},
-    {SEGMENTATION ".least_lr", ROW(fit.least), BL_TYPE_NUMBER, "0", 0, 1000, NULL, EVALUATE, ENDING, "where the learning rate ends"},
+    {SEGMENTATION ".schedule", ROW(fit.schedule.kind), BL_TYPE_CHOICE, "poly", 0, 0, fit_schedules, EVALUATE, NULL, "of the learning rate"},
+    {SEGMENTATION ".power", ROW(fit.schedule.power), BL_TYPE_NUMBER, "0.9", ABOVE_0, 100, NULL, EVALUATE, "evaluate[].segmentation.schedule=poly", "of what is left of the budget"},
+    {SEGMENTATION ".factor", ROW(fit.schedule.factor), BL_TYPE_NUMBER, "0.1", ABOVE_0, 1, NULL, EVALUATE, IN_TURNS, "of each drop"},
+    {SEGMENTATION ".patience", ROW(fit.schedule.patience), BL_TYPE_INT, "10", 0, 100000, NULL, EVALUATE, IN_TURNS, "looks without a better mIoU that are borne"},
+    {SEGMENTATION ".least_lr", ROW(fit.schedule.least), BL_TYPE_NUMBER, "0", 0, 1000, NULL, EVALUATE, ENDING, "where the learning rate ends"},
     {SEGMENTATION ".warmup_steps", ROW(fit.warmup_steps), BL_TYPE_NUMBER, "0", 0, 1e9, NULL, EVALUATE, NULL, "in which the learning rate rises"},
     {SEGMENTATION ".freeze", ROW(fit.frozen), BL_TYPE_BOOL, "false", 0, 0, NULL, EVALUATE, NULL, "the encoder stays"},
     {SEGMENTATION ".head_lr_scale", ROW(fit.head_lr_scale), BL_TYPE_NUMBER, "1", ABOVE_0, 1e6, NULL, EVALUATE, NULL, "of FCN-8s' own layers, times the learning rate"},
@@ -332,8 +330,8 @@ const bl_key bl_schema[] = {
     {SEGMENTATION ".refit", ROW(fit.refit), BL_TYPE_BOOL, "true", 0, 0, NULL, EVALUATE, NULL, "after the choice, on all labelled scenes"},
     {SEGMENTATION ".watch", ROW(fit.watch), BL_TYPE_CHOICE, "none", 0, 0, watches, EVALUATE, NULL, "what is scored while it fits, and a plateau looks at; val owns that the best look is chosen where it is reported"},
     {SEGMENTATION ".every", ROW(fit.watch_every), BL_TYPE_INT, "100", 0, 1e9, NULL, EVALUATE, WATCHED, "updates between looks; 0: a pass over the labelled scenes"},
-    {SEGMENTATION ".score_batch", ROW(fit.score_batch), BL_TYPE_INT, "1", 1, 256, NULL, EVALUATE, NULL, "whole scenes of a step while scoring; batch-averaged accuracy depends on it"},
-    {SEGMENTATION ".pictures", ROW(fit.pictures), BL_TYPE_INT, "3", 0, 16, NULL, EVALUATE, NULL, "scenes of val whose prediction is kept for the report, of the largest share"},
+    {SEGMENTATION ".score_batch", ROW(segmentation.score_batch), BL_TYPE_INT, "1", 1, 256, NULL, EVALUATE, NULL, "whole scenes of a step while scoring; batch-averaged accuracy depends on it"},
+    {SEGMENTATION ".pictures", ROW(segmentation.pictures), BL_TYPE_INT, "3", 0, 16, NULL, EVALUATE, NULL, "scenes of val whose prediction is kept for the report, of the largest share"},
 
     ASKED_SPLIT(PROBE),
     ASKED_AT(PROBE),
@@ -346,7 +344,7 @@ const bl_key bl_schema[] = {
     {"sweep.product", FORM, "", 0, 0, NULL, REPORT, NULL, "key: [values], a cell for each combination"},
     {"sweep.exclude", FORM, "", 0, 0, NULL, REPORT, NULL, "a list of {key: value}: combinations left out"},
 
-    {"save.checkpoints", CELL(save_checkpoints), BL_TYPE_EPOCH_LIST, "[]", 1, 100000, NULL, HOST, NULL, "finished epochs whose checkpoints stay"},
+    {"save.checkpoints", CELL_LIST(save_checkpoints, save_checkpoint_count), BL_TYPE_EPOCH_LIST, "[]", 1, 100000, NULL, HOST, NULL, "finished epochs whose checkpoints stay"},
     {"save.weights", CELL(save_weights), BL_TYPE_CHOICE_BOOL, "last", 0, 0, keeps, HOST, NULL, "in the run file"},
     {"save.features", CELL(save_features), BL_TYPE_CHOICE_BOOL, "none", 0, 0, keeps, HOST, NULL, "of the evaluated splits, in the run file"},
 

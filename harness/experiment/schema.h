@@ -23,15 +23,15 @@ typedef enum bl_key_type {
     BL_TYPE_CHOICE,      // an enum or int, by its choice's name
     BL_TYPE_CHOICE_BOOL, // bool, by its choice's name
     BL_TYPE_PAIR,        // double[2], low then high
-    BL_TYPE_NUMBERS,     // double[BL_MAX_NUMBERS], ascending, and an int behind them: how many
+    BL_TYPE_NUMBERS,     // list of double, ascending
     BL_TYPE_RATE,        // train.optimizer.lr: a number, or {value, per}: value * images of an update / per
     BL_TYPE_SPLITS,      // unsigned: a bit for each split of street scenes that is named
     BL_TYPE_EPOCHS,      // bl_epochs
-    BL_TYPE_EPOCH_LIST,  // bl_cell.save_checkpoints
-    BL_TYPE_SEEDS,       // bl_experiment.seeds
+    BL_TYPE_EPOCH_LIST,  // list of int, ascending
+    BL_TYPE_SEEDS,       // list of uint64_t, each once
     BL_TYPE_NORMALIZE,   // bl_transform.mean and .std
     BL_TYPE_VIEW,        // bl_recipe: one entry like those below `views`, without normalize
-    BL_TYPE_ARMS,        // bl_evaluation_entry.arms
+    BL_TYPE_ARMS,        // list of bl_arm
     BL_TYPE_STRUCTURE,   // what the file is made of: read by hand (base, cells, sweep)
 } bl_key_type;
 
@@ -43,25 +43,25 @@ typedef struct bl_choice {
 // Whose field a key fills; `offset` counts from there.
 typedef enum bl_key_owner { BL_OF_CELL, BL_OF_MACHINE, BL_OF_STUDY, BL_OF_TRANSFORM, BL_OF_EVALUATION, BL_OF_EXPECTATION } bl_key_owner;
 
-#define BL_MAX_NUMBERS 16
+#define BL_MAX_SHARES 16
 #define BL_MAX_ARMS 8
 
 // One entry under `evaluate:`, read, before it becomes a row for each arm and share: what BL_OF_EVALUATION's keys fill.
 typedef struct bl_evaluation_entry {
     const bl_value *map;           // its keys as they are written; with those that follow from others
     bl_evaluation row;
-    double shares[BL_MAX_NUMBERS]; // percent
+    double shares[BL_MAX_SHARES]; // percent
     int share_count;
     bl_arm arms[BL_MAX_ARMS];
     int arm_count;
 } bl_evaluation_entry;
 
-#define BL_NO_FIELD ((size_t)-1) // checked, kept nowhere
-
 typedef struct bl_key {
     const char *path;          // "method.target.tau"; "[]" stands for an entry of a list
     bl_key_owner owner;
     size_t offset;
+    size_t count_offset;       // of a list: where it stands how many there are, an int
+    int most;                  // and how many there may be
     bl_key_type type;
     const char *default_text;  // as in a file; NULL: must be written (where `when` holds)
     double low, high;          // numbers, both ends included

@@ -9,6 +9,7 @@
 
 #include "graph/networks.h"  // bl_encoder_options, bl_head_options
 #include "graph/optimizer.h" // bl_optimizer_options
+#include "graph/schedule.h"  // bl_schedule_kind
 
 typedef enum bl_predictor_kind {
     BL_PREDICTOR_MLP,
@@ -27,6 +28,8 @@ typedef struct bl_method_options {
     double predictor_lr_scale;       // mlp and linear
     bl_target_source target;
     bl_target_init target_init;
+    double tau;                      // ema: share of the target that stays each step; the loop's, like the learning rate
+    bl_schedule_kind tau_schedule;
     bl_target_update target_update;  // ema: when the average moves
     bool target_running;             // the target's batch norms use running statistics (then average_buffers must hold)
     bool average_buffers;            // ema: batch-norm buffers are averaged with tau too, instead of the target's own running ones

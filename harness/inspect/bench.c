@@ -395,7 +395,7 @@ int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_
                      .store = model.store,
                      .plan = model.training,
                      .learning_rate = cell->train.schedule.base,
-                     .tau = cell->train.tau,
+                     .tau = cell->model.method.tau,
                      .batch = cell->train.batch,
                      .ahead = backend->table->is_asynchronous && cell->train.accumulate == 1,
                      .classes = 1}; // there whatever the data set
@@ -409,9 +409,11 @@ done:
     return status;
 }
 
-int bl_bench_segmentation(const bl_cell *cell, const bl_fit_options *fit, const bl_machine *machine, const bl_bench_options *options,
+int bl_bench_segmentation(const bl_cell *cell, const bl_evaluation *row, const bl_machine *machine, const bl_bench_options *options,
                           bl_bench *result) {
+    const bl_fit_options *fit = &row->fit;
     const bl_segmentation_options network = bl_segmentation_of(cell, fit);
+    const int crop = row->segmentation.crop;
     bl_tensor *watch[BL_WATCHED];
     bl_backend *backend = NULL;
     bl_layout *layout = NULL;
@@ -421,7 +423,7 @@ int bl_bench_segmentation(const bl_cell *cell, const bl_fit_options *fit, const 
     int status = BL_FAILED;
     *result = (bl_bench){0};
     if (open_backend(&backend, machine) || bl_layout_create(&layout) ||
-        bl_segmentation_build(&step, layout, &network, fit->batch, fit->crop, fit->crop) || bl_store_create(backend, layout, &store) ||
+        bl_segmentation_build(&step, layout, &network, fit->batch, crop, crop) || bl_store_create(backend, layout, &store) ||
         bl_store_initialize(store, 0, false))
         goto done;
     const bl_compile_options compile = {.accumulate = 1,

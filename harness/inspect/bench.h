@@ -62,7 +62,7 @@ BL_CHECK int bl_bench_product(bl_backend *backend, bl_dtype precision, bool tf32
 
 BL_CHECK int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options, bl_bench *result);
 // The step that a segmentation row fine-tunes by. Nothing of views or collapse.
-BL_CHECK int bl_bench_segmentation(const bl_cell *cell, const bl_fit_options *fit, const bl_machine *machine,
+BL_CHECK int bl_bench_segmentation(const bl_cell *cell, const bl_evaluation *row, const bl_machine *machine,
                                    const bl_bench_options *options, bl_bench *result);
 
 #endif

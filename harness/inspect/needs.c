@@ -45,19 +45,20 @@ int bl_needs_of_training(bl_backend *backend, const bl_cell *cell, bl_needs *nee
     return status;
 }
 
-int bl_needs_of_segmentation(bl_backend *backend, const bl_cell *cell, const bl_fit_options *fit, bl_needs *needs) {
-    const bl_segmentation_options network = bl_segmentation_of(cell, fit);
+int bl_needs_of_segmentation(bl_backend *backend, const bl_cell *cell, const bl_evaluation *row, bl_needs *needs) {
+    const bl_segmentation_options network = bl_segmentation_of(cell, &row->fit);
+    const int batch = row->fit.batch, crop = row->segmentation.crop;
     bl_tensor *watch[BL_WATCHED];
     step of = {0};
     int status = BL_FAILED;
-    if (bl_layout_create(&of.layout) || bl_segmentation_build(&of.graph, of.layout, &network, fit->batch, fit->crop, fit->crop) ||
+    if (bl_layout_create(&of.layout) || bl_segmentation_build(&of.graph, of.layout, &network, batch, crop, crop) ||
         bl_store_create(backend, of.layout, &of.store))
         goto done;
     const bl_compile_options options = {.accumulate = 1,
                                         .watch = watch,
                                         .watch_count = bl_loop_watch(&of.graph, watch),
                                         .tf32 = cell->train.precision == BL_PRECISION_TF32,
-                                        .batch = fit->batch,
+                                        .batch = batch,
                                         .batch_key = "segmentation.batch",
                                         .only_report = true};
     if (bl_plan_compile(of.store, of.graph.graph, &options, &of.plan)) goto done;

@@ -4,7 +4,7 @@
 #define BL_INSPECT_NEEDS_H
 
 #include "backends/backend.h"   // bl_backend
-#include "experiment/options.h" // bl_cell, bl_fit_options
+#include "experiment/options.h" // bl_cell, bl_evaluation
 
 typedef struct bl_needs { // bytes
     size_t arena, staging, packed; // bl_plan_report: activations and workspace, batches, packed weights
@@ -14,6 +14,6 @@ typedef struct bl_needs { // bytes
 
 // Fail as the run would where it does not fit, with what would.
 BL_CHECK int bl_needs_of_training(bl_backend *backend, const bl_cell *cell, bl_needs *needs);
-BL_CHECK int bl_needs_of_segmentation(bl_backend *backend, const bl_cell *cell, const bl_fit_options *fit, bl_needs *needs);
+BL_CHECK int bl_needs_of_segmentation(bl_backend *backend, const bl_cell *cell, const bl_evaluation *row, bl_needs *needs);
 
 #endif

@@ -14,7 +14,7 @@ static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const
                                            .image_size = evaluator->cell->model.image_size,
                                            .precision = evaluator->cell->model.precision,
                                            .classes = bl_dataset_classes(evaluator->dataset),
-                                           .hidden = fit->hidden,
+                                           .hidden = row->finetune.hidden,
                                            .head_lr_scale = fit->head_lr_scale,
                                            .frozen = fit->frozen};
     bl_learner learner;

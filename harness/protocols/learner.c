@@ -64,11 +64,12 @@ int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluator, const 
     return BL_OK;
 }
 
-int bl_learner_create_segmentation(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
+int bl_learner_create_segmentation(bl_learner *learner, const bl_evaluator *evaluator, const bl_evaluation *row,
                                    const bl_segmentation_options *options, bool tf32) {
-    *learner = (bl_learner){.evaluator = evaluator, .fit = fit, .tf32 = tf32, .of_scenes = true};
+    const int crop = row->segmentation.crop;
+    *learner = (bl_learner){.evaluator = evaluator, .fit = &row->fit, .tf32 = tf32, .of_scenes = true};
     if (bl_layout_create(&learner->layout) ||
-        bl_segmentation_build(&learner->step, learner->layout, options, fit->batch, fit->crop, fit->crop) || compile(learner)) {
+        bl_segmentation_build(&learner->step, learner->layout, options, row->fit.batch, crop, crop) || compile(learner)) {
         bl_learner_free(learner);
         return BL_FAILED;
     }
@@ -234,14 +235,15 @@ int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial
     const bl_fit_options *fit = learner->fit;
     const int64_t steps_per_epoch = trial->count > fit->batch ? trial->count / fit->batch : 1;
     const int64_t steps = fit->steps ? fit->steps : fit->epochs * steps_per_epoch;
+    bl_schedule schedule = fit->schedule;
+    schedule.base = trial->candidate;
+    schedule.warmup = fit->warmup_steps / (double)steps_per_epoch;
     attention paid = {watcher, watcher && watcher->every ? watcher->every : steps_per_epoch, steps, false};
     const bl_loop_options options = {
         .graph = &learner->step, .plan = learner->training, .store = learner->store, .loader = loader, .samples = trial->samples,
         .sample_count = trial->count, .seed = learner->evaluator->seed, .shuffle = true, .batch = fit->batch, .accumulate = 1,
         .steps = steps,
-        .schedule = {.kind = fit->schedule, .base = trial->candidate, .warmup = fit->warmup_steps / (double)steps_per_epoch,
-                     .least = fit->least, .power = fit->power, .factor = fit->factor, .patience = fit->patience},
-        .tau_schedule = BL_SCHEDULE_CONSTANT, .looks_after = looks_after, .looks_context = &paid};
+        .schedule = schedule, .tau_schedule = BL_SCHEDULE_CONSTANT, .looks_after = looks_after, .looks_context = &paid};
     bl_loop *loop = NULL;
     int status = BL_FAILED;
     *is_finite = true;
@@ -249,7 +251,7 @@ int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial
     if ((place->step == 0 && restart(learner)) || bl_loop_create(&loop, &options, place->step)) goto done;
     bl_loop_scale(loop, place->plateau.scale);
     while (*is_finite && (place->step < steps || place->owes_look))
-        if (place->owes_look ? look(&paid, loop, &options.schedule, place) : update(learner, &paid, loop, place, is_finite)) goto done;
+        if (place->owes_look ? look(&paid, loop, &schedule, place) : update(learner, &paid, loop, place, is_finite)) goto done;
     status = BL_OK;
 done:
     bl_loop_free(loop);

@@ -38,8 +38,8 @@ BL_CHECK int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluato
 // The head alone, on features of `width` that lie ready. The initial weights are its start.
 BL_CHECK int bl_learner_create_head(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
                                     const bl_classifier_options *options, int width);
-// Encoder and FCN-8s, trained on crops of fit.crop pixels a side.
-BL_CHECK int bl_learner_create_segmentation(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,
+// Encoder and FCN-8s, trained on crops of row->segmentation.crop pixels a side. The row is borrowed.
+BL_CHECK int bl_learner_create_segmentation(bl_learner *learner, const bl_evaluator *evaluator, const bl_evaluation *row,
                                             const bl_segmentation_options *options, bool tf32);
 void bl_learner_free(bl_learner *learner);
 

@@ -64,19 +64,20 @@ static int accuracy_cached(void *context, bl_split split, const uint32_t *sample
 }
 
 // From the largest to the smallest, evenly in the logarithm: at a tie the larger l2 is chosen.
-static double *make_grid(const bl_fit_options *fit) {
-    double *grid = bl_alloc((size_t)fit->l2_points * sizeof *grid);
-    const double low = log(fit->l2_low), high = log(fit->l2_high);
-    for (int i = 0; grid && i < fit->l2_points; i++)
-        grid[i] = i == 0 ? fit->l2_high : i == fit->l2_points - 1 ? fit->l2_low : exp(high + (low - high) * i / (fit->l2_points - 1));
+static double *make_grid(const bl_linear_options *linear) {
+    const int points = linear->l2_points;
+    double *grid = bl_alloc((size_t)points * sizeof *grid);
+    const double low = log(linear->l2[0]), high = log(linear->l2[1]);
+    for (int i = 0; grid && i < points; i++)
+        grid[i] = i == 0 ? linear->l2[1] : i == points - 1 ? linear->l2[0] : exp(high + (low - high) * i / (points - 1));
     return grid;
 }
 
 static int measure_lbfgs(cached *c, const bl_evaluation *row, bl_measurement *measurement) {
     const bl_fitter fitter = {c, NULL, fit_lbfgs, accuracy_cached};
-    double *grid = make_grid(&row->fit);
+    double *grid = make_grid(&row->linear);
     if (!grid) return BL_FAILED;
-    const int status = bl_choose_and_measure(&fitter, grid, row->fit.l2_points, c->evaluator, c->cache, row, measurement);
+    const int status = bl_choose_and_measure(&fitter, grid, row->linear.l2_points, c->evaluator, c->cache, row, measurement);
     bl_free(grid);
     return status;
 }
@@ -112,7 +113,7 @@ done:
 static int measure_cached(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement) {
     cached c = {.evaluator = evaluator, .cache = cache};
     if (bl_cached_features(cache, BL_TRAIN, false, 0, &c.train)) return BL_FAILED;
-    const int status = row->fit.lbfgs ? measure_lbfgs(&c, row, measurement) : measure_sgd(&c, row, measurement);
+    const int status = row->linear.lbfgs ? measure_lbfgs(&c, row, measurement) : measure_sgd(&c, row, measurement);
     bl_logistic_free(&c.model);
     return status;
 }
@@ -122,7 +123,7 @@ static int measure_cached(const bl_evaluator *evaluator, bl_feature_cache *cache
 static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
                    bl_history *history) {
     (void)history;
-    if (row->fit.cached) return measure_cached(evaluator, cache, row, measurement);
+    if (row->linear.cached) return measure_cached(evaluator, cache, row, measurement);
     const bl_classifier_options options = linear_options(evaluator, &row->fit);
     bl_learner learner;
     if (bl_learner_create(&learner, evaluator, &row->fit, &options, false)) return BL_FAILED;

@@ -63,9 +63,9 @@ static int fit(void *context, const bl_trial *trial, bl_fit_place *place, bool *
     segmentation *s = context;
     const bl_evaluator *e = s->evaluator;
     const bl_fit_options *options = &s->row->fit;
-    const bl_scene_recipe crop = bl_segmentation_crop(e->cell, options);
+    const bl_scene_recipe crop = bl_segmentation_crop(e->cell, s->row);
     const bl_watcher watcher = {s, options->watch_every, look};
-    const bool is_watched = trial->is_final ? options->watch != BL_WATCH_NONE : options->schedule == BL_SCHEDULE_PLATEAU;
+    const bool is_watched = trial->is_final ? options->watch != BL_WATCH_NONE : options->schedule.kind == BL_SCHEDULE_PLATEAU;
     bl_loader *loader;
     s->trial = trial;
     s->rate = trial->candidate;
@@ -87,8 +87,8 @@ static bool is_largest_share(const bl_cell *cell, const bl_evaluation *row) {
 }
 
 // Evenly spread over val.
-static bool is_pictured(const bl_fit_options *fit, int64_t scene, int64_t count) {
-    const int64_t wanted = fit->pictures < count ? fit->pictures : count;
+static bool is_pictured(const bl_evaluation *row, int64_t scene, int64_t count) {
+    const int64_t asked = row->segmentation.pictures, wanted = asked < count ? asked : count;
     for (int64_t i = 0; i < wanted; i++)
         if ((2 * i + 1) * count / (2 * wanted) == scene) return true;
     return false;
@@ -99,7 +99,7 @@ static int see(void *context, int64_t scene, int width, int height, const uint8_
     const bl_scenes *val = val_of(s);
     bl_scene_picture picture = {0};
     (void)width, (void)height;
-    if (!is_pictured(&s->row->fit, scene, bl_scenes_count(val))) return BL_OK;
+    if (!is_pictured(s->row, scene, bl_scenes_count(val))) return BL_OK;
     if (bl_scene_picture_make(&picture, val, scene, predicted)) return BL_FAILED;
     snprintf(picture.row, sizeof picture.row, "%s", s->row->row);
     snprintf(picture.id, sizeof picture.id, "%s", s->row->id);
@@ -111,7 +111,7 @@ static int score(void *context, bl_split split, const uint32_t *samples, int64_t
     segmentation *s = context;
     const bl_onlooker onlooker = {s, see};
     const bool is_final = s->trial->is_final;
-    const bool is_drawn = is_final && s->row->fit.pictures && is_largest_share(s->evaluator->cell, s->row);
+    const bool is_drawn = is_final && s->row->segmentation.pictures && is_largest_share(s->evaluator->cell, s->row);
     bl_segmentation_scores scores;
     (void)split;
     if (bl_scorer_score(s->scorer, is_final ? val_of(s) : train_of(s), samples, count, is_drawn ? &onlooker : NULL, &scores)) return BL_FAILED;
@@ -128,10 +128,10 @@ static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const
     int status = BL_FAILED;
     if (!bl_dataset_labelled(evaluator->dataset) || !bl_dataset_scored(evaluator->dataset))
         return bl_fail("%s: this data set was opened without labelled scenes", row->row);
-    if (bl_learner_create_segmentation(&s.learner, evaluator, &row->fit, &options, evaluator->model->tf32)) return BL_FAILED;
+    if (bl_learner_create_segmentation(&s.learner, evaluator, row, &options, evaluator->model->tf32)) return BL_FAILED;
     const bl_fitted kept = bl_learner_fitted(&s.learner);
     const bl_fitter fitter = {&s, &kept, fit, score};
-    const bl_scorer_options scoring = {evaluator->cell, &row->fit, s.learner.layout, s.learner.store, evaluator->loader_threads};
+    const bl_scorer_options scoring = {evaluator->cell, row, s.learner.layout, s.learner.store, evaluator->loader_threads};
     if (bl_learner_take_arm(&s.learner, &row->fit.arm) || bl_scorer_create(&s.scorer, &scoring) ||
         bl_choose_and_measure(&fitter, row->fit.learning_rates, row->fit.rate_count, evaluator, cache, row, measurement))
         goto done;

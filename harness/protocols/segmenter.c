@@ -21,7 +21,7 @@ bool bl_segmentation_has_own_step(const bl_cell *cell, int row) {
     const bl_evaluation *asked = &cell->evaluations[row];
     for (int i = 0; i < row; i++) {
         const bl_evaluation *before = &cell->evaluations[i];
-        if (before->kind == asked->kind && before->fit.batch == asked->fit.batch && before->fit.crop == asked->fit.crop &&
+        if (before->kind == asked->kind && before->fit.batch == asked->fit.batch && before->segmentation.crop == asked->segmentation.crop &&
             before->fit.frozen == asked->fit.frozen)
             return false;
     }
@@ -35,9 +35,10 @@ static bl_recipe normalisation_of(const bl_cell *cell) {
     return colours;
 }
 
-bl_scene_recipe bl_segmentation_crop(const bl_cell *cell, const bl_fit_options *fit) {
-    return (bl_scene_recipe){.width = fit->crop, .height = fit->crop, .scale = {fit->scale_low, fit->scale_high}, .antialias = true,
-                             .flip = fit->flip, .colours = normalisation_of(cell)};
+bl_scene_recipe bl_segmentation_crop(const bl_cell *cell, const bl_evaluation *row) {
+    const bl_scene_fit_options *o = &row->segmentation;
+    return (bl_scene_recipe){.width = o->crop, .height = o->crop, .scale = {o->scale[0], o->scale[1]}, .antialias = true,
+                             .flip = o->flip, .colours = normalisation_of(cell)};
 }
 
 // ---- whole scenes ----
@@ -64,7 +65,7 @@ int bl_scorer_create(bl_scorer **out, const bl_scorer_options *options) {
     *out = NULL;
     bl_scorer *scorer = bl_alloc(sizeof *scorer);
     if (!scorer) return BL_FAILED;
-    *scorer = (bl_scorer){.options = *options, .network = bl_segmentation_of(options->cell, options->fit)};
+    *scorer = (bl_scorer){.options = *options, .network = bl_segmentation_of(options->cell, &options->row->fit)};
     *out = scorer;
     return BL_OK;
 }
@@ -84,7 +85,7 @@ void bl_scorer_free(bl_scorer *scorer) {
 }
 
 static int make(const bl_scorer *scorer, int width, int height, sized *one) {
-    const int batch = scorer->options.fit->score_batch;
+    const int batch = scorer->options.row->segmentation.score_batch;
     const bl_compile_options options = {.accumulate = 1, .observe = &one->graph.predicted, .observe_count = 1, .batch = batch};
     const size_t pixels = (size_t)batch * width * height;
     *one = (sized){.width = width, .height = height};
@@ -146,7 +147,7 @@ static int score_run(bl_scorer *scorer, const bl_scenes *scenes, const uint32_t 
     if (find(scorer, width, height, &one)) return BL_FAILED;
     scored seen = {one, samples, onlooker, confusion};
     bl_pass pass = {.plan = one->plan, .images = one->graph.images, .labels = one->graph.labels, .samples = samples, .count = count,
-                    .batch = scorer->options.fit->score_batch, .no_label = BL_SCENE_IGNORED, .see = count_classes, .context = &seen};
+                    .batch = scorer->options.row->segmentation.score_batch, .no_label = BL_SCENE_IGNORED, .see = count_classes, .context = &seen};
     if (bl_scene_loader_create(&pass.loader, scenes, &whole, 0, scorer->options.loader_threads, BL_STAGING_SLOTS)) return BL_FAILED;
     const int status = bl_pass_run(&pass);
     bl_loader_free(pass.loader); // its threads write into the plan's memory

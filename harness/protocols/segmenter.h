@@ -16,14 +16,14 @@ bl_segmentation_options bl_segmentation_of(const bl_cell *cell, const bl_fit_opt
 // Whether a row is a segmentation whose training step no row before it has: arms and shares of an entry take the same one.
 bool bl_segmentation_has_own_step(const bl_cell *cell, int row);
 // The training crop of a row, normalised as the cell's evaluation is.
-bl_scene_recipe bl_segmentation_crop(const bl_cell *cell, const bl_fit_options *fit);
+bl_scene_recipe bl_segmentation_crop(const bl_cell *cell, const bl_evaluation *row);
 
 // Whole scenes through a network that lies in a store: a plan for each of their sizes, the two that were used last are kept.
 typedef struct bl_scorer bl_scorer;
 typedef struct bl_scorer_options {
     const bl_cell *cell;
-    const bl_fit_options *fit; // score_batch scenes a step
-    bl_layout *layout;         // of the training step; all three are borrowed
+    const bl_evaluation *row;  // segmentation.score_batch scenes a step
+    bl_layout *layout;         // of the training step; all four are borrowed
     bl_store *store;
     int loader_threads;
 } bl_scorer_options;

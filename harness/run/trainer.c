@@ -266,11 +266,13 @@ static int finish(trainer *t) {
 
 static int prepare_batches(trainer *t) {
     const bl_train_options *train = &t->cell->train;
+    const bl_method_options *method = &t->cell->model.method;
     const int views = t->cell->task == BL_TASK_BYOL ? BL_VIEWS : 1;
     bl_loop_options options = {.graph = &t->model.step, .plan = t->model.training, .store = t->model.store,
                                .samples = t->labelled.all, .sample_count = t->labelled.all ? t->labelled.count : bl_dataset_count(t->dataset, BL_TRAIN),
                                .seed = t->request->key.seed, .shuffle = train->shuffle, .batch = train->batch, .accumulate = train->accumulate,
-                               .steps = t->steps, .schedule = train->schedule, .tau = train->tau, .tau_schedule = train->tau_schedule,
+                               .steps = t->steps, .schedule = train->schedule, .tau = method->tau,
+                               .tau_schedule = method->tau_schedule,
                                .looks_after = looks_after, .looks_context = t};
     if (bl_view_loader_create(&t->loader, t->dataset, BL_TRAIN, t->cell->views, views, t->request->key.seed,
                               t->request->key.experiment->machine.loader_threads, BL_STAGING_SLOTS))

@@ -27,7 +27,7 @@ static void keys_left_out_get_their_defaults(void **state) {
     assert_int_equal(cell->model.method.pairing, BL_CROSSED);
     assert_int_equal(cell->model.optimizer.kind, BL_OPTIMIZER_ADAM);
     assert_true(cell->model.optimizer.epsilon == 1e-8);
-    assert_true(cell->train.tau == 0.99);
+    assert_true(cell->model.method.tau == 0.99);
     assert_true(cell->train.shuffle);
     assert_int_equal(cell->train.accumulate, 1);
     assert_int_equal(cell->evaluations[0].knn.temperature * 10, 1);
@@ -93,8 +93,8 @@ static void every_key_reaches_its_field(void **state) {
     assert_int_equal(cell->model.method.predictor_head.batch_norm, BL_NORM_NONE);
     assert_true(cell->model.method.predictor_lr_scale == 10);
     assert_int_equal(cell->model.method.target_init, BL_TARGET_INDEPENDENT);
-    assert_true(cell->train.tau == 0);
-    assert_int_equal(cell->train.tau_schedule, BL_SCHEDULE_COSINE);
+    assert_true(cell->model.method.tau == 0);
+    assert_int_equal(cell->model.method.tau_schedule, BL_SCHEDULE_COSINE);
     assert_int_equal(cell->model.method.pairing, BL_SAME_VIEW);
     assert_int_equal(cell->train.epochs, 7);
     assert_int_equal(cell->train.batch, 25);
@@ -165,7 +165,7 @@ static void bases_merge_maps_replace_lists_and_null_deletes(void **state) {
     assert_int_equal(cell->model.encoder.width, 16);
     assert_int_equal(cell->model.projector.hidden, 32);
     assert_int_equal(cell->model.projector.out, 8);
-    assert_true(cell->train.tau == 0.99);
+    assert_true(cell->model.method.tau == 0.99);
     assert_int_equal(cell->views[0].count, 1);
     assert_int_equal(cell->evaluation_view.count, 0);
     bl_experiment_free(experiment);

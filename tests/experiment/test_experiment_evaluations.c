@@ -44,12 +44,13 @@ static void linear_and_finetune_have_their_defaults(void **state) {
     (void)state;
     bl_experiment *experiment = read_over_minimal("data: {train: 4000}\n"
                                                   "evaluate: [{linear: {split: test}}, {linear: {features: augmented, split: test}}, {finetune: {split: test}}]\n");
-    const bl_fit_options *cached = &row_called(experiment, "linear/test")->fit;
-    assert_true(cached->cached && cached->lbfgs && cached->refit);
-    assert_true(cached->l2_low == 1e-6 && cached->l2_high == 1e5 && cached->l2_points == 45 && cached->validation == 0.1);
-    assert_int_equal(cached->label_seed, -1);
-    const bl_fit_options *augmented = &row_called(experiment, "linear_augmented/test")->fit;
-    assert_false(augmented->cached || augmented->lbfgs); // augmented features never end: SGD
+    const bl_evaluation *cached = row_called(experiment, "linear/test");
+    assert_true(cached->linear.cached && cached->linear.lbfgs && cached->fit.refit);
+    assert_true(cached->linear.l2[0] == 1e-6 && cached->linear.l2[1] == 1e5 && cached->linear.l2_points == 45);
+    assert_true(cached->fit.validation == 0.1 && cached->fit.label_seed == -1);
+    const bl_evaluation *never_ending = row_called(experiment, "linear_augmented/test");
+    const bl_fit_options *augmented = &never_ending->fit;
+    assert_false(never_ending->linear.cached || never_ending->linear.lbfgs); // augmented features never end: SGD
     assert_int_equal(augmented->rate_count, 5);
     assert_true(augmented->learning_rates[0] == 0.05 && augmented->optimizer.momentum == 0.9 && augmented->optimizer.nesterov);
     assert_int_equal(augmented->view.count, 2);
@@ -58,8 +59,9 @@ static void linear_and_finetune_have_their_defaults(void **state) {
     assert_int_equal(experiment->cells[0].evaluation_count, 2 + 2 * 3); // shares 1, 10, 100 of two arms
     assert_true(finetune->steps == 500 && finetune->batch == 64 && finetune->rate_count == 3 && finetune->validation == 0.2);
     assert_int_equal(finetune->optimizer.kind, BL_OPTIMIZER_SGD);
-    assert_int_equal(finetune->schedule, BL_SCHEDULE_COSINE);
-    assert_true(finetune->head_lr_scale == 1 && finetune->hidden == 0 && !finetune->frozen && finetune->refit);
+    assert_int_equal(finetune->schedule.kind, BL_SCHEDULE_COSINE);
+    assert_true(finetune->head_lr_scale == 1 && !finetune->frozen && finetune->refit);
+    assert_int_equal(row_called(experiment, "finetune/pretrained/1%/test")->finetune.hidden, 0);
     bl_experiment_free(experiment);
 }
 
@@ -78,15 +80,15 @@ static void every_key_of_a_fit_reaches_its_field(void **state) {
         "  - probe: {split: test, at: [1], monitor: test}\n");
     const bl_evaluation *rows = experiment->cells[0].evaluations;
     const bl_fit_options *fit = &rows[0].fit;
-    assert_true(fit->l2_low == 1e-3 && fit->l2_high == 10 && fit->l2_points == 7 && fit->validation == 0 && !fit->refit);
+    assert_true(rows[0].linear.l2[0] == 1e-3 && rows[0].linear.l2[1] == 10 && rows[0].linear.l2_points == 7 && fit->validation == 0 && !fit->refit);
     assert_true(fit->label_seed == 3 && rows[0].monitor && rows[0].at.every == 2);
     fit = &rows[1].fit;
     assert_true(fit->rate_count == 2 && fit->learning_rates[1] == 3 && fit->steps == 0 && fit->epochs == 12 && fit->batch == 32);
     assert_true(fit->optimizer.momentum == 0.8 && !fit->optimizer.nesterov && fit->optimizer.weight_decay == 1e-4);
-    assert_int_equal(fit->schedule, BL_SCHEDULE_CONSTANT);
+    assert_int_equal(fit->schedule.kind, BL_SCHEDULE_CONSTANT);
     assert_true(fit->view.count == 1 && fit->view.items[0].p == 0.25);
     fit = &rows[2].fit;
-    assert_true(fit->steps == 20 && fit->batch == 8 && fit->rate_count == 1 && fit->warmup_steps == 5 && fit->hidden == 16 && fit->frozen);
+    assert_true(fit->steps == 20 && fit->batch == 8 && fit->rate_count == 1 && fit->warmup_steps == 5 && rows[2].finetune.hidden == 16 && fit->frozen);
     assert_true(fit->head_lr_scale == 10 && fit->validation == 0.5 && !fit->refit && fit->label_seed == 9);
     assert_true(fit->view.count == 1 && fit->view.items[0].kind == BL_GRAYSCALE);
     assert_string_equal(rows[3].row, "probe/test");
@@ -134,6 +136,30 @@ static void a_rows_id_changes_with_its_own_keys_alone(void **state) {
         bl_experiment_free(after);
     }
     bl_experiment_free(before);
+}
+
+// As an entry of its own and as the default of another study: 32 where nothing else is said.
+static void a_view_left_out_is_as_large_as_the_studys(void **state) {
+    (void)state;
+    static const char *const studies[] = {"views: [{random_resized_crop: {size: 64}}]\nevaluate: [{finetune: {split: test, shares: [50]}}, {linear: {split: test, features: augmented}}]\n",
+                                          "evaluate: [{finetune: {split: test, shares: [50]}}, {linear: {split: test, features: augmented}}]\n"};
+    static const char *const views[] = {"{random_resized_crop: {size: 64}, flip: 0.5}", "{random_resized_crop: {size: 32}, flip: 0.5}"};
+    write_file("minimal.yaml", minimal);
+    for (int i = 0; i < 2; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "base: minimal.yaml\n%s", studies[i]);
+        const bl_override written[] = {{"evaluate.0.finetune.view", views[i]}, {"evaluate.1.linear.view", views[i]}};
+        bl_experiment *left_out = read_text(text), *said = read_with(text, written, 2);
+        for (int row = 0; row < left_out->cells[0].evaluation_count; row++) {
+            const bl_evaluation *a = &left_out->cells[0].evaluations[row], *b = &said->cells[0].evaluations[row];
+            assert_int_equal(a->fit.view.items[0].size, i ? 32 : 64);
+            assert_string_equal(a->id, b->id);
+        }
+        assert_string_equal(left_out->cells[0].resolved, said->cells[0].resolved);
+        assert_reads_back(left_out);
+        bl_experiment_free(left_out);
+        bl_experiment_free(said);
+    }
 }
 
 static void published_figures_keep_spread_range_and_what_differs(void **state) {
@@ -213,7 +239,6 @@ static const refusal refusals[] = {
     {"evaluate: [{finetune: {split: test, shares: [50], warmup_steps: 501}}]", ":2:65: ", "501 of 500", "at most 500"},
     {"evaluate: [{finetune: {split: test, shares: [50], batch: 6}}]\nnetwork: {batch_norm: {statistics_rows: 4}}", ":2:58: ", "a batch of 6 does not fall", "a multiple of 4"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: {flp: 1}}}]", ":2:58: ", "views.flp: no such key", "`flip`"},
-    {"evaluate: [{finetune: {split: test, shares: [50]}}]\nviews: [{random_resized_crop: {size: 64}}]", ":2:13: ", "left out it crops to 32 pixels, but the images are evaluated at 64", "`view: {random_resized_crop: {size: 64}"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: {random_resized_crop: {size: 32}}}}]\nviews: [{random_resized_crop: {size: 64}}]", ":2:86: ", "evaluated at 64 pixels", "`size: 64`"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: 3}}]", ":2:57: ", "expected a map of transforms", "{flip: 0.5, ...}"},
     {"evaluate: [{finetune: {split: test, shares: [50], view: {flip: 1, normalize: imagenet}}}]", ":2:67: ", "the evaluation's own is used", "leave it out"},
@@ -235,6 +260,40 @@ static void what_cannot_be_measured_is_refused_where_it_stands(void **state) {
     assert_refused(refusals, sizeof refusals / sizeof *refusals);
 }
 
+static void a_list_that_is_too_long_is_refused_with_its_limit(void **state) {
+    (void)state;
+    static const struct {
+        const char *key;
+        int most;
+        bool is_map;
+        const char *advice;
+    } lists[] = {
+        {"train.seeds", 64, false, "between 1 and 64 of them"},
+        {"save.checkpoints", 32, false, "write at most 32"},
+        {"evaluate.0.knn.at", 32, false, "write at most 32, or {first, every}"},
+        {"evaluate.1.linear.shares", 16, false, "between 1 and 16 of them"},
+        {"evaluate.1.linear.lr", 16, false, "between 1 and 16 of them"},
+        {"evaluate.2.finetune.arms", 8, true, "between 1 and 8 of them"},
+    };
+    write_file("minimal.yaml", minimal);
+    static const char text[] = "base: minimal.yaml\n"
+                               "evaluate: [{knn: {k: 5, split: test, monitor: test}}, {linear: {split: test, solver: sgd}}, {finetune: {split: test, shares: [50]}}]\n";
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (int count = lists[i].most; count <= lists[i].most + 1; count++) {
+            bl_experiment *experiment;
+            bl_text list = {0};
+            for (int k = 0; k < count; k++)
+                bl_text_add(&list, lists[i].is_map ? "%sa%d: random" : "%s%d", k ? ", " : lists[i].is_map ? "{" : "[", 20 + k);
+            bl_text_add(&list, lists[i].is_map ? "}" : "]");
+            const bl_override set = {lists[i].key, list.chars};
+            const int status = bl_experiment_read(&experiment, write_file("mine.yaml", text), &set, 1);
+            if ((status == BL_OK) != (count == lists[i].most)) fail_msg("%s: %d of them: %s", lists[i].key, count, bl_error());
+            if (status && !strstr(bl_error(), lists[i].advice)) fail_msg("%s: %s", lists[i].key, bl_error());
+            bl_experiment_free(experiment);
+            bl_text_free(&list);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_entry_becomes_a_row_for_each_arm_and_share),
@@ -242,7 +301,9 @@ int main(void) {
         cmocka_unit_test(every_key_of_a_fit_reaches_its_field),
         cmocka_unit_test(a_rows_id_changes_with_its_own_keys_alone),
         cmocka_unit_test(published_figures_keep_spread_range_and_what_differs),
+        cmocka_unit_test(a_view_left_out_is_as_large_as_the_studys),
         cmocka_unit_test(what_cannot_be_measured_is_refused_where_it_stands),
+        cmocka_unit_test(a_list_that_is_too_long_is_refused_with_its_limit),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

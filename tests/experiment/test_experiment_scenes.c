@@ -35,12 +35,13 @@ static void segmentation_has_its_defaults(void **state) {
     bl_experiment *experiment = read_scenes("evaluate: [{segmentation: {}}]\n");
     const bl_cell *cell = &experiment->cells[0];
     const bl_fit_options *fit = &cell->evaluations[0].fit;
+    const bl_scene_fit_options *scenes = &cell->evaluations[0].segmentation;
     assert_int_equal(cell->evaluation_count, 2 * 2);
     assert_true(cell->data.scene_splits == 1u << BL_SCENE_TRAIN && cell->data.width == 256 && cell->data.height == 128);
-    assert_true(fit->steps == 500 && fit->batch == 8 && fit->crop == 256 && fit->scale_low == 0.5 && fit->scale_high == 2 && fit->flip == 0.5);
+    assert_true(fit->steps == 500 && fit->batch == 8 && scenes->crop == 256 && scenes->scale[0] == 0.5 && scenes->scale[1] == 2 && scenes->flip == 0.5);
     assert_true(fit->rate_count == 1 && fit->learning_rates[0] == 0.01 && fit->optimizer.momentum == 0.9 && !fit->optimizer.decay_norms);
-    assert_true(fit->schedule == BL_SCHEDULE_POLY && fit->power == 0.9 && !fit->listed && fit->watch == BL_WATCH_NONE);
-    assert_true(fit->head_lr_scale == 1 && !fit->frozen && fit->refit && fit->score_batch == 1 && fit->pictures == 3);
+    assert_true(fit->schedule.kind == BL_SCHEDULE_POLY && fit->schedule.power == 0.9 && !fit->listed && fit->watch == BL_WATCH_NONE);
+    assert_true(fit->head_lr_scale == 1 && !fit->frozen && fit->refit && scenes->score_batch == 1 && scenes->pictures == 3);
     assert_int_equal(fit->optimizer.kind, BL_OPTIMIZER_SGD);
     bl_experiment_free(experiment);
 }
@@ -53,12 +54,13 @@ static void every_key_of_a_segmentation_reaches_its_field(void **state) {
         " warmup_steps: 2, freeze: true, head_lr_scale: 10, validation: 0.3, refit: false, watch: held_out, every: 0, score_batch: 4,"
         " pictures: 2}}]\n");
     const bl_fit_options *fit = &experiment->cells[0].evaluations[0].fit;
-    assert_true(fit->share == 40 && fit->listed && !fit->steps && fit->epochs == 7 && fit->batch == 3 && fit->crop == 96);
-    assert_true(fit->scale_low == 0.25 && fit->scale_high == 1 && fit->flip == 0 && fit->rate_count == 2 && fit->learning_rates[1] == 0.2);
+    const bl_scene_fit_options *scenes = &experiment->cells[0].evaluations[0].segmentation;
+    assert_true(fit->share == 40 && fit->listed && !fit->steps && fit->epochs == 7 && fit->batch == 3 && scenes->crop == 96);
+    assert_true(scenes->scale[0] == 0.25 && scenes->scale[1] == 1 && scenes->flip == 0 && fit->rate_count == 2 && fit->learning_rates[1] == 0.2);
     assert_true(fit->optimizer.momentum == 0.5 && fit->optimizer.nesterov && fit->optimizer.weight_decay == 1e-5 && fit->optimizer.decay_norms);
-    assert_true(fit->schedule == BL_SCHEDULE_PLATEAU && fit->factor == 0.5 && fit->patience == 4 && fit->least == 1e-6 && fit->warmup_steps == 2);
+    assert_true(fit->schedule.kind == BL_SCHEDULE_PLATEAU && fit->schedule.factor == 0.5 && fit->schedule.patience == 4 && fit->schedule.least == 1e-6 && fit->warmup_steps == 2);
     assert_true(fit->frozen && fit->head_lr_scale == 10 && fit->validation == 0.3 && !fit->refit && fit->watch == BL_WATCH_HELD_OUT);
-    assert_true(!fit->watch_every && fit->score_batch == 4 && fit->pictures == 2);
+    assert_true(!fit->watch_every && scenes->score_batch == 4 && scenes->pictures == 2);
     assert_reads_back(experiment);
     bl_experiment_free(experiment);
 }
@@ -132,6 +134,7 @@ static const refusal refusals[] = {
     {SEGMENTED("arms: {val: random}"), ":3:", "cannot name an arm", "no split"},
     {SEGMENTED("momentum: 1"), ":3:", "1 forgets nothing", "below 1"},
     {SEGMENTED("warmup_steps: 501"), ":3:", "501 of 500", "at most 500"},
+    {SEGMENTED("arms: [random], shares: [100]") "\ntrain: {schedule: plateau, plateau_row: segmentation/random/val}", ":4:41: ", "looks at val", "`split: validation`"},
     {"data: {dataset: streets, crop: 64, test: 10}\nevaluate: [{segmentation: {pictures: 12}}]", ":3:38: ", "12 of the 10 scenes of val", "at most 10"},
 };
 

@@ -242,6 +242,7 @@ static const refusal refusals[] = {
     {"train: {schedule: cosine, patience: 3}", ":2:37: ", "patience has no meaning", "`schedule: plateau`"},
     {"train: {least_lr: 0.01}", ":2:19: ", "least_lr has no meaning", "`schedule: cosine`"},
     {"train: {steps: 10, epochs: 2}", ":2:28: ", "epochs has no meaning where train.steps is 10", "`steps: 0`"},
+    {"network: {stem_padding: 0}", ":2:25: ", "network.stem_padding: 0 does not fit", "from 1 to 8"},
     {"network: {stem: imagenet, stem_padding: 2}", ":2:41: ", "network.stem_padding has no meaning where network.stem is imagenet", "`stem: cifar`"},
     {"data: {labels: 10}", ":2:16: ", "data.labels has no meaning where method.kind is byol", "`kind: supervised`"},
     {"method: {head: {hidden: 10}}", ":2:25: ", "method.head.hidden has no meaning", "`kind: supervised`"},

@@ -78,9 +78,9 @@ static bl_cell small_cell(bl_evaluation *rows, int count) {
 }
 
 static bl_fit_options small_fit(void) {
-    return (bl_fit_options){.share = 50, .label_seed = -1, .validation = .34, .refit = true, .l2_low = 1e-4, .l2_high = 1, .l2_points = 5,
+    return (bl_fit_options){.share = 50, .label_seed = -1, .validation = .34, .refit = true,
                             .learning_rates = {.01, .1, .3}, .rate_count = 3, .steps = STEPS, .batch = BATCH, .optimizer = sgd,
-                            .schedule = BL_SCHEDULE_COSINE, .head_lr_scale = 1,
+                            .schedule = {.kind = BL_SCHEDULE_COSINE}, .head_lr_scale = 1,
                             .view = {.count = 1, .items = {{.kind = BL_FLIP, .p = .5}}}};
 }
 
@@ -88,9 +88,8 @@ enum { LBFGS, SGD, AUGMENTED, FINETUNE, VARIANTS };
 static const char *const variant_names[VARIANTS] = {"cached, L-BFGS", "cached, SGD", "augmented", "fine-tuning"};
 
 static bl_evaluation variant(int kind) {
-    bl_evaluation row = {.kind = kind == FINETUNE ? BL_PROTOCOL_FINETUNE : BL_PROTOCOL_LINEAR, .split = BL_TEST, .fit = small_fit()};
-    row.fit.cached = kind == LBFGS || kind == SGD;
-    row.fit.lbfgs = kind == LBFGS;
+    bl_evaluation row = {.kind = kind == FINETUNE ? BL_PROTOCOL_FINETUNE : BL_PROTOCOL_LINEAR, .split = BL_TEST, .fit = small_fit(),
+                         .linear = {.cached = kind == LBFGS || kind == SGD, .lbfgs = kind == LBFGS, .l2 = {1e-4, 1}, .l2_points = 5}};
     return row;
 }
 

@@ -81,8 +81,9 @@ static bl_evaluation small_row(const char *name, const char *arm, bl_arm_source 
     return (bl_evaluation){
         .row = name, .id = "0123456789abcdef", .kind = BL_PROTOCOL_SEGMENTATION, .scenes = BL_SCENE_VAL,
         .fit = {.share = share, .label_seed = -1, .validation = .25, .refit = true, .learning_rates = {.05}, .rate_count = 1, .steps = STEPS,
-                .batch = BATCH, .optimizer = sgd, .schedule = BL_SCHEDULE_POLY, .power = .9, .factor = .1, .head_lr_scale = 1,
-                .arm = {.name = arm, .source = source}, .crop = CROP, .scale_low = .75, .scale_high = 1.5, .flip = .5, .score_batch = 2}};
+                .batch = BATCH, .optimizer = sgd, .schedule = {.kind = BL_SCHEDULE_POLY, .power = .9, .factor = .1}, .head_lr_scale = 1,
+                .arm = {.name = arm, .source = source}},
+        .segmentation = {.crop = CROP, .scale = {.75, 1.5}, .flip = .5, .score_batch = 2}};
 }
 
 static bl_evaluation pretrained_row(void) {
@@ -135,7 +136,7 @@ static void choosing_a_learning_rate_never_looks_at_val(void **state) {
     // Nor where the final fit watches it: val is read for its looks alone.
     row.fit.watch = BL_WATCH_VAL;
     row.fit.watch_every = 2;
-    row.fit.schedule = BL_SCHEDULE_PLATEAU;
+    row.fit.schedule.kind = BL_SCHEDULE_PLATEAU;
     history = measure(row, 77, 2);
     assert_int_equal(history.look_count, 3);
     assert_int_equal(val_reads, 3 * VAL);
@@ -188,9 +189,9 @@ static void a_plateau_lowers_the_rate_by_what_it_saw(void **state) {
     (void)state;
     enum { LONG = 12 };
     bl_evaluation row = pretrained_row();
-    row.fit.schedule = BL_SCHEDULE_PLATEAU;
+    row.fit.schedule.kind = BL_SCHEDULE_PLATEAU;
     row.fit.steps = LONG;
-    row.fit.factor = .5;
+    row.fit.schedule.factor = .5;
     row.fit.watch = BL_WATCH_HELD_OUT;
     row.fit.watch_every = 1;
     bl_history history = measure(row, 77, 2);
@@ -209,8 +210,8 @@ static void a_plateau_lowers_the_rate_by_what_it_saw(void **state) {
 static void a_poly_schedule_falls_by_its_power_to_its_least_rate(void **state) {
     (void)state;
     bl_evaluation row = pretrained_row();
-    row.fit.power = 2;
-    row.fit.least = .01;
+    row.fit.schedule.power = 2;
+    row.fit.schedule.least = .01;
     bl_history history = measure(row, 77, 1);
     assert_int_equal(rate_count, STEPS);
     for (int k = 0; k < STEPS; k++) assert_true(fabs(rates[k] - (.01 + .04 * (1 - k / 5.) * (1 - k / 5.))) < 1e-15);
@@ -313,7 +314,7 @@ static void arms_start_from_one_head_and_from_their_own_encoder(void **state) {
     rig_open(&r, &cell, 77, 1);
     for (int a = 0; a < 2; a++) {
         bl_learner learner;
-        assert_ok(bl_learner_create_segmentation(&learner, &r.evaluator, &row.fit, &options, false));
+        assert_ok(bl_learner_create_segmentation(&learner, &r.evaluator, &row, &options, false));
         assert_ok(bl_learner_take_arm(&learner, &arms[a]));
         read_network(learner.store, "online", &encoder[a], &encoder_count);
         read_network(learner.store, "fcn", &heads[a], &head_count);
@@ -378,7 +379,7 @@ static void a_frozen_encoder_keeps_its_bytes(void **state) {
         row.fit.frozen = frozen;
         const bl_cell cell = small_cell(&row, 1);
         const bl_segmentation_options options = bl_segmentation_of(&cell, &row.fit);
-        const bl_scene_recipe crop = bl_segmentation_crop(&cell, &row.fit);
+        const bl_scene_recipe crop = bl_segmentation_crop(&cell, &row);
         double *before[2], *after[2];
         size_t counts[2];
         bl_learner learner;
@@ -388,7 +389,7 @@ static void a_frozen_encoder_keeps_its_bytes(void **state) {
         rig r;
         rig_open(&r, &cell, 77, 1);
         bl_fit_place_begin(&place, 0);
-        assert_ok(bl_learner_create_segmentation(&learner, &r.evaluator, &row.fit, &options, false));
+        assert_ok(bl_learner_create_segmentation(&learner, &r.evaluator, &row, &options, false));
         assert_ok(bl_learner_take_arm(&learner, &row.fit.arm));
         assert_ok(bl_scene_loader_create(&loader, bl_dataset_labelled(r.dataset), &crop, SEED, 1, BL_STAGING_SLOTS));
         for (int n = 0; n < 2; n++) read_network(learner.store, networks[n], &before[n], &counts[n]);
@@ -422,7 +423,7 @@ static void a_row_is_the_same_alone_and_among_others_whatever_the_threads(void *
                              small_row("segmentation/pretrained/val", "pretrained", BL_ARM_PRETRAINED, 100),
                              small_row("segmentation/random/25%/val", "random", BL_ARM_RANDOM, 25),
                              small_row("segmentation/random/val", "random", BL_ARM_RANDOM, 100)};
-    for (int i = 0; i < 4; i++) rows[i].fit.pictures = 2;
+    for (int i = 0; i < 4; i++) rows[i].segmentation.pictures = 2;
     const bl_cell cell = small_cell(rows, 4);
     bl_history all = measure_all(&cell, 77, 3);
     bl_history alone = measure(rows[3], 77, 1);
@@ -456,7 +457,7 @@ static void scoring_open(scoring *s) {
     s->cell = small_cell(&s->row, 1);
     const bl_segmentation_options options = bl_segmentation_of(&s->cell, &s->row.fit);
     rig_open(&s->r, &s->cell, 77, 1);
-    assert_ok(bl_learner_create_segmentation(&s->learner, &s->r.evaluator, &s->row.fit, &options, false));
+    assert_ok(bl_learner_create_segmentation(&s->learner, &s->r.evaluator, &s->row, &options, false));
 }
 
 static void scoring_close(scoring *s) {
@@ -468,8 +469,8 @@ static bl_segmentation_scores scored(scoring *s, const bl_scenes *scenes, const 
                                      const bl_onlooker *onlooker) {
     bl_segmentation_scores scores;
     bl_scorer *scorer;
-    s->row.fit.score_batch = batch;
-    const bl_scorer_options options = {&s->cell, &s->row.fit, s->learner.layout, s->learner.store, 2};
+    s->row.segmentation.score_batch = batch;
+    const bl_scorer_options options = {&s->cell, &s->row, s->learner.layout, s->learner.store, 2};
     assert_ok(bl_scorer_create(&scorer, &options));
     assert_ok(bl_scorer_score(scorer, scenes, samples, count, onlooker, &scores));
     bl_scorer_free(scorer);
