@@ -10,7 +10,7 @@
 
 #include "backends/cudnn/kernels.h"
 #include "backends/isolate.h"
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 #include "base/random.h"
 #include "support.h"
 

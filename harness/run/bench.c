@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "backends/registry.h" // bl_backend_open
 #include "base/file.h"       // bl_seconds
 #include "base/random.h"     // bl_random_stream
 #include "datasets/loader.h" // bl_loader

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 
 typedef struct taps { // of one pixel along one axis: two pixels of the smaller or larger image, and their weights
     int64_t at[2];

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 
 typedef struct geometry {
     int64_t N, H, W, C;       // input

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 
 void bl_reference_global_average_pool(const bl_operands *operands) {
     const bl_shape *x = &operands->node->inputs[0]->shape;

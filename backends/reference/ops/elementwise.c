@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 
 static int64_t count_of(const bl_operands *operands) {
     return bl_shape_count(&operands->node->outputs[0]->shape);

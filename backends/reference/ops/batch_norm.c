@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 
 // A batch norm's input as [V groups][M values a channel][C]: rows N are V equal blocks of consecutive images, and the C channels
 // are the last dimension, so a group's values lie in one stretch.

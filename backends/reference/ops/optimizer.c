@@ -1,7 +1,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 
 void bl_reference_accumulate(const bl_operands *operands) {
     const int64_t count = bl_shape_count(&operands->node->inputs[0]->shape);

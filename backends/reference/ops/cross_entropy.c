@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 
 typedef struct table { // logits, a row an image or a pixel
     int64_t N, K;

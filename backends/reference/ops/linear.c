@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 
 void bl_reference_linear(const bl_operands *operands) {
     const bl_shape *w = &operands->node->inputs[1]->shape;

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 
 // The floor of a norm in a quotient: torch.nn.functional.cosine_similarity's eps, each norm clamped by itself.
 #define NORM_FLOOR 1e-8
