@@ -35,7 +35,8 @@ typedef struct bl_compile_options {
     int watch_count;
     bool tf32;                    // a GPU may round f32 operands of products to TF32
     int batch;                    // images of a micro step, for advice where memory does not suffice; 0: no advice
-    const char *batch_key;        // what the file calls it; NULL: train.batch, which has train.accumulate beside it
+    const char *batch_key;        // what the reader of that advice calls it; NULL: the batch
+    const char *accumulate_key;   // and the micro steps of an update; NULL: there is no such choice
     bool only_report;             // everything is chosen and placed, but no memory taken: the plan cannot run, bl_plan_report tells its needs
 } bl_compile_options;
 

@@ -49,7 +49,7 @@ static int check_room(bl_gpu_plan *plan, const bl_compile_options *options) {
     if (find_room(plan, &room)) return BL_FAILED;
     plan->free_bytes = room.free;
     return bl_room_check(&room, &(bl_need){plan->arena_bytes, plan->staging_bytes, plan->packed_bytes, plan->accumulate,
-                                            options->batch, options->batch_key});
+                                            options->batch, options->batch_key, options->accumulate_key});
 }
 
 static int take(void **data, size_t bytes) {

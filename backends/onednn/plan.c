@@ -116,7 +116,7 @@ static int check_room(bl_cpu_plan *plan, const bl_compile_options *options) {
     const size_t reserve = plan->store->bytes + room.total / 100; // a checkpoint is made in memory
     plan->free_bytes = room.free = room.free > reserve ? room.free - reserve : 0;
     return bl_room_check(&room, &(bl_need){plan->arena_bytes, plan->staging_bytes, plan->packed_bytes, plan->accumulate,
-                                            options->batch, options->batch_key});
+                                            options->batch, options->batch_key, options->accumulate_key});
 }
 
 static int take_staging(bl_cpu_plan *plan) {

@@ -429,7 +429,8 @@ int bl_bench_segmentation(const bl_cell *cell, const bl_fit_options *fit, const 
                                         .watch = watch,
                                         .watch_count = bl_loop_watch(&step, watch),
                                         .tf32 = cell->train.precision == BL_PRECISION_TF32,
-                                        .batch = fit->batch};
+                                        .batch = fit->batch,
+                                        .batch_key = "segmentation.batch"};
     if (bl_plan_compile(store, step.graph, &compile, &plan)) goto done;
     const timed t = {.step = &step,
                      .store = store,
