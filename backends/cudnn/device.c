@@ -14,10 +14,6 @@ int bl_gpu_take(void **data, size_t bytes) {
     return bl_gpu_cuda(cudaMalloc(data, bytes ? bytes : 1), "memory of a plan");
 }
 
-int bl_gpu_clear(const bl_gpu_backend *backend, void *data, size_t bytes) {
-    return bl_gpu_cuda(cudaMemsetAsync(data, 0, bytes, backend->stream), "clearing memory");
-}
-
 int bl_gpu_upload(const bl_gpu_backend *backend, void *data, const void *host, size_t bytes) {
     return bl_gpu_cuda(cudaStreamSynchronize(backend->stream), "waiting for steps") ||
            bl_gpu_cuda(cudaMemcpy(data, host, bytes, cudaMemcpyHostToDevice), "writing to the device") ||

@@ -115,12 +115,14 @@ int bl_gpu_slot(bl_plan *plan, int slot, const bl_tensor *input, float **host) {
 
 static int bring_batch(const bl_gpu_plan *plan, int slot) {
     const bl_gpu_replay *replay = plan->replay;
-    const bl_gpu_backend *backend = bl_gpu_backend_of(&plan->lowering);
+    const bl_lowering *lowering = &plan->lowering;
+    const bl_gpu_backend *backend = bl_gpu_backend_of(lowering);
     if (bl_gpu_cuda(cudaStreamWaitEvent(backend->copies, replay->consumed[slot], 0), "ordering a batch")) return BL_FAILED;
-    for (int i = 0; i < plan->lowering.uses.input_count; i++) {
-        const size_t bytes = bl_lower_input_bytes(&plan->lowering, i);
-        const int at = slot * plan->lowering.uses.input_count + i;
-        if (bl_gpu_cuda(cudaMemcpyAsync(plan->lowering.staged[at], plan->lowering.host[at], bytes, cudaMemcpyHostToDevice, backend->copies), "bringing a batch"))
+    for (int i = 0; i < lowering->uses.input_count; i++) {
+        const size_t bytes = bl_lower_input_bytes(lowering, i);
+        const int at = slot * lowering->uses.input_count + i;
+        if (bl_gpu_cuda(cudaMemcpyAsync(lowering->staged[at], lowering->host[at], bytes, cudaMemcpyHostToDevice, backend->copies),
+                        "bringing a batch"))
             return BL_FAILED;
     }
     return bl_gpu_cuda(cudaEventRecord(replay->copied[slot], backend->copies), "ordering a batch") ||
@@ -130,8 +132,10 @@ static int bring_batch(const bl_gpu_plan *plan, int slot) {
 // ---- phases ----
 
 static int run_eagerly(const bl_gpu_plan *plan, unsigned phases) {
-    for (int i = 0; i < plan->lowering.step_count; i++)
-        if (bl_step_phase(&plan->lowering.steps[i]) & phases && plan->lowering.steps[i].run(&plan->lowering, &plan->lowering.steps[i])) return BL_FAILED;
+    for (int i = 0; i < plan->lowering.step_count; i++) {
+        const bl_step *step = &plan->lowering.steps[i];
+        if (bl_step_phase(step) & phases && step->run(&plan->lowering, step)) return BL_FAILED;
+    }
     return bl_gpu_cuda(cudaGetLastError(), "launching kernels");
 }
 

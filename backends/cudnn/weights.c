@@ -65,6 +65,7 @@ int bl_gpu_weights_bind(bl_gpu_plan *plan) {
 }
 
 int bl_gpu_weights_refresh(bl_gpu_plan *plan) {
+    const cudaStream_t stream = bl_gpu_stream(&plan->lowering);
     for (int i = 0; i < plan->packed_count; i++) {
         bl_gpu_packed *packed = &plan->packed[i];
         const uint64_t version = plan->lowering.store->versions[packed->place.network];
@@ -72,9 +73,9 @@ int bl_gpu_weights_refresh(bl_gpu_plan *plan) {
         if (packed->version == version) continue;
         const float *master = bl_f32_store_at(plan->lowering.store, packed->place, &count);
         if (packed->from == packed->to)
-            bl_gpu_cast(bl_gpu_stream(&plan->lowering), master, false, packed->data, packed->is_half, packed->rows);
+            bl_gpu_cast(stream, master, false, packed->data, packed->is_half, packed->rows);
         else
-            bl_gpu_resize_rows(bl_gpu_stream(&plan->lowering), master, false, packed->rows, packed->from, packed->data, packed->is_half, packed->to);
+            bl_gpu_resize_rows(stream, master, false, packed->rows, packed->from, packed->data, packed->is_half, packed->to);
         packed->version = version;
     }
     return bl_gpu_cuda(cudaGetLastError(), "packing weights");

@@ -132,7 +132,8 @@ int bl_lower_attached(const bl_lowering *plan, const bl_tensor *tensor, const ch
 
 int bl_lower_step(bl_lowering *plan, const bl_node *node, bl_step_run *run, const int *buffers, int count, const void *state,
                   size_t state_bytes) {
-    if (count > BL_STEP_BUFFERS) return bl_fail("%s: a step of %d buffers; it has room for %d", node ? node->name : "an input", count, BL_STEP_BUFFERS);
+    if (count > BL_STEP_BUFFERS)
+        return bl_fail("%s: a step of %d buffers; it has room for %d", node ? node->name : "an input", count, BL_STEP_BUFFERS);
     if (bl_grow((void **)&plan->steps, plan->step_count, &plan->step_capacity, sizeof *plan->steps)) return BL_FAILED;
     bl_step step = {.node = node, .run = run};
     for (int i = 0; i < BL_STEP_BUFFERS; i++) {

@@ -81,14 +81,15 @@ void bl_lowering_free(bl_lowering *plan); // all but the memory that host, stage
 
 // ---- buffers ----
 
-BL_CHECK int bl_lower_buffer(bl_lowering *plan, size_t bytes, int *buffer);                                // in the arena
-BL_CHECK int bl_lower_workspace(bl_lowering *plan, const bl_node *node, size_t bytes, int *buffer);        // that the node's report counts
-BL_CHECK int bl_lower_outside(bl_lowering *plan, bl_buffer made, int *buffer);                             // as it is given
-BL_CHECK int bl_lower_staged(bl_lowering *plan, const bl_tensor *input, int *buffer);                      // a graph input as the host gave it: f32
-BL_CHECK int bl_lower_value(bl_lowering *plan, const bl_tensor *tensor, int *buffer);                      // NULL tensor: -1
-BL_CHECK int bl_lower_values(bl_lowering *plan, bl_tensor *const *tensors, int count, int *buffers);       // the same of several
+BL_CHECK int bl_lower_buffer(bl_lowering *plan, size_t bytes, int *buffer);                         // in the arena
+BL_CHECK int bl_lower_workspace(bl_lowering *plan, const bl_node *node, size_t bytes, int *buffer); // that the node's report counts
+BL_CHECK int bl_lower_outside(bl_lowering *plan, bl_buffer made, int *buffer);                      // as it is given
+BL_CHECK int bl_lower_staged(bl_lowering *plan, const bl_tensor *input, int *buffer);               // a graph input as staged: f32
+BL_CHECK int bl_lower_value(bl_lowering *plan, const bl_tensor *tensor, int *buffer);               // NULL tensor: -1
+BL_CHECK int bl_lower_values(bl_lowering *plan, bl_tensor *const *tensors, int count, int *buffers); // the same of several
 
-// A buffer that an operator keeps with a tensor for nodes that are lowered after it, by what it is: "mask". The last one is found; -1: none.
+// A buffer that an operator keeps with a tensor for nodes that are lowered after it, by what it is: "mask". The last one is found; -1: there
+// is none.
 BL_CHECK int bl_lower_attach(bl_lowering *plan, const bl_tensor *tensor, const char *what, int buffer);
 int bl_lower_attached(const bl_lowering *plan, const bl_tensor *tensor, const char *what);
 

@@ -161,7 +161,8 @@ int bl_cpu_pack_stale(bl_cpu_plan *plan) {
         bl_cpu_packed *self = &plan->packed[i];
         if (!is_stale(plan, self)) continue;
         if (bl_cpu_dnnl(self->status, self->node, "packing weights")) return BL_FAILED;
-        if (plan->lowering.is_timed) plan->lowering.rows[self->node->id].seconds += self->seconds / bl_cpu_threads(&plan->lowering); // side by side
+        if (plan->lowering.is_timed) // side by side
+            plan->lowering.rows[self->node->id].seconds += self->seconds / bl_cpu_threads(&plan->lowering);
         self->version = plan->lowering.store->versions[self->place.network];
     }
     return BL_OK;

@@ -40,11 +40,12 @@ static void primitive_free(void *state) {
 
 static int primitive_run(const bl_lowering *plan, const bl_step *step) {
     const primitive *self = step->state;
+    const dnnl_stream_t stream = bl_cpu_backend_of(plan)->stream;
     for (int i = 0; i < self->count; i++) {
         const dnnl_status_t bound = dnnl_memory_set_data_handle(self->arguments[i].memory, bl_step_at(plan, step, i));
         if (bl_cpu_dnnl(bound, step->node, "binding memory")) return BL_FAILED;
     }
-    return bl_cpu_dnnl(dnnl_primitive_execute(self->handle, bl_cpu_backend_of(plan)->stream, self->count, self->arguments), step->node, "execution");
+    return bl_cpu_dnnl(dnnl_primitive_execute(self->handle, stream, self->count, self->arguments), step->node, "execution");
 }
 
 // Adds an argument whose memory is bound when the step runs.
@@ -60,7 +61,8 @@ static int add_argument(const bl_lowering *plan, const bl_node *node, primitive 
 static int primitive_step(bl_lowering *plan, const bl_node *node, const_dnnl_primitive_desc_t desc, const bl_cpu_operand *operands,
                           int count) {
     int buffers[MAX_ARGUMENTS];
-    if (count >= MAX_ARGUMENTS) return bl_fail("%s: a primitive of %d operands and a scratchpad; there is room for %d", node->name, count, MAX_ARGUMENTS);
+    if (count >= MAX_ARGUMENTS)
+        return bl_fail("%s: a primitive of %d operands and a scratchpad; there is room for %d", node->name, count, MAX_ARGUMENTS);
     primitive *self = bl_alloc(sizeof *self);
     if (!self) return BL_FAILED;
     if (bl_cpu_dnnl(dnnl_primitive_create(&self->handle, desc), node, "primitive")) goto failed;
@@ -106,9 +108,10 @@ static int run_alone(const bl_lowering *plan, const bl_step *step) {
 int bl_cpu_reorder_step(bl_lowering *plan, const bl_node *node, bl_cpu_operand from, bl_cpu_operand to) {
     dnnl_primitive_desc_t desc;
     const dnnl_engine_t engine = bl_cpu_backend_of(plan)->engine;
+    const dnnl_primitive_attr_t attributes = bl_cpu_backend_of(plan)->attributes;
     const bool is_small = dnnl_memory_desc_get_size(from.desc) + dnnl_memory_desc_get_size(to.desc) <= BL_CPU_SMALL_BYTES;
     if (is_small) omp_set_num_threads(1); // it is made for as many as run it
-    const dnnl_status_t made = dnnl_reorder_primitive_desc_create(&desc, from.desc, engine, to.desc, engine, bl_cpu_backend_of(plan)->attributes);
+    const dnnl_status_t made = dnnl_reorder_primitive_desc_create(&desc, from.desc, engine, to.desc, engine, attributes);
     from.argument = DNNL_ARG_FROM;
     to.argument = DNNL_ARG_TO;
     const int status = bl_cpu_dnnl(made, node, "reorder") ? BL_FAILED : primitive_step(plan, node, desc, (bl_cpu_operand[]){from, to}, 2);

@@ -14,6 +14,10 @@ static classes classes_of(const bl_node *node) {
     return (classes){bl_shape_rows(&logits->shape), logits->shape.dims[logits->shape.rank - 1], bl_gpu_is_half(logits)};
 }
 
+static size_t workspace_bytes(const classes *of) {
+    return 3 * (size_t)of->rows * sizeof(double);
+}
+
 // logits, labels | loss, correct | workspace
 static int cross_entropy_run(const bl_lowering *plan, const bl_step *step) {
     const classes *of = step->state;
@@ -26,7 +30,7 @@ static int lower_cross_entropy(bl_lowering *plan, const bl_node *node) {
     const classes of = classes_of(node);
     bl_tensor *tensors[] = {node->inputs[0], node->inputs[1], node->outputs[0], node->outputs[1]};
     int buffers[5];
-    if (bl_lower_values(plan, tensors, 4, buffers) || bl_lower_workspace(plan, node, 3 * (size_t)of.rows * sizeof(double), &buffers[4])) return BL_FAILED;
+    if (bl_lower_values(plan, tensors, 4, buffers) || bl_lower_workspace(plan, node, workspace_bytes(&of), &buffers[4])) return BL_FAILED;
     return bl_lower_step(plan, node, cross_entropy_run, buffers, 5, &of, sizeof of);
 }
 
@@ -46,7 +50,7 @@ static int lower_cross_entropy_backward(bl_lowering *plan, const bl_node *node) 
     if (bl_lower_value(plan, tensors[0], &buffers[0])) return BL_FAILED;
     if (bl_uses_ends_at(&plan->uses, plan->base.graph, tensors[0], node) && !bl_uses_keep(&plan->uses, tensors[2]))
         plan->buffer_of[tensors[2]->id] = buffers[0];
-    if (bl_lower_values(plan, tensors, 3, buffers) || bl_lower_workspace(plan, node, 3 * (size_t)of.rows * sizeof(double), &buffers[3])) return BL_FAILED;
+    if (bl_lower_values(plan, tensors, 3, buffers) || bl_lower_workspace(plan, node, workspace_bytes(&of), &buffers[3])) return BL_FAILED;
     return bl_lower_step(plan, node, cross_entropy_backward_run, buffers, 4, &of, sizeof of);
 }
 

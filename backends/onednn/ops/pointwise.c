@@ -21,7 +21,8 @@ static int add_step(bl_lowering *plan, const bl_node *node, bl_step_run *run, co
                     const bl_tensor *b, const bl_tensor *y) {
     const values of = {plan->bytes_of[y->id] / bl_cpu_size(y->dtype), y->dtype};
     int buffers[3];
-    if (bl_lower_value(plan, a, &buffers[0]) || bl_lower_value(plan, b, &buffers[1]) || bl_lower_value(plan, y, &buffers[2])) return BL_FAILED;
+    if (bl_lower_value(plan, a, &buffers[0]) || bl_lower_value(plan, b, &buffers[1]) || bl_lower_value(plan, y, &buffers[2]))
+        return BL_FAILED;
     return bl_lower_step(plan, node, run, buffers, 3, &of, sizeof of);
 }
 
