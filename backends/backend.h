@@ -35,7 +35,8 @@ typedef struct bl_compile_options {
     int watch_count;
     bool tf32;                    // a GPU may round f32 operands of products to TF32
     int batch;                    // images of a micro step, for advice where memory does not suffice; 0: no advice
-    const char *batch_key;        // what the file calls it; NULL: train.batch, which has train.accumulate beside it
+    const char *batch_key;        // what the reader of that advice calls it; NULL: the batch
+    const char *accumulate_key;   // and the micro steps of an update; NULL: there is no such choice
     bool only_report;             // everything is chosen and placed, but no memory taken: the plan cannot run, bl_plan_report tells its needs
 } bl_compile_options;
 
@@ -129,21 +130,8 @@ struct bl_plan {
     bool only_reports;
 };
 
-// Opens by name. A module (anything but `reference`) is a shared library beside the program, opened at the first use with the
-// thread settings it needs in place; when it is missing or its library is, the message says so. The backend owns nothing of options.
-BL_CHECK int bl_backend_open(bl_backend **backend, const char *name, const bl_backend_options *options);
-void bl_backend_close(bl_backend *backend);
-
-// Names of the backends this program could open ("reference", and modules found), NULL-terminated, static.
-const char *const *bl_backend_names(void);
-const char *const *bl_backend_known(void); // likewise, those that were not built too
-bool bl_backend_present(const char *name);
-
-// A module exports this symbol.
-#define BL_BACKEND_MODULE "bl_backend_module"
-typedef const bl_backend_table *(*bl_backend_module_function)(void);
-
 // The same verbs as calls, so that callers read naturally. See the table for what they promise.
+void bl_backend_close(bl_backend *backend); // opened by bl_backend_open: registry.h
 BL_CHECK int bl_store_create(bl_backend *backend, bl_layout *layout, bl_store **store); // seals the layout
 void bl_store_free(bl_store *store);
 BL_CHECK int bl_store_write(bl_store *store, bl_place place, const double *src);

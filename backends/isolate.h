@@ -8,7 +8,7 @@
 
 #include "backends/backend.h" // bl_backend, bl_store
 
-#define BL_MAX_RESULTS 4
+#define BL_MAX_RESULTS (BL_MAX_OUTPUTS + BL_MAX_INPUTS)
 
 // What a node leaves behind: its wanted outputs, or the stored tensors that a writer changes. Returns their number.
 int bl_isolate_results(const bl_node *node, const bl_tensor *results[BL_MAX_RESULTS]);

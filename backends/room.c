@@ -12,7 +12,7 @@
 
 // ---- what a plan needs, and what would fit ----
 
-// "; train.batch 384 would fit, ..": activations and staging grow with the batch, the rest does not.
+// "; <batch> 384 would fit, ..": activations and staging grow with the batch, the rest does not.
 static void advise(const bl_room *room, const bl_need *need, bl_text *text) {
     const double growing = (double)need->arena + (double)need->staging;
     const double left = (double)room->free - (double)need->packed;
@@ -22,12 +22,13 @@ static void advise(const bl_room *room, const bl_need *need, bl_text *text) {
         bl_text_add(text, "; not one image of this size fits beside the weights: a narrower network or smaller views are needed");
         return;
     }
-    bl_text_add(text, "; %s %d would fit", need->batch_key ? need->batch_key : "train.batch", fits);
-    if (need->batch_key) return;
+    const char *batch = need->batch_key ? need->batch_key : "a batch of";
+    bl_text_add(text, "; %s %d would fit", batch, fits);
+    if (!need->accumulate_key) return;
     int parts = 2;
     while (need->batch % parts || need->batch / parts > fits) parts++;
-    bl_text_add(text, ", or train.batch %d with train.accumulate %d for as many images an update (batch norm's statistics are then of %d "
-                      "images a view)", need->batch / parts, parts * need->accumulate, need->batch / parts);
+    bl_text_add(text, ", or %s %d with %s %d for as many images an update (batch norm's statistics are then of %d images a view)", batch,
+                need->batch / parts, need->accumulate_key, parts * need->accumulate, need->batch / parts);
 }
 
 int bl_room_check(const bl_room *room, const bl_need *need) {

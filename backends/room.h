@@ -19,7 +19,7 @@ void bl_room_of_machine(const char *root, bl_room *room);
 typedef struct bl_need {
     size_t arena, staging, packed; // bytes; the first two grow with the batch
     int accumulate, batch;         // bl_compile_options
-    const char *batch_key;
+    const char *batch_key, *accumulate_key; // likewise
 } bl_need;
 
 BL_CHECK int bl_room_check(const bl_room *room, const bl_need *need);

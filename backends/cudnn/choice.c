@@ -288,7 +288,7 @@ int bl_gpu_choose(const bl_gpu_device *device, const bl_gpu_pattern *pattern, co
         bl_fail("cuDNN has no engine for %s: %s", text, why.text);
     } else if (!suited) {
         bl_fail("cuDNN has no engine for %s: of the %d it suggests none is deterministic%s", text, from.count,
-                wanted.is_product && !wanted.is_half && !wanted.allows_tf32 ? " and computes in f32 (train.precision: tf32 allows more)" : "");
+                wanted.is_product && !wanted.is_half && !wanted.allows_tf32 ? " and computes in f32 (TF32 allows more)" : "");
     } else {
         bl_fail("cuDNN has no engine for %s: none of the %d that suit can be built: %s", text, suited, bl_error());
     }

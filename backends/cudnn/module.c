@@ -1,39 +1,22 @@
 // The cuDNN backend: NVIDIA GPUs, f32 and bf16. Convolutions, batch norms, pooling and bf16 products are cuDNN's, f32 products cuBLAS's,
 // everything else this folder's own kernels.
 
+#include "backends/cudnn/module.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/cudnn/gpu.h"
-#include "base/memory.h" // bl_alloc
+#include "backends/cudnn/device.h"
+#include "backends/cudnn/kernels/pointwise.h" // bl_gpu_set_scalar
+#include "backends/cudnn/operators.h"
+#include "backends/cudnn/plan.h"
+#include "backends/cudnn/replay.h"
+#include "backends/cudnn/store.h"
+#include "backends/lowering/access.h"
+#include "base/memory.h"                      // bl_alloc
 
 #define CUDNN_OLDEST 90800
 #define CUBLAS_WORKSPACE ((size_t)32 << 20) // what NVIDIA advises for Hopper
-
-int bl_gpu_cuda(cudaError_t status, const char *what) {
-    if (status == cudaSuccess) return BL_OK;
-    (void)cudaGetLastError(); // it is told here, and must not show again at the next launch
-    return bl_fail("%s: CUDA says %s (%s)", what, cudaGetErrorString(status), cudaGetErrorName(status));
-}
-
-int bl_gpu_cublas(cublasStatus_t status, const char *what) {
-    return status == CUBLAS_STATUS_SUCCESS ? BL_OK : bl_fail("%s: cuBLAS says %s", what, cublasGetStatusString(status));
-}
-
-int bl_gpu_clear(const bl_gpu_backend *backend, void *data, size_t bytes) {
-    return bl_gpu_cuda(cudaMemsetAsync(data, 0, bytes, backend->stream), "clearing memory");
-}
-
-int bl_gpu_upload(const bl_gpu_backend *backend, void *data, const void *host, size_t bytes) {
-    return bl_gpu_cuda(cudaStreamSynchronize(backend->stream), "waiting for steps") ||
-           bl_gpu_cuda(cudaMemcpy(data, host, bytes, cudaMemcpyHostToDevice), "writing to the device") ||
-           bl_gpu_cuda(cudaStreamSynchronize(NULL), "writing to the device");
-}
-
-int bl_gpu_download(const bl_gpu_backend *backend, void *host, const void *data, size_t bytes) {
-    return bl_gpu_cuda(cudaStreamSynchronize(backend->stream), "waiting for steps") ||
-           bl_gpu_cuda(cudaMemcpy(host, data, bytes, cudaMemcpyDeviceToHost), "reading from the device");
-}
 
 static int check_cudnn(cudnnStatus_t status, const char *what) {
     return status == CUDNN_STATUS_SUCCESS ? BL_OK : bl_fail("%s: cuDNN says %s", what, cudnnGetErrorString(status));
@@ -170,10 +153,12 @@ static void describe(const bl_backend *backend, bl_text *text) {
                 self->minor, (double)self->memory / (double)(1ull << 30), self->version);
 }
 
+// What else cuDNN refuses shows when its engine is looked for.
 static bool supports(const bl_backend *backend, const bl_node *node, char *reason, size_t reason_bytes) {
-    (void)backend; // what else cuDNN refuses shows when its engine is looked for
-    const bool is_norm = node->op == BL_OP_BATCH_NORM || node->op == BL_OP_BATCH_NORM_BACKWARD;
-    return !is_norm || bl_gpu_batch_norm_supported(node, reason, reason_bytes);
+    const bl_operator *of = bl_gpu_operators[node->op];
+    if (!of->check || of->check(backend, node) == BL_OK) return true;
+    snprintf(reason, reason_bytes, "%s", bl_error());
+    return false;
 }
 
 static void choices(const bl_backend *backend, bl_text *text) {
@@ -198,15 +183,15 @@ static const bl_backend_table table = {
         .compile = bl_gpu_compile,
         .plan_free = bl_gpu_plan_free,
         .slot = bl_gpu_slot,
-        .step = bl_gpu_step_run,
-        .write = bl_gpu_write,
+        .step = bl_gpu_step,
+        .write = bl_lowered_write,
         .read = bl_gpu_read,
         .is_asynchronous = true,
         .watched = bl_gpu_watched,
         .choices = choices,
         .recall = recall,
-        .timing = bl_gpu_timing,
-        .report = bl_gpu_report,
+        .timing = bl_lowered_timing,
+        .report = bl_lowered_report,
 };
 
 const bl_backend_table *bl_backend_module(void);

@@ -4,7 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/lowering/access.h"
 #include "backends/onednn/onednn.h"
+#include "backends/onednn/operators.h"
+#include "backends/onednn/plan.h"
+#include "backends/onednn/primitive.h" // bl_cpu_dnnl
+#include "backends/onednn/run.h"
+#include "backends/onednn/store.h"
+#include "base/memory.h"               // bl_alloc
 
 typedef struct isa {
     const char *name;
@@ -91,19 +98,10 @@ static void describe(const bl_backend *backend, bl_text *text) {
 }
 
 static bool supports(const bl_backend *backend, const bl_node *node, char *reason, size_t reason_bytes) {
-    const bl_cpu_backend *self = (const bl_cpu_backend *)backend;
-    int status = BL_OK;
-    switch (node->op) {
-    case BL_OP_CONVOLUTION:
-    case BL_OP_CONVOLUTION_BACKWARD_DATA:
-    case BL_OP_CONVOLUTION_BACKWARD_WEIGHTS: status = bl_cpu_convolution_supported(self, node); break;
-    case BL_OP_LINEAR:
-    case BL_OP_LINEAR_BACKWARD_DATA:
-    case BL_OP_LINEAR_BACKWARD_WEIGHTS: status = bl_cpu_linear_supported(self, node); break;
-    default: break;
-    }
-    if (status) snprintf(reason, reason_bytes, "%s (%s on %s)", bl_error(), bl_dtype_name(node->inputs[0]->dtype), effective_isa());
-    return status == BL_OK;
+    const bl_operator *of = bl_cpu_operators[node->op];
+    if (!of->check || of->check(backend, node) == BL_OK) return true;
+    snprintf(reason, reason_bytes, "%s (%s on %s)", bl_error(), bl_dtype_name(node->inputs[0]->dtype), effective_isa());
+    return false;
 }
 
 static const bl_backend_table table = {
@@ -120,10 +118,10 @@ static const bl_backend_table table = {
         .compile = bl_cpu_compile,
         .plan_free = bl_cpu_plan_free,
         .slot = bl_cpu_slot,
-        .step = bl_cpu_step_run,
-        .write = bl_cpu_write,
+        .step = bl_cpu_step,
+        .write = bl_lowered_write,
         .read = bl_cpu_read,
-        .timing = bl_cpu_timing,
+        .timing = bl_lowered_timing,
         .report = bl_cpu_report,
 };
 

@@ -10,8 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "backends/onednn/team.h" // bl_cpu_parallel
-#include "graph/graph.h"          // bl_dtype
+#include "graph/graph.h" // bl_dtype
 
 // Compiles a loop for AVX-512 too and chooses when the module is opened. Rounding is that of single operations either way (no
 // contraction, no reassociation), so the numbers are the same.

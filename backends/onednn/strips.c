@@ -5,6 +5,8 @@
 
 #include "backends/onednn/strips.h"
 
+#include <string.h>
+
 #include "base/memory.h" // bl_alloc
 
 #define PLACES 16 // images beside each other, at most, as in what was measured (strips.h)
@@ -198,4 +200,11 @@ size_t bl_lines_zeros(const bl_lines *lines, size_t pixel) {
     const size_t of_group = pixel / lines->width / lines->height % s->images;
     const size_t unused = of_group + 1 < s->images ? 0 : s->places - 1 - of_group % s->places;
     return ((1 + unused) * s->pitch - lines->width) * lines->channels;
+}
+
+void bl_lines_clear(const bl_lines *lines, void *data, size_t value_bytes, size_t pixel, size_t count) {
+    for (size_t first = pixel; lines->strips.places && first < pixel + count; first += lines->width) {
+        const size_t after = bl_lines_at(lines, first) + lines->width * lines->channels;
+        memset((unsigned char *)data + after * value_bytes, 0, bl_lines_zeros(lines, first) * value_bytes);
+    }
 }

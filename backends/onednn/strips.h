@@ -45,5 +45,8 @@ size_t bl_lines_values(const bl_lines *lines); // of a tensor in strips, zeros i
 size_t bl_lines_at(const bl_lines *lines, size_t pixel);
 // How many values follow the line that begins at `pixel` which its writer must set to zero: up to the next image, or to the strip's end.
 size_t bl_lines_zeros(const bl_lines *lines, size_t pixel);
+// Those zeros, after the lines of images whose first pixels are among the `count` from `pixel` on, in values of so many bytes; nothing
+// where the tensor is plain.
+void bl_lines_clear(const bl_lines *lines, void *data, size_t value_bytes, size_t pixel, size_t count);
 
 #endif

@@ -1,6 +1,9 @@
+#include "backends/reference/plan.h"
+
 #include <string.h>
 
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
+#include "backends/reference/store.h"
 #include "base/file.h"   // bl_seconds
 #include "base/memory.h" // bl_alloc
 

@@ -1,6 +1,7 @@
+#include "backends/reference/store.h"
+
 #include <string.h>
 
-#include "backends/reference/reference.h"
 #include "base/memory.h" // bl_alloc
 
 typedef struct reference_store {

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/backend.h"
+#include "backends/registry.h"
 #include "base/host.h"           // bl_host_cpu, bl_host_flags
 #include "base/load.h"           // bl_load_watch
 #include "base/threads.h"        // bl_processors

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/backend.h"
+#include "backends/registry.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "commands/command.h"

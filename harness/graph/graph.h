@@ -12,9 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/error.h"   // BL_CHECK
-#include "base/memory.h"  // bl_arena, bl_text
-#include "graph/layout.h" // bl_layout, bl_shape
+#include "base/error.h"      // BL_CHECK
+#include "base/memory.h"     // bl_arena, bl_text
+#include "graph/layout.h"    // bl_layout, bl_shape
+#include "graph/operators.h" // bl_op
 
 typedef enum bl_dtype { BL_F32, BL_BF16 } bl_dtype;
 const char *bl_dtype_name(bl_dtype dtype);
@@ -45,45 +46,6 @@ typedef struct bl_tensor {
     bl_place place;    // BL_ROLE_STORED only
     bl_node *producer; // BL_ROLE_VALUE only
 } bl_tensor;
-
-// Operators. Inputs and outputs are written in order; [x] may be absent (NULL). V groups = attributes.groups, N rows in all.
-// What each computes stands in its file under graph/ops/.
-typedef enum bl_op {
-    BL_OP_CONVOLUTION,                  // x [N,H,W,C], w [O,kh,kw,C]                 -> y [N,H',W',O]
-    BL_OP_CONVOLUTION_BACKWARD_DATA,    // dy, w                                      -> dx (attributes.shape)
-    BL_OP_CONVOLUTION_BACKWARD_WEIGHTS, // x, dy                                      -> dw f32 (attributes.shape)
-    BL_OP_BATCH_NORM,                   // x [N,..,C], gamma, beta                    -> y, mean [V,C] f32, variance [V,C] f32 (biased)
-    BL_OP_BATCH_NORM_BACKWARD,          // x, dy, gamma, mean, variance               -> dx, dgamma, dbeta (f32, summed over groups)
-    BL_OP_BATCH_NORM_RUNNING,           // x, gamma, beta, running_mean, running_var  -> y (evaluation)
-    BL_OP_RELU,                         // x                                          -> y
-    BL_OP_RELU_BACKWARD,                // y, dy                                      -> dx
-    BL_OP_ADD,                          // a, b                                       -> y
-    BL_OP_GLOBAL_AVERAGE_POOL,          // x [N,H,W,C]                                -> y [N,C]
-    BL_OP_GLOBAL_AVERAGE_POOL_BACKWARD, // dy                                         -> dx (attributes.shape)
-    BL_OP_MAX_POOL,                     // x [N,H,W,C]                                -> y [N,H',W',C]
-    BL_OP_MAX_POOL_BACKWARD,            // x, dy                                      -> dx (attributes.shape)
-    BL_OP_RESIZE,                       // x [N,H,W,C]                                -> y (attributes.shape), bilinear
-    BL_OP_RESIZE_BACKWARD,              // dy                                         -> dx (attributes.shape)
-    BL_OP_LINEAR,                       // x [N,..,I], w [O,I], [b [O]]               -> y [N,..,O]
-    BL_OP_LINEAR_BACKWARD_DATA,         // dy, w                                      -> dx
-    BL_OP_LINEAR_BACKWARD_WEIGHTS,      // x, dy                                      -> dw f32
-    BL_OP_LINEAR_BACKWARD_BIAS,         // dy                                         -> db f32
-    BL_OP_STOP_GRADIENT,                // x                                          -> y (the same values; a backend may alias)
-    BL_OP_CROSS_ENTROPY,                // logits [N,..,K], labels [N,..] f32         -> loss [1] f32, correct [1] f32
-    BL_OP_CROSS_ENTROPY_BACKWARD,       // logits, labels                             -> dlogits
-    BL_OP_ARGMAX,                       // x [N,..,C]                                 -> y [N,..] f32
-    BL_OP_BYOL_LOSS,                    // p [N,D], z [N,D]                           -> loss [1] f32
-    BL_OP_BYOL_LOSS_BACKWARD,           // p, z                                       -> [dp], [dz]
-    BL_OP_PROJECTION_STD,               // z [N,D]                                    -> std [1] f32, times sqrt(D)
-    BL_OP_ACCUMULATE,                   // g, G (stored gradient segment)             -> nothing; G += g
-    BL_OP_RUNNING_AVERAGE,              // mean [V,C], variance [V,C], running_mean, running_var (stored) -> nothing
-    BL_OP_CHECK_FINITE,                 // loss, FINITE, gradient blocks, further losses -> nothing; FINITE = 0 unless all finite
-    BL_OP_SGD,                          // parameters, gradients, moment1, LEARNING_RATE, FINITE -> nothing (whole blocks)
-    BL_OP_ADAM,                         // parameters, gradients, moment1, moment2, LEARNING_RATE, STEP, FINITE -> nothing
-    BL_OP_LARS,                         // parameters, gradients, moment1, LEARNING_RATE, FINITE -> nothing
-    BL_OP_EMA,                          // target block, online block, TAU, FINITE    -> nothing (parameters, or BN buffers)
-    BL_OP_COUNT
-} bl_op;
 
 #define BL_MAX_INPUTS 8
 #define BL_MAX_OUTPUTS 3

@@ -1,4 +1,4 @@
-// op.h - the rule of one operator: its names, its shapes, its gradient. One file of graph/ops/ a family, one row of the table each.
+// op.h - the rule of one operator: its names, its shapes, its gradient. One file of graph/ops/ a family, one row of operators.h each.
 
 #ifndef BL_GRAPH_OP_H
 #define BL_GRAPH_OP_H

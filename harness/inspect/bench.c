@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "backends/registry.h"    // bl_backend_open
 #include "base/file.h"            // bl_seconds
 #include "base/random.h"          // bl_random_stream
 #include "datasets/view_loader.h" // bl_view_loader_create
@@ -430,7 +431,8 @@ int bl_bench_segmentation(const bl_cell *cell, const bl_evaluation *row, const b
                                         .watch = watch,
                                         .watch_count = bl_loop_watch(&step, watch),
                                         .tf32 = cell->train.precision == BL_PRECISION_TF32,
-                                        .batch = fit->batch};
+                                        .batch = fit->batch,
+                                        .batch_key = "segmentation.batch"};
     if (bl_plan_compile(store, step.graph, &compile, &plan)) goto done;
     const timed t = {.step = &step,
                      .store = store,

@@ -2,10 +2,11 @@
 
 #include <math.h>
 
-#include "backends/isolate.h" // bl_isolate_compare
-#include "base/random.h"      // bl_random_stream
-#include "graph/op.h"         // bl_op_rules
-#include "train/model.h"      // bl_model_build_step
+#include "backends/isolate.h"  // bl_isolate_compare
+#include "backends/registry.h" // bl_backend_open
+#include "base/random.h"       // bl_random_stream
+#include "graph/op.h"          // bl_op_rules
+#include "train/model.h"       // bl_model_build_step
 
 // What the host writes before a step: an ordinary moment of training.
 static const struct {

@@ -86,7 +86,11 @@ void bl_scorer_free(bl_scorer *scorer) {
 
 static int make(const bl_scorer *scorer, int width, int height, sized *one) {
     const int batch = scorer->options.row->segmentation.score_batch;
-    const bl_compile_options options = {.accumulate = 1, .observe = &one->graph.predicted, .observe_count = 1, .batch = batch};
+    const bl_compile_options options = {.accumulate = 1,
+                                        .observe = &one->graph.predicted,
+                                        .observe_count = 1,
+                                        .batch = batch,
+                                        .batch_key = "segmentation.score_batch"};
     const size_t pixels = (size_t)batch * width * height;
     *one = (sized){.width = width, .height = height};
     if (bl_segmentation_inference_build(&one->graph, scorer->options.layout, &scorer->network, batch, height, width) ||

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backends/registry.h"    // bl_backend_open
 #include "base/file.h"            // bl_lock_try, bl_seconds
 #include "base/stop.h"            // bl_stop_here
 #include "datasets/labels.h"      // bl_labels_choose

@@ -34,6 +34,8 @@ int bl_model_compile(bl_plan **plan, bl_store *store, const bl_step_graph *step,
                                         .watch_count = bl_loop_watch(step, watch),
                                         .tf32 = cell->train.precision == BL_PRECISION_TF32,
                                         .batch = cell->train.batch,
+                                        .batch_key = "train.batch",
+                                        .accumulate_key = "train.accumulate",
                                         .only_report = only_report};
     return bl_plan_compile(store, step->graph, &options, plan);
 }

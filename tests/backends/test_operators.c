@@ -178,17 +178,34 @@ static void every_node_agrees_with_the_reference(void **state) {
     if (!judged->held) skip(); // the reason is printed
 }
 
+// ---- the table itself ----
+
+// A backward operator is a case's where the rule of its forward appends it.
+static void every_operator_has_a_case(void **state) {
+    (void)state;
+    bool has_case[BL_OP_COUNT] = {0};
+    for (int i = 0; i < operator_case_count; i++) {
+        built_case built;
+        operator_case_build(&operator_cases[i], BL_F32, &built);
+        for (int n = 0; n < built.graph->node_count; n++) has_case[built.graph->nodes[n]->op] = true;
+        built_case_free(&built);
+    }
+    for (int op = 0; op < BL_OP_COUNT; op++)
+        if (!has_case[op]) fail_msg("operator_cases.c has no case of %s", bl_op_rules[op]->name);
+}
+
 int main(void) {
     static struct CMUnitTest tests[1024];
     static judged_case judged[1024];
     size_t count = 0;
-    int failures = 0;
+    const struct CMUnitTest table[] = {cmocka_unit_test(every_operator_has_a_case)};
+    int failures = cmocka_run_group_tests_name("the table of cases", table, NULL, NULL);
     // The reference is the same whichever backend is asked for by name.
     for (int i = 0; i < operator_case_count && !bl_test_backend_is_named(); i++)
         if (bl_op_rules[operator_cases[i].op]->gradient)
             tests[count++] = (struct CMUnitTest){.name = operator_cases[i].name, .test_func = gradient_equals_finite_differences,
                                                  .initial_state = (void *)&operator_cases[i]};
-    if (count) failures = _cmocka_run_group_tests("gradients of the reference equal finite differences", tests, count, NULL, NULL);
+    if (count) failures += _cmocka_run_group_tests("gradients of the reference equal finite differences", tests, count, NULL, NULL);
 
     for (const char *const *name = bl_test_backends(); *name; name++) {
         if (!strcmp(*name, "reference")) continue;

@@ -259,13 +259,14 @@ static void plan_that_does_not_fit_is_refused_with_a_batch_that_would(void **sta
     if (!is_stand_in()) skip();
     const bl_model_options model = model_of(BL_F32);
     bl_rig rig = {0};
+    const bl_compile_options refused = {.accumulate = 1, .batch = 512, .batch_key = "train.batch", .accumulate_key = "train.accumulate"};
     int batch = 0;
     setenv("BYOLAB_STAND_IN_MEMORY", "100000000", 1); // 95 MiB, of which cuBLAS has 32
     assert_ok(bl_layout_create(&rig.layout));
     assert_ok(bl_byol_build(&rig.step, rig.layout, &model, 512));
     assert_ok(bl_backend_open(&rig.backend, "cudnn", &(bl_backend_options){.threads = 1, .isa = ""}));
     assert_ok(bl_store_create(rig.backend, rig.layout, &rig.store));
-    assert_int_equal(bl_plan_compile(rig.store, rig.step.graph, &(bl_compile_options){.accumulate = 1, .batch = 512}, &rig.plan), BL_FAILED);
+    assert_int_equal(bl_plan_compile(rig.store, rig.step.graph, &refused, &rig.plan), BL_FAILED);
     bl_test_holds(bl_error(), "GiB");
     bl_test_holds(bl_error(), "train.accumulate");
     const char *advice = strstr(bl_error(), "train.batch ");

@@ -24,6 +24,7 @@ int main(void) {
 #include <unistd.h>
 
 #include "backends/cudnn/gpu.h"
+#include "backends/cudnn/module.h"
 #include "backends/cudnn/record.h"
 #include "base/file.h"   // bl_read_file
 #include "base/memory.h" // bl_free

@@ -8,9 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/cudnn/kernels.h"
+#include "backends/cudnn/kernels/cross_entropy.h"
+#include "backends/cudnn/kernels/loss.h"
+#include "backends/cudnn/kernels/pointwise.h"
+#include "backends/cudnn/kernels/resize.h"
+#include "backends/cudnn/kernels/update.h"
+#include "backends/cudnn/kernels/watch.h"
 #include "backends/isolate.h"
-#include "backends/reference/reference.h"
+#include "backends/reference/kernels.h"
 #include "base/random.h"
 #include "support.h"
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "backends/backend.h"
+#include "backends/registry.h"
 #include "base/error.h"
 
 // Fails the test with the library's message when `call` fails.

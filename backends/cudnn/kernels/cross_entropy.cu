@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "backends/cudnn/kernels.h"
+#include "backends/cudnn/kernels/cross_entropy.h"
 #include "backends/cudnn/kernels/kernel.cuh"
 
 #define FEW_CLASSES 64

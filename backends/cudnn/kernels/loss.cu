@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "backends/cudnn/kernels.h"
+#include "backends/cudnn/kernels/loss.h"
 #include "backends/cudnn/kernels/kernel.cuh"
 
 #define SMALLEST_NORM 1e-8

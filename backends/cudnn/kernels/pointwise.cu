@@ -1,6 +1,6 @@
 // Casts, rows of other lengths, additions and ReLU standing alone, batch norm with known statistics, sums over rows.
 
-#include "backends/cudnn/kernels.h"
+#include "backends/cudnn/kernels/pointwise.h"
 #include "backends/cudnn/kernels/kernel.cuh"
 
 // ---- casts ----

@@ -1,6 +1,6 @@
 // Bilinear resizing: a thread a value of the result, so the backward gathers and needs no atomics. Meaning: graph/ops/resize.c.
 
-#include "backends/cudnn/kernels.h"
+#include "backends/cudnn/kernels/resize.h"
 #include "backends/cudnn/kernels/kernel.cuh"
 
 struct place { // of a value of a batch of images

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "backends/cudnn/kernels.h"
+#include "backends/cudnn/kernels/update.h"
 #include "backends/cudnn/kernels/kernel.cuh"
 
 // Four floats: what one access of these kernels moves.

@@ -1,6 +1,6 @@
 // What the host reads after each step, brought together.
 
-#include "backends/cudnn/kernels.h"
+#include "backends/cudnn/kernels/watch.h"
 #include "backends/cudnn/kernels/kernel.cuh"
 
 struct watched {

@@ -5,26 +5,9 @@
 
 #include "graph/op.h"
 
-// convolution.c
-extern const bl_op_rule bl_rule_convolution, bl_rule_convolution_backward_data, bl_rule_convolution_backward_weights;
-// batch_norm.c
-extern const bl_op_rule bl_rule_batch_norm, bl_rule_batch_norm_backward, bl_rule_batch_norm_running, bl_rule_running_average;
-// pointwise.c
-extern const bl_op_rule bl_rule_relu, bl_rule_relu_backward, bl_rule_add, bl_rule_stop_gradient;
-// pool.c
-extern const bl_op_rule bl_rule_global_average_pool, bl_rule_global_average_pool_backward, bl_rule_max_pool, bl_rule_max_pool_backward;
-// resize.c
-extern const bl_op_rule bl_rule_resize, bl_rule_resize_backward;
-// linear.c
-extern const bl_op_rule bl_rule_linear, bl_rule_linear_backward_data, bl_rule_linear_backward_weights, bl_rule_linear_backward_bias;
-// loss.c
-extern const bl_op_rule bl_rule_byol_loss, bl_rule_byol_loss_backward, bl_rule_projection_std;
-// cross_entropy.c
-extern const bl_op_rule bl_rule_cross_entropy, bl_rule_cross_entropy_backward;
-// argmax.c
-extern const bl_op_rule bl_rule_argmax;
-// update.c
-extern const bl_op_rule bl_rule_accumulate, bl_rule_check_finite, bl_rule_sgd, bl_rule_adam, bl_rule_lars, bl_rule_ema;
+#define BL_RULE(op, name) extern const bl_op_rule bl_rule_##name;
+BL_OPERATORS(BL_RULE)
+#undef BL_RULE
 
 BL_CHECK int bl_expect_rank(const bl_node *node, int input, int rank);
 BL_CHECK int bl_expect_rows(const bl_node *node, int input); // at least two dimensions: rows of features
