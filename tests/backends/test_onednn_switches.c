@@ -282,7 +282,7 @@ static bool can_run(const step_case *c) {
 }
 
 int main(void) {
-    if (!bl_backend_present("onednn")) {
+    if (!bl_test_has_backend("onednn")) {
         puts("skipped: the oneDNN backend was not built");
         return 77;
     }

@@ -157,7 +157,7 @@ static void plan_that_only_reports_says_what_another_takes(void **state) {
 
 static void step_that_no_machine_holds_is_refused_before_it_takes_memory(void **state) {
     (void)state;
-    if (!bl_backend_present("onednn")) skip();
+    if (!bl_test_has_backend("onednn")) skip();
     enum { MUCH = 1 << 24 };
     int batch = 0;
     bl_rig rig;

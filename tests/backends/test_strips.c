@@ -165,7 +165,7 @@ static void updated_weights_are_those_of_images_one_by_one(void **state) {
 }
 
 int main(void) {
-    if (!bl_backend_present("onednn")) return 77;
+    if (!bl_test_has_backend("onednn")) return 77;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_node_gives_what_it_gives_of_images_one_by_one),
         cmocka_unit_test(every_bf16_node_gives_what_it_gives_of_images_one_by_one),

@@ -151,7 +151,7 @@ static void a_machine_uses_no_more_than_the_instruction_set_it_is_held_to(void *
         int rank;
     } cases[] = {{"avx2", 3}, {"avx512", 6}, {"avx512_bf16", 8}, {"avx512_amx", 10}};
     char says[TEXT];
-    if (!bl_backend_present("onednn")) skip();
+    if (!bl_test_has_backend("onednn")) skip();
     const int own = rank_under("\\\"\\\"");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const int used = rank_under(cases[i].cap);
@@ -168,7 +168,7 @@ static void a_product_is_timed_on_the_backend_that_a_run_takes(void **state) {
     double gflops;
     assert_int_equal(ask_of_tiny("check", "--machine --backend reference", says, sizeof says), 0);
     assert_null(strstr(says, " product: "));
-    if (!bl_backend_present("onednn")) skip();
+    if (!bl_test_has_backend("onednn")) skip();
     assert_int_equal(ask_of_tiny("check", "--machine", says, sizeof says), 0);
     const char *line = strstr(says, "  f32 product: ");
     assert_true(line && sscanf(line, " f32 product: %lf GFLOP/s (%d x", &gflops, &side) == 2 && gflops > 0 && side >= 512);
@@ -194,7 +194,7 @@ static void a_backend_that_cannot_be_used_is_told_with_those_that_can(void **sta
 static void a_step_says_what_memory_it_needs_before_anything_runs(void **state) {
     (void)state;
     char says[TEXT];
-    if (!bl_backend_present("onednn")) skip();
+    if (!bl_test_has_backend("onednn")) skip();
     assert_int_equal(ask_of_tiny("check", "--memory --backend onednn", says, sizeof says), 0);
     bl_test_holds(says, "    a step needs 0.");
     bl_test_holds(says, " GiB: activations and workspace 0.");
@@ -258,7 +258,7 @@ static void a_bench_records_a_quiet_machine_and_no_other(void **state) {
 static void a_bench_of_the_plan_has_a_row_a_node(void **state) {
     (void)state;
     char *says = malloc(1 << 18);
-    const char *backend = bl_backend_present("onednn") ? "onednn" : "reference";
+    const char *backend = bl_test_has_backend("onednn") ? "onednn" : "reference";
     char options[64];
     snprintf(options, sizeof options, "--backend %s --steps 1 --plan", backend);
     if (ask_of_tiny("bench", options, says, 1 << 18)) fail_msg("%s", says);

@@ -31,6 +31,9 @@ const char *bl_test_build(void);
 // must open, alone: what is the same whichever backend is named (the reference's own mathematics) is proved where none is.
 const char *const *bl_test_backends(void);
 bool bl_test_backend_is_named(void);
+// Whether a backend was built. $BYOLAB_TEST_REQUIRED names those that must be there ("onednn", "onednn,cudnn"): a test that would have
+// used one fails where it was not built, does not open or cannot run a step, in place of being skipped.
+bool bl_test_has_backend(const char *name);
 // Whether every node can run there; prints the reason where one cannot.
 bool bl_test_can_run(const char *backend, const bl_graph *graph);
 // Whether oneDNN finds AVX-512, without which it has no bf16: the processor may lack it, or ONEDNN_MAX_CPU_ISA forbid it.

@@ -344,7 +344,7 @@ static void golden_features_on(const char *name) {
 static void torchvisions_encoder_gives_torchvisions_features(void **state) {
     (void)state;
     golden_features_on("reference");
-    if (bl_backend_present("onednn")) golden_features_on("onednn");
+    if (bl_test_has_backend("onednn")) golden_features_on("onednn");
 }
 
 // ---- names and shapes against an encoder ----
