@@ -513,5 +513,5 @@ int main(void) {
         cmocka_unit_test(files_that_are_no_experiment_are_refused),
         cmocka_unit_test(the_schema_lists_every_key_with_its_meaning),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_environment, bl_test_leave);
 }

@@ -244,5 +244,5 @@ int main(void) {
         cmocka_unit_test(published_figures_keep_spread_range_and_what_differs),
         cmocka_unit_test(what_cannot_be_measured_is_refused_where_it_stands),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_environment, bl_test_leave);
 }

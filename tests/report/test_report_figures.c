@@ -113,11 +113,11 @@ static void a_flat_curve_has_ticks_that_leave_room_for_the_title(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(many_cells_have_bars_and_shares_have_a_figure_of_their_own, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(figure_shows_each_cell_with_the_published_points_and_raw_pixels, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(shares_that_lie_close_have_bands_for_intervals, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(published_figures_that_name_no_cell_are_drawn_once_each, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_flat_curve_has_ticks_that_leave_room_for_the_title, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_cells_have_bars_and_shares_have_a_figure_of_their_own, open_study, close_study),
+        cmocka_unit_test_setup_teardown(figure_shows_each_cell_with_the_published_points_and_raw_pixels, open_study, close_study),
+        cmocka_unit_test_setup_teardown(shares_that_lie_close_have_bands_for_intervals, open_study, close_study),
+        cmocka_unit_test_setup_teardown(published_figures_that_name_no_cell_are_drawn_once_each, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_flat_curve_has_ticks_that_leave_room_for_the_title, open_study, close_study),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

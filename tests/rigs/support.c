@@ -135,6 +135,20 @@ void bl_test_folder_remove(char *path) {
     free(path);
 }
 
+static char *here; // NULL: none was asked for
+
+const char *bl_test_here(void) {
+    if (!here) here = bl_test_folder();
+    return here;
+}
+
+int bl_test_leave(void **state) {
+    (void)state;
+    if (here) bl_test_folder_remove(here);
+    here = NULL;
+    return 0;
+}
+
 double *bl_test_golden(const char *file, const char *path, int64_t *count) {
     char *name = NULL;
     const bool is_absolute = *file == '/';

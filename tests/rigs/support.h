@@ -22,6 +22,10 @@
 // A fresh folder under $TMPDIR, removed with everything in it by bl_test_folder_remove. Returns a malloc'ed path.
 char *bl_test_folder(void);
 void bl_test_folder_remove(char *path);
+// The folder of the test program that runs, for the test and every rig it includes: made when it is first asked for. bl_test_leave, a
+// tear-down of CMocka's, removes it.
+const char *bl_test_here(void);
+int bl_test_leave(void **state);
 
 // Where the repository and this build lie: $BYOLAB_SOURCE and $BYOLAB_BUILD where the tests run on another machine than built them.
 const char *bl_test_source(void);

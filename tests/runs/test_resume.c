@@ -68,7 +68,7 @@ static void a_run_that_is_left_after_an_epoch_is_the_same_run(void **state) {
     (void)state;
     if (bl_test_backend_is_named()) skip(); // no backend has a part in it
     plan_of_run plan = {.backend = bl_test_backend()};
-    char *whole = joined(folder, "in_one_go"), *left = joined(folder, "left"), says[512];
+    char *whole = joined(bl_test_here(), "in_one_go"), *left = joined(bl_test_here(), "left"), says[512];
     plan.results = whole;
     if (run_child(plan, says)) fail_msg("%s", says);
     plan.results = left;
@@ -91,7 +91,7 @@ static void a_collapse_stops_the_run_where_the_file_asks_for_it(void **state) {
                         .more = {{"method", "{predictor: {kind: none}, target: {source: online}, stop_gradient: false}"},
                                  {"train.stop_on", "collapsed"}, {"train.epochs", "60"}, {"train.optimizer.lr", "1.0e-2"},
                                  {"train.collapse_every", "5"}}};
-    char *results = joined(folder, "collapsed"), says[512];
+    char *results = joined(bl_test_here(), "collapsed"), says[512];
     plan.results = results;
     if (run_child(plan, says)) fail_msg("%s", says);
     char *path = run_file(results, plan.backend), *status = text_in(path, "/manifest/status");
@@ -126,7 +126,7 @@ static void a_stopped_run_stays_stopped(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    open_folder(bl_test_backend_is_named() ? RECIPE("24", "16", "2", "2") : RECIPE("48", "40", "3", "4"));
+    write_recipe(bl_test_backend_is_named() ? RECIPE("24", "16", "2", "2") : RECIPE("48", "40", "3", "4"));
     return 0;
 }
 
@@ -137,5 +137,5 @@ int main(void) {
             cmocka_unit_test(a_collapse_stops_the_run_where_the_file_asks_for_it),
             cmocka_unit_test(a_stopped_run_stays_stopped),
     };
-    return cmocka_run_group_tests(tests, set_up, close_folder);
+    return cmocka_run_group_tests(tests, set_up, bl_test_leave);
 }
