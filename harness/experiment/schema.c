@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "datasets/facts.h" // BL_DATASETS, bl_dataset_facts
+#include "graph/encoders.h" // BL_ENCODERS
 
 // Shorthands of the table alone.
 #define CELL(field) BL_OF_CELL, offsetof(bl_cell, field)
@@ -27,7 +28,8 @@
 static const bl_choice datasets[] = {BL_DATASETS(DATASET){0}};
 static const bl_choice scene_splits[] = {
     {"train", BL_SCENE_TRAIN}, {"test", BL_SCENE_TEST}, {"train_extra", BL_SCENE_TRAIN_EXTRA}, {0}}; // what is scored, val, is no one's to train on
-static const bl_choice encoders[] = {{"resnet18", 18}, {"resnet50", 50}, {0}};
+#define ENCODER(name, ...) {name, 0},
+static const bl_choice encoders[] = {BL_ENCODERS(ENCODER) {0}};
 static const bl_choice stems[] = {{"cifar", BL_STEM_CIFAR}, {"imagenet", BL_STEM_IMAGENET}, {0}};
 static const bl_choice convolution_inits[] = {
     {"kaiming_fan_out", BL_INIT_KAIMING_FAN_OUT}, {"uniform_fan_in", BL_INIT_UNIFORM_FAN_IN}, {"truncated_fan_in", BL_INIT_TRUNCATED_FAN_IN}, {0}};
@@ -82,7 +84,7 @@ static const bl_choice selections[] = {{"last", 0}, {"best_on_test", 1}, {"unkno
 #define SCENES "data.dataset=<scenes>"
 #define DRAWN_SCENES "data.dataset=<drawn scenes>"
 #define SMALL_STEM "network.stem=cifar"
-#define BOTTLENECKS "network.encoder=resnet50"
+#define DILATED "network.encoder=" BL_DILATED_ENCODERS
 #define BYOL "method.kind=byol"
 #define SUPERVISED "method.kind=supervised"
 #define HAS_LAYERS "method.predictor.kind=mlp|fixed"
@@ -178,11 +180,11 @@ const bl_key bl_schema[] = {
     {SOLARIZE ".threshold", TRANSFORM(threshold), BL_TYPE_NUMBER, "0.5", 0, 1, NULL, TRAIN, NULL, "values from there on are inverted"},
     {"views[].normalize", TRANSFORM(mean), BL_TYPE_NORMALIZE, NULL, ANY, NULL, TRAIN, NULL, "imagenet, cifar10, or {mean: [r, g, b], std: [r, g, b]}"},
 
-    {"network.encoder", CELL(model.encoder.depth), BL_TYPE_CHOICE, "resnet18", 0, 0, encoders, TRAIN, NULL, "torchvision's definition"},
+    {"network.encoder", CELL(model.encoder.name), BL_TYPE_NAME, "resnet18", 0, 0, encoders, TRAIN, NULL, "torchvision's definition"},
     {"network.stem", CELL(model.encoder.stem), BL_TYPE_CHOICE, "cifar", 0, 0, stems, TRAIN, NULL, "cifar: 3x3, stride 1, no pooling; imagenet: 7x7, stride 2, and max pooling, stride 2"},
     {"network.stem_padding", CELL(model.encoder.stem_padding), BL_TYPE_INT, "1", 0, 8, NULL, TRAIN, SMALL_STEM, "pixels around the image in the first convolution"},
     {"network.width", CELL(model.encoder.width), BL_TYPE_INT, "64", 1, 1024, NULL, TRAIN, NULL, "channels of the first stage; features have 8 times as many, of resnet50 32 times"},
-    {"network.dilated_stages", CELL(model.encoder.dilated_stages), BL_TYPE_INT, "0", 0, 3, NULL, TRAIN, BOTTLENECKS, "the last so many stages have dilation in place of their stride; 2: torchvision's replace_stride_with_dilation [false, true, true]"},
+    {"network.dilated_stages", CELL(model.encoder.dilated_stages), BL_TYPE_INT, "0", 0, 3, NULL, TRAIN, DILATED, "the last so many stages have dilation in place of their stride; 2: torchvision's replace_stride_with_dilation [false, true, true]"},
     {"network.zero_init_residual", CELL(model.encoder.zero_init_residual), BL_TYPE_BOOL, "false", 0, 0, NULL, TRAIN, NULL, "the last batch norm of each block starts at 0"},
     {"network.initialization.convolution", CELL(model.encoder.init.convolution), BL_TYPE_CHOICE, "kaiming_fan_out", 0, 0, convolution_inits, TRAIN, NULL, "torchvision's ResNet, nn.Conv2d, Haiku"},
     {"network.initialization.linear", CELL(model.encoder.init.linear), BL_TYPE_CHOICE, "uniform_fan_in", 0, 0, linear_inits, TRAIN, NULL, "nn.Linear, Haiku; of every head"},

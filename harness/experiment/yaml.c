@@ -9,6 +9,7 @@ typedef struct reader {
     bl_arena *arena;
     const bl_source *source;
     int layer;
+    const bl_value *cut; // of a text, or a key, with a zero byte in it, which would end ours; NULL: there is none
 } reader;
 
 static bl_spot spot_of_token(const reader *in, struct fy_token *token, bl_spot otherwise) {
@@ -21,7 +22,7 @@ static bool is_null(const char *text, size_t length) {
 }
 
 // `around` is where the surrounding key stands: maps and lists are shown there.
-static bl_value *convert(const reader *in, struct fy_node *node, bl_spot around) {
+static bl_value *convert(reader *in, struct fy_node *node, bl_spot around) {
     if (!node) return bl_value_new(in->arena, BL_VALUE_NULL, around, in->layer);
     if (fy_node_is_scalar(node)) {
         size_t length = 0;
@@ -34,6 +35,7 @@ static bl_value *convert(const reader *in, struct fy_node *node, bl_spot around)
         bl_value *value = bl_value_new(in->arena, nothing ? BL_VALUE_NULL : BL_VALUE_SCALAR, spot, in->layer);
         value->text = nothing ? NULL : bl_arena_format(in->arena, "%.*s", (int)length, text);
         value->quoted = quoted;
+        if (text && memchr(text, 0, length)) in->cut = value;
         return value;
     }
     bool is_map = fy_node_is_mapping(node);
@@ -45,7 +47,9 @@ static bl_value *convert(const reader *in, struct fy_node *node, bl_spot around)
         const char *text = key && fy_node_is_scalar(key) ? fy_node_get_scalar(key, &length) : NULL;
         bl_spot spot = spot_of_token(in, text ? fy_node_get_scalar_token(key) : NULL, around);
         const char *name = bl_arena_format(in->arena, "%.*s", (int)length, text ? text : "");
-        bl_value_append(in->arena, container, name, spot, convert(in, fy_node_pair_value(pair), spot));
+        bl_value *value = convert(in, fy_node_pair_value(pair), spot);
+        bl_value_append(in->arena, container, name, spot, value);
+        if (text && memchr(text, 0, length)) in->cut = value;
     }
     for (struct fy_node *item; !is_map && (item = fy_node_sequence_iterate(node, &position));) {
         bl_value *value = convert(in, item, around);
@@ -63,7 +67,8 @@ static int syntax_error(const bl_source *source, struct fy_diag *diag) {
     return bl_refuse(spot, "", "%s", error->msg);
 }
 
-int bl_yaml_parse(bl_arena *arena, const bl_source *source, const char *text, int layer, bl_value **value) {
+static int parse(bl_arena *arena, const bl_source *source, const char *text, size_t bytes, enum fy_parse_cfg_flags flags, int layer,
+                 bl_value **value) {
     int status = BL_FAILED;
     struct fy_document *document = NULL;
     struct fy_diag_cfg diag_options;
@@ -73,22 +78,30 @@ int bl_yaml_parse(bl_arena *arena, const bl_source *source, const char *text, in
     if (!diag) return bl_fail("%s: out of memory", source->name);
     fy_diag_set_collect_errors(diag, true);
 
-    reader in = {arena, source, layer};
+    reader in = {arena, source, layer, NULL};
     *value = bl_value_new(arena, BL_VALUE_NULL, (bl_spot){source, 1, 1}, layer);
-    struct fy_parse_cfg options = {.flags = FYPCF_RESOLVE_DOCUMENT, .diag = diag};
-    if (text[strspn(text, " \t\r\n")]) {
-        document = fy_document_build_from_string(&options, text, FY_NT);
+    struct fy_parse_cfg options = {.flags = flags, .diag = diag};
+    if (strspn(text, " \t\r\n") < bytes) {
+        document = fy_document_build_from_string(&options, text, bytes);
         if (!document || fy_diag_got_error(diag)) {
             syntax_error(source, diag);
             goto done;
         }
         *value = convert(&in, fy_document_root(document), (*value)->spot);
     }
-    status = BL_OK;
+    status = in.cut ? bl_refuse(in.cut->spot, "leave the \\0 out", "a zero byte in a text") : BL_OK;
 done:
     fy_document_destroy(document);
     fy_diag_destroy(diag);
     return status;
+}
+
+int bl_yaml_parse(bl_arena *arena, const bl_source *source, const char *text, int layer, bl_value **value) {
+    return parse(arena, source, text, strlen(text), FYPCF_RESOLVE_DOCUMENT, layer, value);
+}
+
+int bl_json_parse(bl_arena *arena, const bl_source *source, const char *text, size_t bytes, bl_value **value) {
+    return parse(arena, source, text, bytes, FYPCF_JSON_FORCE | FYPCF_ALLOW_DUPLICATE_KEYS, BL_LAYER_FILE, value);
 }
 
 static int read_file(bl_arena *arena, const char *path, int layer, bl_value **value) {

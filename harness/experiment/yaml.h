@@ -1,4 +1,4 @@
-// yaml.h - YAML text to trees of values. libfyaml is known here and in safetensors.c, whose header is JSON.
+// yaml.h - YAML text, and JSON, to trees of values. libfyaml is known here alone.
 
 #ifndef BL_EXPERIMENT_YAML_H
 #define BL_EXPERIMENT_YAML_H
@@ -10,6 +10,8 @@ enum { BL_LAYER_FILE = 16, BL_LAYER_CELL, BL_LAYER_SET };
 
 // One file or piece of text. An empty one is null. `source` must live as long as the tree.
 BL_CHECK int bl_yaml_parse(bl_arena *arena, const bl_source *source, const char *text, int layer, bl_value **value);
+// JSON alone, `bytes` of it. A key that stands twice in an object is there twice.
+BL_CHECK int bl_json_parse(bl_arena *arena, const bl_source *source, const char *text, size_t bytes, bl_value **value);
 
 // A file merged over its `base`, and that over its own. `cells`, `sweep` and `expect` of a base are not inherited; nulls and
 // `base` itself are gone.

@@ -2,11 +2,13 @@
 
 #include <math.h>
 
+#include "graph/encoders.h"
+
 // Encoder and projector of `network` over the stacked views.
 static int build_branch(bl_graph *graph, int network, const char *prefix, const bl_model_options *options, bl_norm_mode mode,
                         bl_tensor *images, bl_tensor **features, bl_tensor **projection) {
     bl_taps taps;
-    if (bl_resnet_build(graph, network, prefix, &options->encoder, mode, images, &taps)) return BL_FAILED;
+    if (bl_encoder_build(graph, network, prefix, &options->encoder, mode, images, &taps)) return BL_FAILED;
     *features = taps.pooled;
     return bl_mlp_build(graph, network, prefix, "projector", &options->projector, 1, mode, taps.pooled, projection);
 }
@@ -190,7 +192,7 @@ int bl_features_build(bl_features_graph *out, bl_layout *layout, const bl_encode
     *out = (bl_features_graph){0};
     if (bl_graph_create(&out->graph, layout)) return BL_FAILED;
     if (bl_graph_input(out->graph, "images", BL_F32, shape, &out->images) || bl_layout_network(layout, "online", true, &online) ||
-        bl_resnet_build(out->graph, online, "online/", encoder, (bl_norm_mode){0}, out->images, &taps)) {
+        bl_encoder_build(out->graph, online, "online/", encoder, (bl_norm_mode){0}, out->images, &taps)) {
         bl_graph_free(out->graph);
         *out = (bl_features_graph){0};
         return BL_FAILED;

@@ -1,5 +1,6 @@
 #include "graph/classifier.h"
 
+#include "graph/encoders.h"
 #include "graph/step.h"
 
 // Features -> logits -> loss and share of right answers. A hidden layer has torch.nn.Sequential's names: linear 0, ReLU 1, linear 2.
@@ -34,7 +35,7 @@ static int build_encoder(bl_step_graph *out, const bl_classifier_options *option
     int online;
     if (bl_graph_input(graph, "images", dtype, shape, &out->images) ||
         bl_layout_network(graph->layout, "online", !options->frozen, &online) ||
-        bl_resnet_build(graph, online, "online/", &options->encoder, mode, out->images, &taps))
+        bl_encoder_build(graph, online, "online/", &options->encoder, mode, out->images, &taps))
         return BL_FAILED;
     out->features = taps.pooled;
     if (!options->frozen) return BL_OK;

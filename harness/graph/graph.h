@@ -174,7 +174,7 @@ void bl_graph_print(const bl_graph *graph, bl_text *text);
 void bl_graph_seal(bl_graph *graph);
 
 // A graph of one node with the same operator, attributes, shapes and dtypes: value inputs become graph inputs named like the
-// originals; stored ones live in a fresh layout with the same segments. What the operator table and `compare` run.
+// originals; stored ones live in a fresh layout with the same segments. What `compare` and the tests of operators run.
 BL_CHECK int bl_graph_isolate(const bl_node *node, const bl_layout *layout, bl_layout **lone_layout, bl_graph **lone);
 
 #endif

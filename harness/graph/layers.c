@@ -71,4 +71,3 @@ int bl_add_linear(bl_builder *b, const char *name, int features, bool has_bias, 
         return BL_FAILED;
     return bl_add_node(b, BL_OP_LINEAR, name, NULL, (bl_tensor *[]){x, w, bias}, 3, y);
 }
-

@@ -1,7 +1,7 @@
 // layout.h - what persists over steps, described: networks, their named segments, and the scalars that change every step.
 //
 // A layout is filled while the first graph is built (parameters appear as the builders ask for them) and then shared by every
-// graph of the run: training step, feature extraction, probe. A backend makes a store from it. All values are f32 in a store
+// graph of the run: training step, feature extraction, inference. A backend makes a store from it. All values are f32 in a store
 // (f64 on `reference`). Offsets count floats from the start of the block and are multiples of 16 (64 bytes).
 
 #ifndef BL_GRAPH_LAYOUT_H
@@ -61,7 +61,7 @@ typedef struct bl_segments {
 typedef enum bl_block_kind { BL_PARAMETERS, BL_BUFFERS, BL_GRADIENTS, BL_MOMENT1, BL_MOMENT2, BL_BLOCK_KINDS } bl_block_kind;
 
 typedef struct bl_network {
-    const char *name;           // "online" (encoder and projector), "predictor", "target"
+    const char *name;           // "online" (encoder and projector), "predictor", "target", "classifier", ...
     bool trainable;
     const char *twin_of;        // "online" for the target: same segments; its initial values are copied from there. NULL: own
     bl_segments parameters;     // also the table of GRADIENTS, MOMENT1 and MOMENT2

@@ -1,4 +1,4 @@
-// networks.h - the networks as graphs: torchvision's ResNet and the MLP heads.
+// networks.h - the networks as options and graphs: what an encoder (encoders.h) is asked for and gives, and the MLP heads.
 
 #ifndef BL_GRAPH_NETWORKS_H
 #define BL_GRAPH_NETWORKS_H
@@ -16,7 +16,7 @@ typedef struct bl_initialization { // which rule draws the weights; batch norms 
 } bl_initialization;
 
 typedef struct bl_encoder_options {
-    int depth;              // 18, or 50: bottlenecks, which make each stage four times as wide
+    const char *name;       // of the table in encoders.h: "resnet18"
     bl_stem stem;
     int stem_padding;       // CIFAR stem: pixels around the image in the first convolution: 1; solo-learn's has 2
     int width;              // channels of the first stage; torchvision: 64
@@ -37,10 +37,11 @@ typedef struct bl_head_options { // `depth` linear layers; [batch norm] and ReLU
     bl_init_kind init;      // of the linear layers
 } bl_head_options;
 
-// Taps of an encoder, in order: the stages' outputs (strides 1, 2, 4, 8 with the CIFAR stem, 4, 8, 16, 32 with ImageNet's, where none is
-// dilated) and the pooled features.
+#define BL_MAX_STAGES 8 // of an encoder: a row of the table with more does not compile
+
+// Taps of an encoder, in order: the stages' outputs, as many as its row of the table has, and the pooled features.
 typedef struct bl_taps {
-    bl_tensor *stages[4], *pooled;
+    bl_tensor *stages[BL_MAX_STAGES], *pooled;
 } bl_taps;
 
 #define BL_BATCH_NORM_EPSILON 1e-5 // torch.nn.BatchNorm's default
@@ -52,8 +53,6 @@ typedef struct bl_norm_mode {
 } bl_norm_mode;
 
 // Builders; `network` is an index of the layout, names start with `prefix` ("online/").
-BL_CHECK int bl_resnet_build(bl_graph *graph, int network, const char *prefix, const bl_encoder_options *options, bl_norm_mode mode,
-                             bl_tensor *images, bl_taps *out);
 // Layers are called "<head>.0", "<head>.1", ... as in torch.nn.Sequential: linear, [batch norm], ReLU, ...
 BL_CHECK int bl_mlp_build(bl_graph *graph, int network, const char *prefix, const char *head, const bl_head_options *options,
                           double lr_scale, bl_norm_mode mode, bl_tensor *x, bl_tensor **out);

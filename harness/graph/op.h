@@ -23,7 +23,7 @@ typedef struct bl_op_rule {
 extern const bl_op_rule *const bl_op_rules[BL_OP_COUNT];
 
 // "online/layer1.0.conv1 (convolution): " before the message.
-#define bl_op_fail(node, ...) bl_op_fail_at(__FILE__, __LINE__, node, __VA_ARGS__)
-int bl_op_fail_at(const char *file, int line, const bl_node *node, const char *format, ...) BL_PRINTF(4, 5);
+#define bl_op_fail(node, format, ...) \
+    bl_fail("%s (%s): " format, (node)->name, bl_op_rules[(node)->op]->name __VA_OPT__(, ) __VA_ARGS__)
 
 #endif

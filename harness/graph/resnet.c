@@ -1,28 +1,16 @@
-// torchvision's ResNet (He et al. 2016, with the stride on the 3x3 convolution).
+// torchvision's ResNets (He et al. 2016, with the stride on the 3x3 convolution).
 
-#include "graph/layers.h"
+#include "graph/encoders.h"
 
 #define EXPANSION 4 // of a bottleneck: channels out, times those of its 3x3 convolution
-
-typedef struct network {
-    int depth;
-    bool has_bottlenecks;
-    int blocks[4]; // of each stage
-} network;
-
-static const network networks[] = {{18, false, {2, 2, 2, 2}}, {50, true, {3, 4, 6, 3}}};
-
-static const network *network_of(int depth) {
-    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
-        if (networks[i].depth == depth) return &networks[i];
-    return NULL;
-}
 
 typedef struct block { // of a residual stage
     const char *name;
     int channels, stride, dilation;
     bl_init_kind convolution, last_gamma;
 } block;
+
+typedef int block_builder(bl_builder *b, const block *of, bl_tensor *x, bl_tensor **y);
 
 // Three nodes: "<name>.conv1", "<name>.bn1" and, but for the last, "<name>.relu1".
 static int convolve(bl_builder *b, const block *of, int index, bool is_last, bl_window w, bl_tensor **x) {
@@ -76,15 +64,11 @@ static int stem(bl_builder *b, const bl_encoder_options *options, bl_tensor *ima
     return is_cifar ? BL_OK : bl_add_node(b, BL_OP_MAX_POOL, "maxpool", &pool, y, 1, y);
 }
 
-static int check_encoder(const bl_encoder_options *options) {
+static int check_options(const bl_encoder *of, const bl_encoder_options *options) {
     const bl_init_kind rule = options->init.convolution;
-    const network *of = network_of(options->depth);
-    if (!of) return bl_fail("ResNet-%d is not built yet; write resnet18 or resnet50", options->depth);
-    if (options->dilated_stages < 0 || options->dilated_stages > 3)
-        return bl_fail("%d dilated stages: the last 3 have a stride that dilation can stand for", options->dilated_stages);
-    if (options->dilated_stages && !of->has_bottlenecks)
-        return bl_fail("the blocks of ResNet-%d have no dilation (nor have torchvision's); write resnet50, or dilated_stages 0",
-                       options->depth);
+    const int with_stride = bl_encoder_stages(of) - 1;
+    if (options->dilated_stages < 0 || options->dilated_stages > with_stride)
+        return bl_fail("%d dilated stages: the last %d have a stride that dilation can stand for", options->dilated_stages, with_stride);
     if (options->width < 1) return bl_fail("an encoder of width %d has no channels; torchvision's has 64", options->width);
     if (options->stem_padding < 1) return bl_fail("stem_padding %d must be at least 1 (torchvision's 3x3 stem: 1)", options->stem_padding);
     if (options->stem != BL_STEM_CIFAR && options->stem_padding != 1)
@@ -94,37 +78,38 @@ static int check_encoder(const bl_encoder_options *options) {
     return BL_OK;
 }
 
-int bl_resnet_build(bl_graph *graph, int network_index, const char *prefix, const bl_encoder_options *options, bl_norm_mode mode,
-                    bl_tensor *images, bl_taps *out) {
-    bl_builder made = {graph, network_index, prefix, mode, 1}, *b = &made;
+// `expansion`: channels of a stage's output, times those of its 3x3 convolutions.
+static int build(bl_builder *b, const bl_encoder *of, const bl_encoder_options *options, block_builder *add, int expansion,
+                 bl_tensor *images, bl_taps *out) {
+    const int stages = bl_encoder_stages(of);
     bl_tensor *x;
     int dilation = 1;
-    if (check_encoder(options) || stem(b, options, images, &x)) return BL_FAILED;
-    const network *of = network_of(options->depth);
-    for (int stage = 0; stage < 4; stage++) {
-        const bool is_dilated = stage >= 4 - options->dilated_stages;
-        const int stride = stage ? 2 : 1, before = dilation;
+    if (check_options(of, options) || stem(b, options, images, &x)) return BL_FAILED;
+    for (int stage = 0; stage < stages; stage++) {
+        const bl_stage *now = &of->stages[stage];
+        const bool is_dilated = stage >= stages - options->dilated_stages;
+        const int stride = stage ? now->downsampling / now[-1].downsampling : 1, before = dilation;
         if (is_dilated) dilation *= stride; // in torchvision the first block keeps the dilation of the stage before
-        for (int i = 0; i < of->blocks[stage]; i++) {
+        for (int i = 0; i < now->blocks; i++) {
             const block next = {.name = bl_name(b, "layer%d.%d", stage + 1, i),
-                                .channels = options->width << stage,
+                                .channels = options->width * now->channels / expansion,
                                 .stride = i || is_dilated ? 1 : stride,
                                 .dilation = i ? dilation : before,
                                 .convolution = options->init.convolution,
                                 .last_gamma = options->zero_init_residual ? BL_INIT_ZERO : BL_INIT_ONE};
-            if (of->has_bottlenecks ? bottleneck(b, &next, x, &x) : basic_block(b, &next, x, &x)) return BL_FAILED;
+            if (add(b, &next, x, &x)) return BL_FAILED;
         }
         out->stages[stage] = x;
     }
     return bl_add_node(b, BL_OP_GLOBAL_AVERAGE_POOL, "avgpool", NULL, &x, 1, &out->pooled);
 }
 
-int bl_statistics_groups(const bl_encoder_options *options, int64_t rows, int views, int *groups) {
-    const int64_t each = options->statistics_rows;
-    *groups = views;
-    if (!each) return BL_OK;
-    if (each < 1 || each > rows || rows % each)
-        return bl_fail("statistics_rows %lld does not divide the %lld rows of a step", (long long)each, (long long)rows);
-    *groups = (int)(rows / each);
-    return BL_OK;
+int bl_resnet_of_basic_blocks(bl_builder *b, const bl_encoder *of, const bl_encoder_options *options, bl_tensor *images, bl_taps *out) {
+    if (options->dilated_stages)
+        return bl_fail("the blocks of %s have no dilation (nor have torchvision's); write resnet50, or dilated_stages 0", of->name);
+    return build(b, of, options, basic_block, 1, images, out);
+}
+
+int bl_resnet_of_bottlenecks(bl_builder *b, const bl_encoder *of, const bl_encoder_options *options, bl_tensor *images, bl_taps *out) {
+    return build(b, of, options, bottleneck, EXPANSION, images, out);
 }

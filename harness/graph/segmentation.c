@@ -1,6 +1,6 @@
 #include "graph/segmentation.h"
 
-#include "graph/layers.h"
+#include "graph/encoders.h"
 #include "graph/step.h"
 
 #define NARROWING 8 // channels of a tap, times those of its head
@@ -41,11 +41,16 @@ static int fuse(bl_builder *b, const char *stride, bl_tensor *deeper, bl_tensor 
 static int build_heads(bl_step_graph *out, const bl_segmentation_options *options, bl_norm_mode mode, const bl_taps *taps) {
     bl_builder made = {.graph = out->graph, .prefix = "fcn/", .mode = mode, .lr_scale = options->head_lr_scale}, *b = &made;
     bl_tensor *scores[3], *sum;
-    static const char *const names[] = {"score8", "score16", "score32"};
+    const bl_encoder *encoder;
+    static const struct {
+        const char *name;
+        int downsampling;
+    } heads[] = {{"score8", 8}, {"score16", 16}, {"score32", 32}};
     if (options->classes < 1) return bl_fail("a segmentation of %d classes has nothing to tell apart", options->classes);
-    if (bl_layout_network(out->graph->layout, "fcn", true, &made.network)) return BL_FAILED;
-    for (int i = 0; i < 3; i++)
-        if (score(b, names[i], options, taps->stages[1 + i], &scores[i])) return BL_FAILED;
+    if (bl_encoder_find(options->encoder.name, &encoder) || bl_layout_network(out->graph->layout, "fcn", true, &made.network)) return BL_FAILED;
+    for (int i = 0, stage; i < 3; i++)
+        if (bl_encoder_tap(encoder, heads[i].downsampling, &stage) || score(b, heads[i].name, options, taps->stages[stage], &scores[i]))
+            return BL_FAILED;
     if (fuse(b, "16", scores[2], scores[1], &sum) || fuse(b, "8", sum, scores[0], &sum)) return BL_FAILED;
     return enlarge(b, "logits", sum, out->images, &out->logits);
 }
@@ -78,7 +83,7 @@ static int build_forward(bl_step_graph *out, const bl_segmentation_options *opti
     int online;
     if (bl_graph_input(graph, "images", dtype, *images, &out->images) ||
         bl_layout_network(graph->layout, "online", !options->frozen, &online) ||
-        bl_resnet_build(graph, online, "online/", &options->encoder, encoder_mode, out->images, &taps))
+        bl_encoder_build(graph, online, "online/", &options->encoder, encoder_mode, out->images, &taps))
         return BL_FAILED;
     out->features = taps.pooled;
     if (build_heads(out, options, mode, &taps)) return BL_FAILED;

@@ -1,7 +1,8 @@
 // segmentation.h - FCN-8s on an encoder: steps that learn a class for every pixel.
 //
-// Long, Shelhamer, Darrell 2015, with the heads of the hands-on review: on each of the encoder's stages 2, 3 and 4 (strides 8, 16 and 32
-// with ImageNet's stem) 3x3 convolutions C -> C/8 -> C/8, each with batch norm and ReLU, then scores by a 1x1 convolution with bias.
+// Long, Shelhamer, Darrell 2015, with the heads of the hands-on review: on each of the encoder's stages at strides 8, 16 and 32 (so the
+// table says, for ImageNet's stem) 3x3 convolutions C -> C/8 -> C/8, each with batch norm and ReLU, then scores by a 1x1 convolution with
+// bias. An encoder without these stages is refused.
 // The deepest scores are enlarged (bilinear, corners not aligned) and added to the next ones', twice, and the sum enlarged to the image.
 //
 // The encoder is the network "online" with the segments that BYOL trains, so its weights are read from a run as they are. The heads are

@@ -3,12 +3,12 @@
 // A file comes from anywhere: nothing its header says is believed before it is compared with what is there.
 
 #include <inttypes.h>
-#include <libfyaml.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "experiment/yaml.h" // bl_json_parse
 #include "weights/weights_table.h"
 
 enum {
@@ -41,31 +41,29 @@ typedef struct header {
     uint64_t data_bytes;
 } header;
 
-static bool text_is(struct fy_node *node, const char *expected) {
-    size_t length = 0;
-    const char *text = node && fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
-    return text && length == strlen(expected) && !memcmp(text, expected, length);
+static bool is_text(const bl_value *value) { return value && value->kind == BL_VALUE_SCALAR; }
+
+static bool text_is(const bl_value *value, const char *expected) { return is_text(value) && !strcmp(value->text, expected); }
+
+// NULL where it holds what no name does.
+static const char *name_in(const char *text) {
+    if (strlen(text) > 10 * MOST_NAME_BYTES) return NULL;
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ') return NULL;
+    return text;
 }
 
-// A scalar's text, owned by the arena; NULL where it is none or holds what no name does.
-static const char *text_of(const header *h, struct fy_node *node) {
-    size_t length = 0;
-    const char *text = node && fy_node_is_scalar(node) ? fy_node_get_scalar(node, &length) : NULL;
-    if (!text || length > 10 * MOST_NAME_BYTES) return NULL;
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)text[i] < ' ') return NULL;
-    return bl_arena_format(h->weights->arena, "%.*s", (int)length, text);
-}
+static const char *text_of(const bl_value *value) { return is_text(value) ? name_in(value->text) : NULL; }
 
 // Digits alone: no sign, no fraction, no exponent, below 2^53 as JSON's numbers are.
-static bool read_whole(struct fy_node *node, uint64_t *value) {
-    size_t length = 0;
-    const char *text = node && fy_node_is_scalar(node) && fy_node_get_style(node) == FYNS_PLAIN ? fy_node_get_scalar(node, &length) : NULL;
-    if (!text || !length || length > 16) return false;
+static bool read_whole(const bl_value *number, uint64_t *value) {
+    if (!is_text(number) || number->quoted) return false;
+    const size_t length = strlen(number->text);
+    if (!length || length > 16) return false;
     *value = 0;
     for (size_t i = 0; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9') return false;
-        *value = 10 * *value + (uint64_t)(text[i] - '0');
+        if (number->text[i] < '0' || number->text[i] > '9') return false;
+        *value = 10 * *value + (uint64_t)(number->text[i] - '0');
     }
     return *value < (uint64_t)1 << 53;
 }
@@ -75,23 +73,22 @@ static bool ends_with(const char *text, const char *ending) {
     return length >= tail && !strcmp(text + length - tail, ending);
 }
 
-static int read_dtype(const header *h, struct fy_node *node, entry *e) {
+static int read_dtype(const header *h, const bl_value *value, entry *e) {
     for (e->type = 0; e->type < DTYPES; e->type++)
-        if (text_is(node, dtypes[e->type].name)) break;
+        if (text_is(value, dtypes[e->type].name)) break;
     // torch counts a batch norm's batches in 64-bit integers; nothing else may be one.
     if (e->type < DTYPES && (e->type != I64 || ends_with(e->name, "num_batches_tracked"))) return BL_OK;
-    const char *text = text_of(h, node);
+    const char *text = text_of(value);
     return bl_fail("%s: %s: dtype %.20s: weights are F32, F16, BF16 or F64", h->path, e->name, text && *text ? text : "missing");
 }
 
-static int read_shape(const header *h, struct fy_node *node, entry *e) {
-    void *position = NULL;
-    if (!node || !fy_node_is_sequence(node)) return bl_fail("%s: %s: its shape is no list of numbers", h->path, e->name);
+static int read_shape(const header *h, const bl_value *value, entry *e) {
+    if (!value || value->kind != BL_VALUE_LIST) return bl_fail("%s: %s: its shape is no list of numbers", h->path, e->name);
     e->shape = (bl_shape){0};
     int64_t count = 1;
-    for (struct fy_node *item; (item = fy_node_sequence_iterate(node, &position));) {
+    for (int i = 0; i < value->count; i++) {
         uint64_t dimension;
-        if (!read_whole(item, &dimension)) return bl_fail("%s: %s: its shape is no list of whole numbers", h->path, e->name);
+        if (!read_whole(value->entries[i].value, &dimension)) return bl_fail("%s: %s: its shape is no list of whole numbers", h->path, e->name);
         if (e->shape.rank == BL_MAX_RANK) return bl_fail("%s: %s: more than %d dimensions", h->path, e->name, BL_MAX_RANK);
         e->shape.dims[e->shape.rank++] = (int64_t)dimension;
         if (__builtin_mul_overflow(count, (int64_t)dimension, &count) || count > INT64_MAX / 8)
@@ -100,10 +97,9 @@ static int read_shape(const header *h, struct fy_node *node, entry *e) {
     return BL_OK;
 }
 
-static int read_offsets(const header *h, struct fy_node *node, entry *e) {
-    if (!node || !fy_node_is_sequence(node) || fy_node_sequence_item_count(node) != 2 ||
-        !read_whole(fy_node_sequence_get_by_index(node, 0), &e->begin) ||
-        !read_whole(fy_node_sequence_get_by_index(node, 1), &e->end))
+static int read_offsets(const header *h, const bl_value *value, entry *e) {
+    if (!value || value->kind != BL_VALUE_LIST || value->count != 2 || !read_whole(value->entries[0].value, &e->begin) ||
+        !read_whole(value->entries[1].value, &e->end))
         return bl_fail("%s: %s: data_offsets are not two whole numbers", h->path, e->name);
     if (e->begin > e->end)
         return bl_fail("%s: %s: its data end at %" PRIu64 ", before they begin at %" PRIu64, h->path, e->name, e->end, e->begin);
@@ -120,20 +116,19 @@ static int read_offsets(const header *h, struct fy_node *node, entry *e) {
     return status;
 }
 
-static int read_entry(header *h, const char *name, struct fy_node *node) {
+static int read_entry(header *h, const char *name, const bl_value *value) {
     entry *e = &h->entries[h->count];
     *e = (entry){.name = name};
     if (!*name || strlen(name) > MOST_NAME_BYTES)
         return bl_fail("%s: a tensor's name has %zu characters, not 1 to %d", h->path, strlen(name), MOST_NAME_BYTES);
-    if (!fy_node_is_mapping(node)) return bl_fail("%s: %s: its entry is no object of dtype, shape and data_offsets", h->path, name);
-    struct fy_node *parts[3] = {0};
-    void *position = NULL;
-    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(node, &position));) {
+    if (value->kind != BL_VALUE_MAP) return bl_fail("%s: %s: its entry is no object of dtype, shape and data_offsets", h->path, name);
+    const bl_value *parts[3] = {0};
+    for (int i = 0; i < value->count; i++) {
         static const char *const keys[] = {"dtype", "shape", "data_offsets"};
         int k = 0;
-        while (k < 3 && !text_is(fy_node_pair_key(pair), keys[k])) k++;
+        while (k < 3 && strcmp(value->entries[i].key, keys[k]) != 0) k++;
         if (k == 3 || parts[k]) return bl_fail("%s: %s: its entry is not dtype, shape and data_offsets, once each", h->path, name);
-        parts[k] = fy_node_pair_value(pair);
+        parts[k] = value->entries[i].value;
     }
     if (read_dtype(h, parts[0], e) || read_shape(h, parts[1], e) || read_offsets(h, parts[2], e)) return BL_FAILED;
     h->count++;
@@ -152,13 +147,12 @@ static bool read_numbers(const char *text, double *out, int count) {
     return !text[strspn(text, " ")];
 }
 
-static int read_metadata(header *h, struct fy_node *node) {
+static int read_metadata(header *h, const bl_value *map) {
     bl_preprocessing *found = &h->weights->preprocessing;
     bool has_mean = false, has_std = false;
-    void *position = NULL;
-    if (!fy_node_is_mapping(node)) return bl_fail("%s: __metadata__ is no object of texts", h->path);
-    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(node, &position));) {
-        const char *key = text_of(h, fy_node_pair_key(pair)), *value = text_of(h, fy_node_pair_value(pair));
+    if (map->kind != BL_VALUE_MAP) return bl_fail("%s: __metadata__ is no object of texts", h->path);
+    for (int i = 0; i < map->count; i++) {
+        const char *key = name_in(map->entries[i].key), *value = text_of(map->entries[i].value);
         double pixels = 0;
         bool is_read = true;
         if (!key || !value) continue; // someone's notes
@@ -207,16 +201,14 @@ static int check_entries(header *h) {
     return BL_OK;
 }
 
-static int read_tree(header *h, struct fy_node *root) {
+static int read_tree(header *h, const bl_value *root) {
     bool has_metadata = false;
-    void *position = NULL;
-    if (!root || !fy_node_is_mapping(root)) return bl_fail("%s: its header is no JSON object: not a safetensors file", h->path);
-    const int tensors = fy_node_mapping_item_count(root);
-    if (tensors > MOST_TENSORS) return bl_fail("%s: %d tensors, more than %d", h->path, tensors, MOST_TENSORS);
-    if (!(h->entries = bl_alloc((size_t)tensors * sizeof *h->entries))) return BL_FAILED;
-    for (struct fy_node_pair *pair; (pair = fy_node_mapping_iterate(root, &position));) {
-        const char *name = text_of(h, fy_node_pair_key(pair));
-        struct fy_node *value = fy_node_pair_value(pair);
+    if (root->kind != BL_VALUE_MAP) return bl_fail("%s: its header is no JSON object: not a safetensors file", h->path);
+    if (root->count > MOST_TENSORS) return bl_fail("%s: %d tensors, more than %d", h->path, root->count, MOST_TENSORS);
+    if (!(h->entries = bl_alloc((size_t)root->count * sizeof *h->entries))) return BL_FAILED;
+    for (int i = 0; i < root->count; i++) {
+        const char *name = name_in(root->entries[i].key);
+        const bl_value *value = root->entries[i].value;
         if (!name) return bl_fail("%s: a tensor's name holds characters that no name has", h->path);
         if (strcmp(name, "__metadata__") != 0) {
             if (read_entry(h, name, value)) return BL_FAILED;
@@ -230,22 +222,12 @@ static int read_tree(header *h, struct fy_node *root) {
 }
 
 static int parse_header(header *h, const char *text, size_t bytes) {
-    struct fy_diag_cfg quiet;
-    fy_diag_cfg_default(&quiet);
-    quiet.fp = NULL; // nothing below main prints
-    struct fy_diag *diag = fy_diag_create(&quiet);
-    if (!diag) return bl_fail("%s: out of memory", h->path);
-    fy_diag_set_collect_errors(diag, true);
-    const struct fy_parse_cfg options = {.flags = FYPCF_JSON_FORCE | FYPCF_ALLOW_DUPLICATE_KEYS, .diag = diag}; // twice: said in our words
-    struct fy_document *document = memchr(text, 0, bytes) ? NULL : fy_document_build_from_string(&options, text, bytes);
-    int status;
-    if (!document || fy_diag_got_error(diag))
-        status = bl_fail("%s: its header is not JSON: not a safetensors file, or a damaged one", h->path);
-    else
-        status = read_tree(h, fy_document_root(document));
-    fy_document_destroy(document);
-    fy_diag_destroy(diag);
-    return status;
+    bl_arena *arena = h->weights->arena;
+    const bl_source *source = &(bl_source){.name = h->path};
+    bl_value *root;
+    if (memchr(text, 0, bytes) || bl_json_parse(arena, source, text, bytes, &root))
+        return bl_fail("%s: its header is not JSON: not a safetensors file, or a damaged one", h->path);
+    return read_tree(h, root);
 }
 
 // ---- reading: the values ----

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/random.h"
+#include "graph/encoders.h"
 #include "step_rig.h"
 
 #define BATCH 6
@@ -181,7 +182,7 @@ static forward forward_open(const char *backend, const bl_model_options *model, 
     assert_ok(bl_graph_create(&f.graph, f.layout));
     assert_ok(bl_layout_network(f.layout, "online", true, &online));
     assert_ok(bl_graph_input(f.graph, "images", BL_F32, (bl_shape){4, {rows, SIZE, SIZE, 3}}, &f.images));
-    assert_ok(bl_resnet_build(f.graph, online, "online/", &model->encoder, mode, f.images, &taps));
+    assert_ok(bl_encoder_build(f.graph, online, "online/", &model->encoder, mode, f.images, &taps));
     assert_ok(bl_mlp_build(f.graph, online, "online/", "projector", &model->projector, 1, mode, taps.pooled, &f.projection));
     bl_graph_seal(f.graph);
     assert_ok(bl_backend_open(&f.backend, backend, &(bl_backend_options){.threads = 2, .isa = ""}));

@@ -80,7 +80,7 @@ typedef struct step_case {
 static const step_case cases[] = {STEPS_OF_ALL_KINDS(ROW)};
 
 static settings settings_of(const step_case *c) {
-    const bl_encoder_options encoder = {.depth = 18, .stem_padding = 1, .width = WIDTH,
+    const bl_encoder_options encoder = {.name = "resnet18", .stem_padding = 1, .width = WIDTH,
                                         .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}};
     const bl_optimizer_options sgd = {.kind = BL_OPTIMIZER_SGD, .momentum = .9, .weight_decay = 5e-4, .decay_norms = true};
     const bl_head_options head = {.hidden = 32, .out = OUT, .batch_norm = BL_NORM_HIDDEN, .depth = 2, .hidden_bias = true,

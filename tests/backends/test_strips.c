@@ -13,18 +13,19 @@
 
 typedef struct strip_case {
     const char *name;
-    int depth, size, batch, width;
+    const char *encoder;
+    int size, batch, width;
     int64_t statistics_rows; // 0: a group a view
     int at_least;            // convolutions, gradients among them, that lie in strips
 } strip_case;
 
 static const strip_case strip_cases[] = {
-    {"resnet18, one image a view too few for a strip", 18, 32, 5, 8, 0, 60},
-    {"resnet18, two strips a view, the second not full", 18, 16, 19, 16, 0, 60},
-    {"resnet18, statistics of three images", 18, 16, 6, 16, 3, 60},
-    {"resnet18, odd sizes", 18, 18, 3, 16, 0, 60},
-    {"resnet18, one pixel at the end", 18, 8, 4, 16, 0, 60},
-    {"resnet50", 50, 16, 3, 8, 0, 100},
+    {"resnet18, one image a view too few for a strip", "resnet18", 32, 5, 8, 0, 60},
+    {"resnet18, two strips a view, the second not full", "resnet18", 16, 19, 16, 0, 60},
+    {"resnet18, statistics of three images", "resnet18", 16, 6, 16, 3, 60},
+    {"resnet18, odd sizes", "resnet18", 18, 3, 16, 0, 60},
+    {"resnet18, one pixel at the end", "resnet18", 8, 4, 16, 0, 60},
+    {"resnet50", "resnet50", 16, 3, 8, 0, 100},
 };
 
 static bl_model_options model_of(const strip_case *c, bl_dtype precision) {
@@ -36,7 +37,7 @@ static bl_model_options model_of(const strip_case *c, bl_dtype precision) {
         .image_size = c->size,
         .precision = precision,
     };
-    model.encoder.depth = c->depth;
+    model.encoder.name = c->encoder;
     model.encoder.statistics_rows = c->statistics_rows;
     return model;
 }

@@ -25,7 +25,7 @@ int main(void) {
 
 #include "backends/cudnn/gpu.h"
 #include "backends/cudnn/record.h"
-#include "base/file.h" // bl_read_file
+#include "base/file.h"   // bl_read_file
 #include "base/memory.h" // bl_free
 #include "graph/segmentation.h"
 #include "models.h"
@@ -131,19 +131,19 @@ typedef struct setting {
     bl_stem stem;
     int64_t batch;
     bl_dtype precision;
-    int fcn; // depth of the encoder under FCN-8s; 0: BYOL on ResNet-18
+    const char *fcn; // the encoder under FCN-8s; NULL: BYOL on ResNet-18
 } setting;
 
 // The first four have each network and each precision, and between them every kind of pattern; the others ask for the same at other sizes.
 static const setting settings[] = {
-    {"ResNet-18, 32 px, batch 512, f32", 32, BL_STEM_CIFAR, 512, BL_F32, 0},
-    {"ResNet-18, 224 px, batch 256, bf16", 224, BL_STEM_IMAGENET, 256, BL_BF16, 0},
-    {"FCN-8s on ResNet-18, 256 px, batch 8, f32", 256, BL_STEM_IMAGENET, 8, BL_F32, 18},
-    {"FCN-8s on ResNet-50, 768 px, batch 8, bf16", 768, BL_STEM_IMAGENET, 8, BL_BF16, 50},
-    {"ResNet-18, 32 px, batch 512, bf16", 32, BL_STEM_CIFAR, 512, BL_BF16, 0},
-    {"ResNet-18, 224 px, batch 256, f32", 224, BL_STEM_IMAGENET, 256, BL_F32, 0},
-    {"FCN-8s on ResNet-18, 256 px, batch 8, bf16", 256, BL_STEM_IMAGENET, 8, BL_BF16, 18},
-    {"FCN-8s on ResNet-50, 768 px, batch 8, f32", 768, BL_STEM_IMAGENET, 8, BL_F32, 50},
+    {"ResNet-18, 32 px, batch 512, f32", 32, BL_STEM_CIFAR, 512, BL_F32, NULL},
+    {"ResNet-18, 224 px, batch 256, bf16", 224, BL_STEM_IMAGENET, 256, BL_BF16, NULL},
+    {"FCN-8s on ResNet-18, 256 px, batch 8, f32", 256, BL_STEM_IMAGENET, 8, BL_F32, "resnet18"},
+    {"FCN-8s on ResNet-50, 768 px, batch 8, bf16", 768, BL_STEM_IMAGENET, 8, BL_BF16, "resnet50"},
+    {"ResNet-18, 32 px, batch 512, bf16", 32, BL_STEM_CIFAR, 512, BL_BF16, NULL},
+    {"ResNet-18, 224 px, batch 256, f32", 224, BL_STEM_IMAGENET, 256, BL_F32, NULL},
+    {"FCN-8s on ResNet-18, 256 px, batch 8, bf16", 256, BL_STEM_IMAGENET, 8, BL_BF16, "resnet18"},
+    {"FCN-8s on ResNet-50, 768 px, batch 8, f32", 768, BL_STEM_IMAGENET, 8, BL_F32, "resnet50"},
 };
 
 static int setting_count(void) {
@@ -176,7 +176,7 @@ static int build(const setting *s, int width, bl_step_graph *step, bl_layout *la
     bl_segmentation_options fcn = {
         .encoder = model.encoder, .optimizer = model.optimizer, .precision = s->precision, .classes = 19, .head_lr_scale = 1};
     if (!s->fcn) return bl_byol_build(step, layout, &model, s->batch);
-    fcn.encoder.depth = s->fcn;
+    fcn.encoder.name = s->fcn;
     return bl_segmentation_build(step, layout, &fcn, s->batch, s->size, s->size);
 }
 
@@ -375,7 +375,7 @@ static void what_cudnn_has_no_engine_for_is_refused_with_its_reason(void **state
 
 static void a_step_with_such_an_operation_is_refused_with_the_nodes_name(void **state) {
     (void)state;
-    const setting small = {"", 32, BL_STEM_CIFAR, 8, BL_BF16, 0};
+    const setting small = {"", 32, BL_STEM_CIFAR, 8, BL_BF16, NULL};
     compiled c;
     assert_int_not_equal(compile(&c, &small, 12, ""), BL_OK);
     print_message("%s\n", bl_error());

@@ -16,7 +16,7 @@ static void keys_left_out_get_their_defaults(void **state) {
     assert_string_equal(experiment->machine.backend, "onednn");
     assert_int_equal(experiment->seed_count, 1);
     assert_int_equal(experiment->seeds[0], 0);
-    assert_int_equal(cell->model.encoder.depth, 18);
+    assert_string_equal(cell->model.encoder.name, "resnet18");
     assert_int_equal(cell->model.encoder.width, 64);
     assert_int_equal(cell->model.image_size, 32);
     assert_int_equal(cell->model.projector.batch_norm, BL_NORM_HIDDEN);
@@ -338,6 +338,7 @@ static const refusal refusals[] = {
     {"evaluate: [{lineal: {k: 1}}]", ":2:13: ", "evaluate.lineal: no such key", "write `linear`"},
     {"evaluate: [{linear: {k: 1}}]", ":2:22: ", "evaluate.linear.k: no such key", "write one of features, solver"},
     {"views: [{blurr: {p: 1}}]", ":2:10: ", "views.blurr: no such key", "write `blur`"},
+    {"report: {title: \"a\\0b\"}", ":2:17: ", "a zero byte in a text", "leave the \\0 out"},
     {"train: {epochs: many}", ":2:17: ", "train.epochs: many does not fit", "a whole number from 1 to 100000"},
     {"train: {epochs: \"3\"}", ":2:17: ", "the text \"3\" does not fit", "a whole number"},
     {"train: {epochs: 2.5}", ":2:17: ", "train.epochs: 2.5", "a whole number"},

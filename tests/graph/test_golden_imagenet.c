@@ -86,7 +86,7 @@ static void expect_values(const bl_plan *plan, const bl_tensor *tensor, const ch
 }
 
 static const bl_classifier_options options = {
-    .encoder = {.depth = 18, .stem = BL_STEM_IMAGENET, .stem_padding = 1, .width = WIDTH, .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}},
+    .encoder = {.name = "resnet18", .stem = BL_STEM_IMAGENET, .stem_padding = 1, .width = WIDTH, .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}},
     .optimizer = {.kind = BL_OPTIMIZER_SGD}, .image_size = SIZE, .precision = BL_F32, .classes = BATCH, .head_lr_scale = 1};
 
 static void run_step(const char *name, double allowed) {

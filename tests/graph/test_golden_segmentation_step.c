@@ -19,7 +19,7 @@ typedef struct rig {
 static void build(bl_dtype precision, rig *r) {
     double *width = golden_values(GOLDEN, NULL, "whole/width");
     const bl_segmentation_options options = {
-        .encoder = {.depth = 18, .stem = BL_STEM_IMAGENET, .stem_padding = 1, .width = (int)*width,
+        .encoder = {.name = "resnet18", .stem = BL_STEM_IMAGENET, .stem_padding = 1, .width = (int)*width,
                     .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}},
         .optimizer = {.kind = BL_OPTIMIZER_SGD, .momentum = .9},
         .precision = precision,

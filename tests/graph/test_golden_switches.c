@@ -74,7 +74,7 @@ static variant variants[] = {
 
 static bl_model_options model_of(const variant *v) {
     return (bl_model_options){
-        .encoder = {.depth = 18, .stem = BL_STEM_CIFAR, .stem_padding = v->stem_padding ? v->stem_padding : 1, .width = WIDTH,
+        .encoder = {.name = "resnet18", .stem = BL_STEM_CIFAR, .stem_padding = v->stem_padding ? v->stem_padding : 1, .width = WIDTH,
                     .zero_init_residual = v->zero_init_residual,
                     .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}, .statistics_rows = v->statistics_rows},
         .projector = v->projector, .method = v->method,

@@ -2,21 +2,22 @@
 
 #include <string.h>
 
+#include "graph/encoders.h"
 #include "graph/segmentation.h"
 #include "graph_rig.h"
 #include "models.h"
 #include "support.h"
 
-static bl_encoder_options encoder(int depth) {
+static bl_encoder_options encoder(const char *name) {
     bl_encoder_options options = RESNET18(4);
-    options.depth = depth;
+    options.name = name;
     options.stem = BL_STEM_IMAGENET;
     return options;
 }
 
 static bl_segmentation_options plain(void) {
     return (bl_segmentation_options){
-            .encoder = encoder(18), .optimizer = {.kind = BL_OPTIMIZER_SGD}, .classes = 19, .head_lr_scale = 1};
+            .encoder = encoder("resnet18"), .optimizer = {.kind = BL_OPTIMIZER_SGD}, .classes = 19, .head_lr_scale = 1};
 }
 
 // ---- ResNet-50 ----
@@ -31,7 +32,7 @@ static void expect_taps(const bl_encoder_options *options, const int64_t sides[4
     assert_ok(bl_graph_create(&graph, layout));
     assert_ok(bl_layout_network(layout, "online", true, &online));
     assert_ok(bl_graph_input(graph, "images", BL_F32, (bl_shape){4, {1, 64, 64, 3}}, &images));
-    assert_ok(bl_resnet_build(graph, online, "online/", options, (bl_norm_mode){0}, images, &taps));
+    assert_ok(bl_encoder_build(graph, online, "online/", options, (bl_norm_mode){0}, images, &taps));
     for (int stage = 0; stage < 4; stage++) {
         const bl_shape expected = {4, {1, sides[stage], sides[stage], 4 * options->width << stage}};
         assert_true(bl_shape_equal(&taps.stages[stage]->shape, &expected));
@@ -47,7 +48,7 @@ static void dilation_keeps_the_last_stages_as_large_as_the_one_before(void **sta
     (void)state;
     static const int64_t sides[4][4] = {{16, 8, 4, 2}, {16, 8, 4, 4}, {16, 8, 8, 8}, {16, 16, 16, 16}};
     for (int dilated = 0; dilated < 4; dilated++) {
-        bl_encoder_options options = encoder(50);
+        bl_encoder_options options = encoder("resnet50");
         options.dilated_stages = dilated;
         expect_taps(&options, sides[dilated]);
     }
@@ -56,7 +57,7 @@ static void dilation_keeps_the_last_stages_as_large_as_the_one_before(void **sta
 static void the_last_norm_of_a_bottleneck_is_the_one_that_may_start_at_zero(void **state) {
     (void)state;
     bl_segmentation_options o = plain();
-    o.encoder = encoder(50);
+    o.encoder = encoder("resnet50");
     o.encoder.zero_init_residual = true;
     built b = {0};
     assert_ok(bl_layout_create(&b.layout));
@@ -122,9 +123,9 @@ static void training_and_inference_share_one_layout(void **state) {
 
 #define EDIT(name, ...) \
     static void name(bl_segmentation_options *o) { __VA_ARGS__; }
-EDIT(unknown_depth, o->encoder.depth = 34)
+EDIT(unknown, o->encoder.name = "vgg16")
 EDIT(dilated_basic_blocks, o->encoder.dilated_stages = 1)
-EDIT(dilated_everywhere, o->encoder = encoder(50); o->encoder.dilated_stages = 4)
+EDIT(dilated_everywhere, o->encoder = encoder("resnet50"); o->encoder.dilated_stages = 4)
 EDIT(no_classes, o->classes = 0)
 EDIT(too_narrow, o->encoder.width = 3)
 EDIT(uneven_statistics, o->encoder.statistics_rows = 3)
@@ -135,8 +136,8 @@ static void what_cannot_be_built_says_why(void **state) {
         void (*make)(bl_segmentation_options *options);
         const char *says;
     } cases[] = {
-            {unknown_depth, "ResNet-34 is not built yet; write resnet18 or resnet50"},
-            {dilated_basic_blocks, "the blocks of ResNet-18 have no dilation"},
+            {unknown, "no encoder is called vgg16; there are resnet18, resnet50"},
+            {dilated_basic_blocks, "the blocks of resnet18 have no dilation"},
             {dilated_everywhere, "4 dilated stages"},
             {no_classes, "0 classes"},
             {too_narrow, "narrows 6 channels by 8: write a larger network.width"},

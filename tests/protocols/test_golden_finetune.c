@@ -33,7 +33,7 @@ typedef struct bench { // a step and the inference that shares its store
 
 static bl_classifier_options options_of(const golden_case *c) {
     return (bl_classifier_options){
-        .encoder = {.depth = 18, .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = WIDTH,
+        .encoder = {.name = "resnet18", .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = WIDTH,
                     .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}},
         .optimizer = {.kind = BL_OPTIMIZER_SGD, .momentum = momentum, .nesterov = true, .weight_decay = weight_decay, .decay_norms = true},
         .image_size = SIZE, .precision = BL_F32, .classes = CLASSES, .hidden = c->hidden, .head_lr_scale = head_scale, .frozen = c->frozen};

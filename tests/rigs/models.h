@@ -6,7 +6,7 @@
 #include "graph/networks.h"
 
 #define RESNET18(channels) \
-    {.depth = 18, .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = channels, \
+    {.name = "resnet18", .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = channels, \
      .init = {.convolution = BL_INIT_KAIMING_FAN_OUT, .linear = BL_INIT_UNIFORM_FAN_IN}}
 
 #define MLP(hidden_width, out_width, norm) \

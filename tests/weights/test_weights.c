@@ -294,7 +294,7 @@ static void other_preprocessing_is_refused_with_what_differs(void **state) {
 // ---- torch's file ----
 
 static const bl_encoder_options golden_encoder = {
-        .depth = 18, .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = 4, .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}};
+        .name = "resnet18", .stem = BL_STEM_CIFAR, .stem_padding = 1, .width = 4, .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}};
 
 static void golden_features_on(const char *name) {
     bl_layout *layout;
@@ -440,7 +440,8 @@ static void headers_that_lie_are_refused_with_one_line(void **state) {
         {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "once each"},
         {"{\"a\":[1,2]}", 8, "a: its entry is no object"},
         {"{\"\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "a tensor's name has 0 characters"},
-        {"{\"a\\u0000b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "characters that no name has"},
+        {"{\"a\\u0000b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "its header is not JSON"},
+        {"{\"a\\u0007b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "characters that no name has"},
         {"{}", 0, "no tensors in it"},
         {"{\"__metadata__\":{}}", 0, "no tensors in it"},
         {"{\"__metadata__\":{}," A ",\"__metadata__\":{}}", 8, "__metadata__ stands there twice"},
