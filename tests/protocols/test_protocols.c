@@ -20,19 +20,20 @@ enum { TRAIN = 60, VALIDATION = 20, TEST = 32, CLASSES = 10, SIDE = 16, STEPS = 
 
 // ---- every access to the data set ----
 
-static atomic_llong train_images, test_images, test_labels, train_after_test;
+static atomic_llong train_images, test_images, test_labels, train_after_test, validation_images, validation_labels;
 static int poisoned_label = -1;  // what every test label reads as; -1: itself
 static bool poisoned_images;     // every test image reads as gray
 
 static void forget(void) {
-    train_images = test_images = test_labels = train_after_test = 0;
+    train_images = test_images = test_labels = train_after_test = validation_images = validation_labels = 0;
 }
 
 static void see(bl_split split, bool is_image) {
     if (split == BL_TEST) {
         (is_image ? &test_images : &test_labels)[0]++;
     } else {
-        if (is_image) train_images++;
+        if (split == BL_VALIDATION) (is_image ? &validation_images : &validation_labels)[0]++;
+        else if (is_image) train_images++;
         if (test_images || test_labels) train_after_test++;
     }
 }
@@ -242,15 +243,24 @@ static void a_candidate_that_diverges_is_out_and_the_others_are_as_without_it(vo
     }
 }
 
+// Each image of 21 is a share that 10 held-out ones cannot give, but for none and all.
 static void without_a_held_out_part_the_validation_split_decides(void **state) {
     (void)state;
+    enum { ODD = 21 };
     for (int v = 0; v < VARIANTS; v++) {
         bl_evaluation row = variant(v);
+        bl_cell cell = small_cell(&row, 1);
+        cell.data.train = TRAIN + ODD;
+        cell.data.validation = ODD;
+        first_of(measure_all(&cell, 1, 2));
+        if (validation_images || validation_labels) fail_msg("%s: the validation split was read beside a held-out part", variant_names[v]);
         row.fit.validation = 0;
-        const bl_measurement measurement = measure(row, 1, 2);
-        const double right = measurement.validation * VALIDATION / 100; // of its 20 images; of 10 held out it would be even
-        assert_true(fabs(right - round(right)) < 1e-9);
-        assert_true(isnan(measurement.chosen) == false);
+        const bl_measurement measurement = first_of(measure_all(&cell, 1, 2));
+        const double right = measurement.validation * ODD / 100;
+        if (fabs(right - round(right)) > 1e-9 || right < .5 || right > ODD - .5)
+            fail_msg("%s: %.17g %% are %.17g images of %d", variant_names[v], measurement.validation, right, ODD);
+        assert_true(validation_images >= ODD && validation_labels >= ODD);
+        assert_false(isnan(measurement.chosen));
     }
     bl_evaluation row = variant(LBFGS);
     row.fit.validation = 0;
