@@ -13,6 +13,7 @@
 #include "scenes_rig.h"
 #include "segmentation_rig.h"
 #include "step_rig.h"
+#include "svg_rig.h"
 
 static void forget(void) {}
 
