@@ -7,10 +7,10 @@
 
 #include "support.h"
 
-static int start(const char *program, const char *required, const char *asks, char *says, size_t size) {
+static int start(const char *program, const char *required, const char *named, const char *asks, char *says, size_t size) {
     char line[4096];
-    snprintf(line, sizeof line, "LD_LIBRARY_PATH='%s/without_cudnn' BYOLAB_TEST_REQUIRED='%s' BYOLAB_TEST_BACKEND= '%s/tests/%s' %s 2>&1",
-             bl_test_build(), required, bl_test_build(), program, asks);
+    snprintf(line, sizeof line, "LD_LIBRARY_PATH='%s/without_cudnn' BYOLAB_TEST_REQUIRED='%s' BYOLAB_TEST_BACKEND='%s' '%s/tests/%s' %s 2>&1",
+             bl_test_build(), required, named, bl_test_build(), program, asks);
     FILE *output = popen(line, "r");
     assert_non_null(output);
     says[fread(says, 1, size - 1, output)] = '\0';
@@ -35,17 +35,26 @@ static void what_would_have_used_a_backend_that_must_be_there_fails(void **state
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char says[4096];
-        const int status = start("test_required", cases[i].required, cases[i].asks, says, sizeof says);
+        const int status = start("test_required", cases[i].required, "", cases[i].asks, says, sizeof says);
         if (!status != !cases[i].says) fail_msg("'%s', %s: exit status %d\n%s", cases[i].required, cases[i].asks, status, says);
         bl_test_holds(says, cases[i].says ? cases[i].says : "reference");
+    }
+}
+
+static void where_one_is_named_no_other_is_asked_for(void **state) {
+    (void)state;
+    char says[4096];
+    for (const char *const *asks = (const char *const[]){"backends", "any", NULL}; *asks; asks++) {
+        assert_int_equal(start("test_required", "onednn", "reference", *asks, says, sizeof says), 0);
+        assert_string_equal(says, "reference\n");
     }
 }
 
 static void a_test_of_onednn_is_skipped_without_it_and_fails_where_it_must_be_there(void **state) {
     (void)state;
     char says[4096];
-    assert_int_equal(start("test_onednn", "", "", says, sizeof says), 77);
-    const int status = start("test_onednn", "onednn", "", says, sizeof says);
+    assert_int_equal(start("test_onednn", "", "", "", says, sizeof says), 77);
+    const int status = start("test_onednn", "onednn", "", "", says, sizeof says);
     assert_true(status != 0 && status != 77);
     bl_test_holds(says, "'onednn', which was not built");
 }
@@ -63,6 +72,7 @@ int main(int argc, char **argv) {
     if (argc > 1) return ask(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_would_have_used_a_backend_that_must_be_there_fails),
+        cmocka_unit_test(where_one_is_named_no_other_is_asked_for),
         cmocka_unit_test(a_test_of_onednn_is_skipped_without_it_and_fails_where_it_must_be_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,7 +114,9 @@ bool bl_test_can_run(const char *name, const bl_graph *graph) {
 }
 
 const char *bl_test_backend(void) {
-    return environment("BYOLAB_TEST_BACKEND", bl_test_has_backend("onednn") ? "onednn" : "reference");
+    const char *named = environment("BYOLAB_TEST_BACKEND", "");
+    if (*named) return named;
+    return bl_test_has_backend("onednn") ? "onednn" : "reference";
 }
 
 char *bl_test_folder(void) {
