@@ -276,7 +276,7 @@ static void not_a_number_stops_every_update(void **state) {
 }
 
 int main(void) {
-    if (!bl_backend_present("onednn")) {
+    if (!bl_test_has_backend("onednn")) {
         puts("skipped: the oneDNN backend was not built");
         return 77;
     }

@@ -160,7 +160,7 @@ static void plan_that_only_reports_says_what_another_takes(void **state) {
 
 static void step_that_no_machine_holds_is_refused_before_it_takes_memory(void **state) {
     (void)state;
-    if (!bl_backend_present("onednn")) skip();
+    if (!bl_test_has_backend("onednn")) skip();
     enum { MUCH = 1 << 24 };
     const bl_compile_options refused = {.accumulate = 1, .batch = MUCH, .batch_key = "train.batch", .accumulate_key = "train.accumulate"};
     int batch = 0;

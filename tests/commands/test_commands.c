@@ -12,19 +12,6 @@
 #include "support.h"
 
 enum { TEXT = 8192 };
-static char *folder;
-
-static int set_up(void **state) {
-    (void)state;
-    folder = bl_test_folder();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    bl_test_folder_remove(folder);
-    return 0;
-}
 
 static void a_command_takes_its_own_options_and_no_others(void **state) {
     (void)state;
@@ -64,8 +51,8 @@ static void an_arm_whose_file_is_wrong_is_refused_before_anything_is_trained(voi
         "  - finetune: {split: test, shares: [100], validation: 0.5, arms: {x: {%s: '%s'%s}}}\n";
     char encoder[512], missing[512], file[512], text[2000], words[1200], says[TEXT];
     snprintf(encoder, sizeof encoder, BYOLAB_SOURCE "/tests/golden/encoder.safetensors"); // of another width
-    snprintf(missing, sizeof missing, "%s/nothing.h5", folder);
-    snprintf(file, sizeof file, "%s/tiny.yaml", folder);
+    snprintf(missing, sizeof missing, "%s/nothing.h5", bl_test_here());
+    snprintf(file, sizeof file, "%s/tiny.yaml", bl_test_here());
     const struct {
         const char *kind, *path, *keep;
         int check;
@@ -84,7 +71,7 @@ static void an_arm_whose_file_is_wrong_is_refused_before_anything_is_trained(voi
         if (bl_test_byolab(words, says, sizeof says) != cases[i].check) fail_msg("%s", says);
         if (cases[i].check) bl_test_holds(says, cases[i].says);
         bl_test_holds(says, "1 cell x 1 seed,");
-        snprintf(words, sizeof words, "run '%s' --results '%s/results'", file, folder);
+        snprintf(words, sizeof words, "run '%s' --results '%s/results'", file, bl_test_here());
         assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
         bl_test_holds(says, cases[i].says);
         assert_null(strstr(says, " steps, 1 epoch")); // nothing began
@@ -103,7 +90,7 @@ static const char tiny[] = "data: {dataset: shapes, train: 40, test: 20}\n"
 // `byolab COMMAND tiny.yaml OPTIONS`.
 static int ask_of_tiny(const char *command, const char *options, char says[], size_t size) {
     char file[512], words[1200];
-    snprintf(file, sizeof file, "%s/tiny.yaml", folder);
+    snprintf(file, sizeof file, "%s/tiny.yaml", bl_test_here());
     assert_ok(bl_atomic_write(file, tiny, strlen(tiny)));
     snprintf(words, sizeof words, "%s '%s' %s", command, file, options);
     return bl_test_byolab(words, says, size);
@@ -151,7 +138,7 @@ static void a_machine_uses_no_more_than_the_instruction_set_it_is_held_to(void *
         int rank;
     } cases[] = {{"avx2", 3}, {"avx512", 6}, {"avx512_bf16", 8}, {"avx512_amx", 10}};
     char says[TEXT];
-    if (!bl_backend_present("onednn")) skip();
+    if (!bl_test_has_backend("onednn")) skip();
     const int own = rank_under("\\\"\\\"");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const int used = rank_under(cases[i].cap);
@@ -168,7 +155,7 @@ static void a_product_is_timed_on_the_backend_that_a_run_takes(void **state) {
     double gflops;
     assert_int_equal(ask_of_tiny("check", "--machine --backend reference", says, sizeof says), 0);
     assert_null(strstr(says, " product: "));
-    if (!bl_backend_present("onednn")) skip();
+    if (!bl_test_has_backend("onednn")) skip();
     assert_int_equal(ask_of_tiny("check", "--machine", says, sizeof says), 0);
     const char *line = strstr(says, "  f32 product: ");
     assert_true(line && sscanf(line, " f32 product: %lf GFLOP/s (%d x", &gflops, &side) == 2 && gflops > 0 && side >= 512);
@@ -177,24 +164,29 @@ static void a_product_is_timed_on_the_backend_that_a_run_takes(void **state) {
 
 static void a_backend_that_cannot_be_used_is_told_with_those_that_can(void **state) {
     (void)state;
-    char says[TEXT];
+    char says[TEXT], expected[512], can[256] = "";
+    for (const char *const *name = bl_backend_names(); *name; name++)
+        snprintf(can + strlen(can), sizeof can - strlen(can), "%s%s", *can ? ", " : "", *name);
     assert_int_equal(ask_of_tiny("compare", "--backends reference,abacus", says, sizeof says), 1);
-    bl_test_holds(says, "backend 'abacus' does not exist; this program has reference");
+    snprintf(expected, sizeof expected, "byolab compare: backend 'abacus' does not exist; this program has %s: choose one with --backend\n", can);
+    bl_test_holds(says, expected);
     assert_int_equal(ask_of_tiny("run", "--backend abacus", says, sizeof says), 1);
-    bl_test_holds(says, "onednn");
+    assert_string_equal(says, "byolab run: --set machine.backend=abacus: machine.backend: abacus does not fit here\n"
+                              "  write onednn | reference | cudnn\n");
     for (const char *const *name = bl_backend_known(); *name; name++) {
         char options[64];
         if (bl_backend_present(*name)) continue;
         snprintf(options, sizeof options, "--backend %s", *name);
         assert_int_equal(ask_of_tiny("bench", options, says, sizeof says), 1);
-        bl_test_holds(says, "was not built; this program has reference");
+        snprintf(expected, sizeof expected, "backend '%s' was not built; this program has %s: choose one with --backend\n", *name, can);
+        bl_test_holds(says, expected);
     }
 }
 
 static void a_step_says_what_memory_it_needs_before_anything_runs(void **state) {
     (void)state;
     char says[TEXT];
-    if (!bl_backend_present("onednn")) skip();
+    if (!bl_test_has_backend("onednn")) skip();
     assert_int_equal(ask_of_tiny("check", "--memory --backend onednn", says, sizeof says), 0);
     bl_test_holds(says, "    a step needs 0.");
     bl_test_holds(says, " GiB: activations and workspace 0.");
@@ -206,7 +198,7 @@ static void a_step_says_what_memory_it_needs_before_anything_runs(void **state) 
                        "--set train.accumulate=1";
     char options[512];
     for (int runs = 0; runs < 2; runs++) { // the run says the same
-        snprintf(options, sizeof options, runs ? "%s --results '%s/results'" : "%s --memory", much, folder);
+        snprintf(options, sizeof options, runs ? "%s --results '%s/results'" : "%s --memory", much, bl_test_here());
         assert_int_equal(ask_of_tiny(runs ? "run" : "check", options, says, sizeof says), 1);
         bl_test_holds(says, "out of memory on this machine: this plan needs ");
         bl_test_holds(says, " would fit, or train.batch ");
@@ -238,7 +230,7 @@ static void a_bench_records_a_quiet_machine_and_no_other(void **state) {
     char says[TEXT], options[1024], path[512];
     void *record;
     size_t bytes;
-    snprintf(path, sizeof path, "%s/record.csv", folder);
+    snprintf(path, sizeof path, "%s/record.csv", bl_test_here());
     snprintf(options, sizeof options, "--backend reference --steps 1 --brief --record '%s'", path);
     if (ask_of_tiny("bench", options, says, sizeof says)) {
         bl_test_holds(says, "the machine was not quiet but ");
@@ -258,7 +250,7 @@ static void a_bench_records_a_quiet_machine_and_no_other(void **state) {
 static void a_bench_of_the_plan_has_a_row_a_node(void **state) {
     (void)state;
     char *says = malloc(1 << 18);
-    const char *backend = bl_backend_present("onednn") ? "onednn" : "reference";
+    const char *backend = bl_test_has_backend("onednn") ? "onednn" : "reference";
     char options[64];
     snprintf(options, sizeof options, "--backend %s --steps 1 --plan", backend);
     if (ask_of_tiny("bench", options, says, 1 << 18)) fail_msg("%s", says);
@@ -279,7 +271,7 @@ static void a_bench_in_turns_times_the_steps_once_a_line(void **state) {
     (void)state;
     char says[TEXT], options[1024], path[512];
     double first, second;
-    snprintf(path, sizeof path, "%s/turns", folder);
+    snprintf(path, sizeof path, "%s/turns", bl_test_here());
     assert_ok(bl_atomic_write(path, "\n\n", 2));
     snprintf(options, sizeof options, "--backend reference --steps 1 --brief --turns <'%s'", path);
     assert_int_equal(ask_of_tiny("bench", options, says, sizeof says), 0);
@@ -319,5 +311,5 @@ int main(void) {
         cmocka_unit_test(a_bench_in_turns_times_the_steps_once_a_line),
         cmocka_unit_test(a_bench_beside_loads_ends_them),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, NULL, bl_test_leave);
 }

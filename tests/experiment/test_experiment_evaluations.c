@@ -305,5 +305,5 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_measured_is_refused_where_it_stands),
         cmocka_unit_test(a_list_that_is_too_long_is_refused_with_its_limit),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_environment, bl_test_leave);
 }

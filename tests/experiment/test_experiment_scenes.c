@@ -152,5 +152,5 @@ int main(void) {
         cmocka_unit_test(only_what_a_row_measures_is_its_own),
         cmocka_unit_test(what_scenes_cannot_answer_is_refused_where_it_stands),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_environment, bl_test_leave);
 }

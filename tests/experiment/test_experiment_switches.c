@@ -382,5 +382,5 @@ int main(void) {
         cmocka_unit_test(tf32_is_f32_to_the_graph_and_a_recipe_of_its_own),
         cmocka_unit_test(eager_is_of_the_machine_and_idle_on_another_backend),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_environment, bl_test_leave);
 }

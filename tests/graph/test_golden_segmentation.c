@@ -177,7 +177,6 @@ static void run_step(const golden_case *c, const char *name, double allowed, dou
     bl_store *store;
     bl_plan *plan, *seeing;
     char group[GOLDEN_NAME];
-    if (!can_run(c, BL_F32, name)) return;
     assert_ok(bl_layout_create(&layout));
     build_step(c, BL_F32, layout, &step, &inference);
     assert_ok(bl_backend_open(&backend, name, &(bl_backend_options){.threads = 2, .isa = ""}));
@@ -264,16 +263,24 @@ static void expect_nodes(const golden_case *c, bl_dtype precision, const char *n
 }
 
 static void other_backends_follow_in_f32(void **state) {
+    int run_count = 0;
     for (const char *const *name = bl_test_backends(); *name; name++) {
-        if (is_reference(*name)) continue;
+        if (is_reference(*name) || !can_run(*state, BL_F32, *name)) continue;
         run_step(*state, *name, 2e-5, 0.1); // rounding flips a ReLU here and there, and in images of few pixels each moves a gradient
+        run_count++;
     }
+    if (!run_count) skip();
 }
 
 static void every_node_of_theirs_is_the_references(void **state) {
+    int run_count = 0;
     for (const char *const *name = bl_test_backends(); *name; name++)
-        for (bl_dtype precision = BL_F32; precision <= BL_BF16; precision++)
-            if (!is_reference(*name) && can_run(*state, precision, *name)) expect_nodes(*state, precision, *name);
+        for (bl_dtype precision = BL_F32; precision <= BL_BF16; precision++) {
+            if (is_reference(*name) || !can_run(*state, precision, *name)) continue;
+            expect_nodes(*state, precision, *name);
+            run_count++;
+        }
+    if (!run_count) skip();
 }
 
 static void the_file_holds_what_this_test_assumes(void **state) {

@@ -284,20 +284,20 @@ static void what_no_share_can_give_is_refused_before_training(void **state) {
         row.fit.learning_rates[1] = .2;
         row.fit.watch = cases[i].watch;
         const bl_cell cell = small_cell(&row, 1);
-        rig r;
-        rig_open(&r, &cell, 1, 1);
+        measuring r;
+        open_rig(&r, &cell, 1, 1);
         assert_int_not_equal(bl_shares_fit(&r.evaluator), BL_OK);
         bl_test_holds(bl_error(), cases[i].says);
-        rig_close(&r);
+        close_rig(&r);
         refuse(row, cases[i].says);
     }
     bl_evaluation row = pretrained_row();
     row.fit.share = 5; // one scene, and nothing to choose
     const bl_cell cell = small_cell(&row, 1);
-    rig r;
-    rig_open(&r, &cell, 1, 1);
+    measuring r;
+    open_rig(&r, &cell, 1, 1);
     assert_ok(bl_shares_fit(&r.evaluator));
-    rig_close(&r);
+    close_rig(&r);
 }
 
 // ---- arms ----
@@ -310,8 +310,8 @@ static void arms_start_from_one_head_and_from_their_own_encoder(void **state) {
     const bl_arm arms[2] = {{.source = BL_ARM_RANDOM}, {.source = BL_ARM_PRETRAINED}};
     double *encoder[2], *heads[2];
     size_t encoder_count, head_count;
-    rig r;
-    rig_open(&r, &cell, 77, 1);
+    measuring r;
+    open_rig(&r, &cell, 77, 1);
     for (int a = 0; a < 2; a++) {
         bl_learner learner;
         assert_ok(bl_learner_create_segmentation(&learner, &r.evaluator, &row, &options, false));
@@ -326,7 +326,7 @@ static void arms_start_from_one_head_and_from_their_own_encoder(void **state) {
         free(encoder[a]);
         free(heads[a]);
     }
-    rig_close(&r);
+    close_rig(&r);
 }
 
 static void arms_that_start_alike_measure_alike(void **state) {
@@ -386,8 +386,8 @@ static void a_frozen_encoder_keeps_its_bytes(void **state) {
         bl_loader *loader;
         bl_fit_place place = {0};
         bool is_finite;
-        rig r;
-        rig_open(&r, &cell, 77, 1);
+        measuring r;
+        open_rig(&r, &cell, 77, 1);
         bl_fit_place_begin(&place, 0);
         assert_ok(bl_learner_create_segmentation(&learner, &r.evaluator, &row, &options, false));
         assert_ok(bl_learner_take_arm(&learner, &row.fit.arm));
@@ -404,7 +404,7 @@ static void a_frozen_encoder_keeps_its_bytes(void **state) {
         }
         bl_loader_free(loader);
         bl_learner_free(&learner);
-        rig_close(&r);
+        close_rig(&r);
     }
 }
 
@@ -446,7 +446,7 @@ static void a_row_is_the_same_alone_and_among_others_whatever_the_threads(void *
 // ---- whole scenes ----
 
 typedef struct scoring {
-    rig r;
+    measuring r;
     bl_cell cell;
     bl_evaluation row;
     bl_learner learner;
@@ -456,13 +456,13 @@ static void scoring_open(scoring *s) {
     s->row = pretrained_row();
     s->cell = small_cell(&s->row, 1);
     const bl_segmentation_options options = bl_segmentation_of(&s->cell, &s->row.fit);
-    rig_open(&s->r, &s->cell, 77, 1);
+    open_rig(&s->r, &s->cell, 77, 1);
     assert_ok(bl_learner_create_segmentation(&s->learner, &s->r.evaluator, &s->row, &options, false));
 }
 
 static void scoring_close(scoring *s) {
     bl_learner_free(&s->learner);
-    rig_close(&s->r);
+    close_rig(&s->r);
 }
 
 static bl_segmentation_scores scored(scoring *s, const bl_scenes *scenes, const uint32_t *samples, int64_t count, int batch,

@@ -34,11 +34,11 @@ static void a_row_that_was_killed_is_measured_again_as_it_was(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    open_folder(recipe);
+    write_recipe(recipe);
     return 0;
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_row_that_was_killed_is_measured_again_as_it_was)};
-    return cmocka_run_group_tests(tests, set_up, close_folder);
+    return cmocka_run_group_tests(tests, set_up, bl_test_leave);
 }

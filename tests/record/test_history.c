@@ -8,18 +8,11 @@
 #include "record/history_file.h"
 #include "support.h"
 
-static char *folder, path[512];
+static char path[512];
 
 static int set_up(void **state) {
     (void)state;
-    folder = bl_test_folder();
-    snprintf(path, sizeof path, "%s/seed-0.reference.h5", folder);
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    bl_test_folder_remove(folder);
+    snprintf(path, sizeof path, "%s/seed-0.reference.h5", bl_test_here());
     return 0;
 }
 
@@ -273,15 +266,15 @@ static void looks_and_pictures_that_do_not_match_are_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(diagnoses_come_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_file_itself_names_the_verdicts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(choices_come_back_beside_what_had_none, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_older_file_has_no_diagnosis_and_no_choice, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(columns_that_do_not_match_are_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(looks_and_pictures_come_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_file_without_segmentation_has_none, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(diagnoses_come_back, set_up, bl_test_leave),
+        cmocka_unit_test_setup_teardown(the_file_itself_names_the_verdicts, set_up, bl_test_leave),
+        cmocka_unit_test_setup_teardown(choices_come_back_beside_what_had_none, set_up, bl_test_leave),
+        cmocka_unit_test_setup_teardown(an_older_file_has_no_diagnosis_and_no_choice, set_up, bl_test_leave),
+        cmocka_unit_test_setup_teardown(columns_that_do_not_match_are_refused, set_up, bl_test_leave),
+        cmocka_unit_test_setup_teardown(looks_and_pictures_come_back, set_up, bl_test_leave),
+        cmocka_unit_test_setup_teardown(a_file_without_segmentation_has_none, set_up, bl_test_leave),
         cmocka_unit_test(the_last_and_the_best_look_are_at_val),
-        cmocka_unit_test_setup_teardown(looks_and_pictures_that_do_not_match_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(looks_and_pictures_that_do_not_match_are_refused, set_up, bl_test_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

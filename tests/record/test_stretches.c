@@ -25,9 +25,8 @@ static char *checkpoint_file(const char *results) {
 }
 
 static bl_stretches stretches_in(const char *path) {
-    bl_container_reader *reader;
+    bl_container_reader *reader = opened(path);
     bl_stretches stretches = {0};
-    assert_ok(bl_container_reader_open(&reader, path));
     assert_ok(bl_stretches_get(&stretches, reader));
     bl_container_reader_close(reader);
     return stretches;
@@ -42,9 +41,8 @@ static void assert_machine_names_the_processor(const char *path) {
 }
 
 static bool is_mixed(const char *path) {
-    bl_container_reader *reader;
+    bl_container_reader *reader = opened(path);
     int64_t *mixed, count;
-    assert_ok(bl_container_reader_open(&reader, path));
     assert_ok(bl_container_get_i64(reader, "/trainer/mixed", &mixed, &count));
     const bool is = *mixed;
     bl_free(mixed);
@@ -65,7 +63,7 @@ static void assert_stretch(const bl_stretch *stretch, int64_t first, int64_t las
 
 static void each_process_adds_its_own_and_the_run_file_keeps_them(void **state) {
     (void)state;
-    char *results = joined(folder, "added"), *checkpoint = checkpoint_file(results), *file = run_file(results, bl_test_backend()), says[512];
+    char *results = joined(bl_test_here(), "added"), *checkpoint = checkpoint_file(results), *file = run_file(results, bl_test_backend()), says[512];
     plan_of_run plan = {.backend = bl_test_backend(), .results = results, .kill_at = 5};
     processor = "a processor";
     assert_int_equal(run_child(plan, says), SIGKILL); // its fifth step is lost: the checkpoint is of the fourth
@@ -101,7 +99,7 @@ static void each_process_adds_its_own_and_the_run_file_keeps_them(void **state) 
 
 static void another_processor_makes_the_run_mixed(void **state) {
     (void)state;
-    char *results = joined(folder, "moved"), *file = run_file(results, bl_test_backend()), says[512];
+    char *results = joined(bl_test_here(), "moved"), *file = run_file(results, bl_test_backend()), says[512];
     plan_of_run plan = {.backend = bl_test_backend(), .results = results, .kill_at = 3};
     processor = "a processor";
     assert_int_equal(run_child(plan, says), SIGKILL);
@@ -120,14 +118,13 @@ static void another_processor_makes_the_run_mixed(void **state) {
 }
 
 static bl_container_reader *written(void (*put)(bl_container_writer *)) {
-    char *path = joined(folder, "written.h5");
+    char *path = joined(bl_test_here(), "written.h5");
     bl_container_writer *writer;
-    bl_container_reader *reader;
     assert_ok(bl_container_writer_create(&writer));
     put(writer);
     assert_ok(bl_container_writer_save(writer, path));
     bl_container_writer_free(writer);
-    assert_ok(bl_container_reader_open(&reader, path));
+    bl_container_reader *reader = opened(path);
     free(path);
     return reader;
 }
@@ -231,7 +228,7 @@ static void the_program_names_the_commit_it_was_built_from(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    open_folder(recipe);
+    write_recipe(recipe);
     return 0;
 }
 
@@ -245,5 +242,5 @@ int main(void) {
             cmocka_unit_test(columns_that_do_not_match_are_refused),
             cmocka_unit_test(the_program_names_the_commit_it_was_built_from),
     };
-    return cmocka_run_group_tests(tests, set_up, close_folder);
+    return cmocka_run_group_tests(tests, set_up, bl_test_leave);
 }

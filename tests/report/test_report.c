@@ -61,7 +61,7 @@ static void tables_hold_every_measurement_and_its_mean(void **state) {
     int lines = 0;
     for (const char *c = measurements; *c; c++) lines += *c == '\n';
     assert_int_equal(lines, 1 + ALL_RUNS * (LAST + 2));
-    assert_holds(measurements, "\"tests/small\",\"byol\",7,\"reference\",\"0a1b\",\"" ROW "\",\"" ROW_ID "\",1,54,,,1,1\n");
+    bl_test_holds(measurements, "\"tests/small\",\"byol\",7,\"reference\",\"0a1b\",\"" ROW "\",\"" ROW_ID "\",1,54,,,1,1\n");
     free(measurements);
     assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,3,72,2,67.03");
     assert_written(here, "aggregate.csv", "\"byol\",\"" PIXELS "\",0,3,17,0,17,17,0\n");
@@ -86,7 +86,7 @@ static void differences_are_paired_by_seed_and_say_when_they_are_inconclusive(vo
     // epoch 1: +1, -1, 0; epoch 2: -30, -31, -29
     assert_written(here, "differences.csv", "\"" ROW "\",1,\"no_stop_gradient\",\"byol\",3,0,1,-2.48");
     assert_written(here, "differences.csv", "0,\"inconclusive\"\n\"" ROW "\",2,\"no_stop_gradient\",\"byol\",3,-30,1,-32.48");
-    assert_holds(summary, "| no_stop_gradient | byol | " ROW " | 2 | 3 | -30.0 | -32.5 to -27.5 | lower |");
+    bl_test_holds(summary, "| no_stop_gradient | byol | " ROW " | 2 | 3 | -30.0 | -32.5 to -27.5 | lower |");
     free(summary);
 }
 
@@ -105,14 +105,14 @@ static void what_cannot_count_is_named_and_never_averaged(void **state) {
     snprintf(path, sizeof path, "%s/tests/small/no_stop_gradient/seed-7.reference.ckpt", here->folder);
     assert_ok(bl_atomic_write(path, "", 0));
     char *summary = report_of(here);
-    assert_holds(summary, "- byol, seed 1: trained by another recipe");
-    assert_holds(summary, "- byol, seed 7: incomplete");
-    assert_holds(summary, "- no_stop_gradient, seed 0: ");
-    assert_holds(summary, "truncated: 3000 bytes are there of ");
-    assert_holds(summary, "- no_stop_gradient, seed 1: not run yet");
-    assert_holds(summary, "- no_stop_gradient, seed 7: not finished; its checkpoint: ");
-    assert_holds(summary, "seed-7.reference.ckpt: truncated: 0 bytes are there");
-    assert_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 | 0.200 | - |");
+    bl_test_holds(summary, "- byol, seed 1: trained by another recipe");
+    bl_test_holds(summary, "- byol, seed 7: incomplete");
+    bl_test_holds(summary, "- no_stop_gradient, seed 0: ");
+    bl_test_holds(summary, "truncated: 3000 bytes are there of ");
+    bl_test_holds(summary, "- no_stop_gradient, seed 1: not run yet");
+    bl_test_holds(summary, "- no_stop_gradient, seed 7: not finished; its checkpoint: ");
+    bl_test_holds(summary, "seed-7.reference.ckpt: truncated: 0 bytes are there");
+    bl_test_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 | 0.200 | - |");
     assert_null(strstr(summary, "| no_stop_gradient |"));
     free(summary);
 }
@@ -126,7 +126,7 @@ static void measurements_of_other_options_are_kept_apart(void **state) {
     char *summary = report_of(here);
     assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,1,70,,,,0\n");
     assert_written(here, "measurements.csv", "\"1111111111111111\",2,74,,,0,1\n");
-    assert_holds(summary, "\n3 measurements were made with other options");
+    bl_test_holds(summary, "\n3 measurements were made with other options");
     free(summary);
 }
 
@@ -143,12 +143,12 @@ static void a_difference_is_printed_only_where_figures_can_be_compared(void **st
     here->experiment.expectation_count = 4;
     leave_all_runs(here);
     char *summary = report_of(here);
-    assert_holds(summary, "| byol | " ROW " | 2 | 71.5 (n = 3) | 72.0 ± 5.0 | +0.5 | a paper \\| table 1, read |\n");
-    assert_holds(summary, "| byol | " ROW " | 100 | 80 (n = 1) | - | - | a blog, digitised |\n"
+    bl_test_holds(summary, "| byol | " ROW " | 2 | 71.5 (n = 3) | 72.0 ± 5.0 | +0.5 | a paper \\| table 1, read |\n");
+    bl_test_holds(summary, "| byol | " ROW " | 100 | 80 (n = 1) | - | - | a blog, digitised |\n"
                           "| no_stop_gradient | " ROW " | 100 | 80 (n = 1) | - | - | a blog, digitised |\n");
-    assert_holds(summary, "| no_stop_gradient | " ROW " | 1 | 24.4 ± 0.5 (half range, n = 3) | 52.0 ± 4.3 | context: ImageNet; theirs is best on test | "
+    bl_test_holds(summary, "| no_stop_gradient | " ROW " | 1 | 24.4 ± 0.5 (half range, n = 3) | 52.0 ± 4.3 | context: ImageNet; theirs is best on test | "
                           "a blog |\n");
-    assert_holds(summary, "| byol | " ROW " | 300 | 0.3 to 5.5 (the source contradicts itself; n = 3) | 72.0 ± 5.0 (epoch 2) | "
+    bl_test_holds(summary, "| byol | " ROW " | 300 | 0.3 to 5.5 (the source contradicts itself; n = 3) | 72.0 ± 5.0 (epoch 2) | "
                           "context: ImageNet, 300 epochs | two tables |\n");
     assert_written(here, "published.csv", "\"byol\",\"" ROW "\",300,,0.3,5.5,3,,\"\",\"\",1,\"ImageNet, 300 epochs\",\"\",\"two tables\"\n");
     free(summary);
@@ -165,14 +165,14 @@ static void a_run_that_diverged_or_has_another_graph_is_named_and_enters_no_mean
     leave_run(here, &diverged);
     leave_run(here, &other_graph);
     char *summary = report_of(here);
-    assert_holds(summary, "- byol, seed 1: diverged (step 4)\n");
-    assert_holds(summary, "- no_stop_gradient, seed 1: of another graph than the cell's other runs (digest of another g, not of this grap)\n");
+    bl_test_holds(summary, "- byol, seed 1: diverged (step 4)\n");
+    bl_test_holds(summary, "- no_stop_gradient, seed 1: of another graph than the cell's other runs (digest of another g, not of this grap)\n");
     assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,2,71,");
     assert_written(here, "aggregate.csv", "\"no_stop_gradient\",\"" ROW "\",2,2,41.5,");
     assert_written(here, "differences.csv", "\"" ROW "\",2,\"no_stop_gradient\",\"byol\",2,");
     assert_written(here, "measurements.csv", "\"" ROW_ID "\",2,74,,,0,1\n");
     assert_written(here, "verdicts.csv", "\"byol\",1,\"diverged\",0.2,4,4,0,1\n");
-    assert_holds(summary, "| byol | " ROW " | 2 | 29.5 ± 6.4 | 2 | 71.0 ± 12.7 | 0.200 ± 0.000 | diverged 1 of 1 |\n");
+    bl_test_holds(summary, "| byol | " ROW " | 2 | 29.5 ± 6.4 | 2 | 71.0 ± 12.7 | 0.200 ± 0.000 | diverged 1 of 1 |\n");
     free(summary);
 }
 
@@ -183,7 +183,7 @@ static void the_graph_that_most_runs_of_a_cell_have_is_the_one_that_counts(void 
     leave_all_runs(here);
     leave_run(here, &first);
     char *summary = report_of(here);
-    assert_holds(summary, "- byol, seed 0: of another graph than the cell's other runs");
+    bl_test_holds(summary, "- byol, seed 0: of another graph than the cell's other runs");
     assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,2,73,");
     free(summary);
 }
@@ -195,8 +195,8 @@ static void mixed_runs_count_and_are_flagged(void **state) {
     leave_all_runs(here);
     leave_run(here, &mixed);
     char *summary = report_of(here);
-    assert_holds(summary, "| byol | " ROW " | 3 (1 mixed) | 30.0 ± 2.5 | 2 | 72.0 ± 5.0 |");
-    assert_holds(summary, "\nMixed runs were continued on another machine");
+    bl_test_holds(summary, "| byol | " ROW " | 3 (1 mixed) | 30.0 ± 2.5 | 2 | 72.0 ± 5.0 |");
+    bl_test_holds(summary, "\nMixed runs were continued on another machine");
     free(summary);
 }
 
@@ -213,7 +213,7 @@ static void a_run_stopped_by_collapse_keeps_the_epoch_its_accuracy_is_of(void **
         leave_run(here, &stopped);
     }
     char *summary = report_of(here);
-    assert_holds(summary, "| no_stop_gradient | " ROW " | 1 | 30.0 ± 2.5 | 1 (stopped: collapsed) | 51.0 | 0.200 ± 0.000 | collapsed 3 of 3 |\n"
+    bl_test_holds(summary, "| no_stop_gradient | " ROW " | 1 | 30.0 ± 2.5 | 1 (stopped: collapsed) | 51.0 | 0.200 ± 0.000 | collapsed 3 of 3 |\n"
                           "| no_stop_gradient | " ROW " | 2 | 30.0 ± 2.5 | 2 | 41.5 ± 19.1 | 0.200 ± 0.000 | collapsed 3 of 3 |\n");
     assert_written(here, "aggregate.csv", "\"no_stop_gradient\",\"" ROW "\",2,2,41.5,");
     assert_written(here, "collapse.csv",
@@ -229,7 +229,7 @@ static void a_failed_run_says_what_failed(void **state) {
     snprintf(path, sizeof path, "%s/tests/small/byol/seed-1.reference.failed", here->folder);
     assert_ok(bl_atomic_write(path, "step 3 is not finite\n", 21));
     char *summary = report_of(here);
-    assert_holds(summary, "- byol, seed 1: failed: step 3 is not finite\n- byol, seed 7: not run yet\n");
+    bl_test_holds(summary, "- byol, seed 1: failed: step 3 is not finite\n- byol, seed 7: not run yet\n");
     free(summary);
 }
 
@@ -274,7 +274,7 @@ static void without_gnuplot_the_tables_stand_and_the_summary_says_so(void **stat
     setenv("PATH", here->folder, 1);
     char *summary = report_of(here);
     setenv("PATH", path, 1);
-    assert_holds(summary, "gnuplot is not installed");
+    bl_test_holds(summary, "gnuplot is not installed");
     assert_written(here, "curves.gp", "plot 'aggregate.csv'");
     char svg[600];
     snprintf(svg, sizeof svg, "%s/tests/small/curves.svg", here->folder);
@@ -306,12 +306,12 @@ static void seeds_that_were_not_asked_for_are_named(void **state) {
     leave_all_runs(here);
     here->experiment.seed_count = 1;
     char *summary = report_of(here);
-    assert_holds(summary, "- byol, seeds 1, 7: not asked for, though run files are there\n");
-    assert_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 |");
+    bl_test_holds(summary, "- byol, seeds 1, 7: not asked for, though run files are there\n");
+    bl_test_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 |");
     free(summary);
     here->experiment.seed_count = 2;
     summary = report_of(here);
-    assert_holds(summary, "- no_stop_gradient, seed 7: not asked for, though a run file is there\n");
+    bl_test_holds(summary, "- no_stop_gradient, seed 7: not asked for, though a run file is there\n");
     free(summary);
 }
 
@@ -321,7 +321,7 @@ static void a_supervised_run_has_no_spread(void **state) {
     supervised.supervised = true;
     leave_run(here, &supervised);
     char *summary = report_of(here);
-    assert_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 | - | - |");
+    bl_test_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 | - | - |");
     assert_written(here, "steps.csv", "\"byol\",0,2,1,2,,,0.001,0.99,1\n");
     char *script = written_text(here, "curves.gp");
     assert_null(strstr(script, "std ratio"));
@@ -336,7 +336,7 @@ static void pairs_that_all_differ_by_the_same_are_inconclusive(void **state) {
                              {.cell = 1, .seed = 0, .accuracy = {30, 51, 67.8}}, {.cell = 1, .seed = 1, .accuracy = {31, 51, 71.6}}};
     for (int i = 0; i < 4; i++) leave_run(here, &runs[i]);
     char *summary = report_of(here);
-    assert_holds(summary, "| no_stop_gradient | byol | " ROW " | 2 | 2 | -2.5 | no spread | inconclusive |");
+    bl_test_holds(summary, "| no_stop_gradient | byol | " ROW " | 2 | 2 | -2.5 | no spread | inconclusive |");
     free(summary);
 }
 
@@ -344,24 +344,24 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(student_intervals_are_those_of_the_tables),
         cmocka_unit_test(csv_fields_come_back_through_a_parser),
-        cmocka_unit_test_setup_teardown(tables_hold_every_measurement_and_its_mean, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(one_seed_has_no_interval, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(differences_are_paired_by_seed_and_say_when_they_are_inconclusive, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_cannot_count_is_named_and_never_averaged, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(measurements_of_other_options_are_kept_apart, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_difference_is_printed_only_where_figures_can_be_compared, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_run_that_diverged_or_has_another_graph_is_named_and_enters_no_mean, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_graph_that_most_runs_of_a_cell_have_is_the_one_that_counts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(mixed_runs_count_and_are_flagged, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_run_stopped_by_collapse_keeps_the_epoch_its_accuracy_is_of, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_failed_run_says_what_failed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_was_chosen_stands_beside_its_value, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(report_has_the_same_bytes_each_time, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(without_gnuplot_the_tables_stand_and_the_summary_says_so, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(nothing_is_written_where_no_run_is_finished, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(seeds_that_were_not_asked_for_are_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_supervised_run_has_no_spread, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(pairs_that_all_differ_by_the_same_are_inconclusive, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(tables_hold_every_measurement_and_its_mean, open_study, close_study),
+        cmocka_unit_test_setup_teardown(one_seed_has_no_interval, open_study, close_study),
+        cmocka_unit_test_setup_teardown(differences_are_paired_by_seed_and_say_when_they_are_inconclusive, open_study, close_study),
+        cmocka_unit_test_setup_teardown(what_cannot_count_is_named_and_never_averaged, open_study, close_study),
+        cmocka_unit_test_setup_teardown(measurements_of_other_options_are_kept_apart, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_difference_is_printed_only_where_figures_can_be_compared, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_run_that_diverged_or_has_another_graph_is_named_and_enters_no_mean, open_study, close_study),
+        cmocka_unit_test_setup_teardown(the_graph_that_most_runs_of_a_cell_have_is_the_one_that_counts, open_study, close_study),
+        cmocka_unit_test_setup_teardown(mixed_runs_count_and_are_flagged, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_run_stopped_by_collapse_keeps_the_epoch_its_accuracy_is_of, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_failed_run_says_what_failed, open_study, close_study),
+        cmocka_unit_test_setup_teardown(what_was_chosen_stands_beside_its_value, open_study, close_study),
+        cmocka_unit_test_setup_teardown(report_has_the_same_bytes_each_time, open_study, close_study),
+        cmocka_unit_test_setup_teardown(without_gnuplot_the_tables_stand_and_the_summary_says_so, open_study, close_study),
+        cmocka_unit_test_setup_teardown(nothing_is_written_where_no_run_is_finished, open_study, close_study),
+        cmocka_unit_test_setup_teardown(seeds_that_were_not_asked_for_are_named, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_supervised_run_has_no_spread, open_study, close_study),
+        cmocka_unit_test_setup_teardown(pairs_that_all_differ_by_the_same_are_inconclusive, open_study, close_study),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,12 +27,12 @@ static void label_efficiency_says_how_many_labels_one_arm_saves(void **state) {
     leave_label_run(here, 0, 1, (const double[]){20, 40, 60, 10, 20, 40});
     leave_label_run(here, 0, 7, (const double[]){20, 40, 60, 10, 20, 50});
     char *summary = report_of(here);
-    assert_holds(summary, "## Label efficiency: fine-tuning, test\n\n| labels (images) | pretrained | random | difference |\n|---:|---:|---:|---:|\n"
+    bl_test_holds(summary, "## Label efficiency: fine-tuning, test\n\n| labels (images) | pretrained | random | difference |\n|---:|---:|---:|---:|\n"
                           "| 1 % (5) | 20.0 ± 0.0 | 10.0 ± 0.0 | +10.0 (no spread) |\n");
-    assert_holds(summary, "| 100 % (500) | 60.0 ± 0.0 | 40.0 ± 24.8 | +20.0 ± 24.8 (inconclusive) |\n");
-    assert_holds(summary, "| pretrained | random | 3 | 10 % (50) | 0.573 % to 100 % |\n");
-    assert_holds(summary, "| random | pretrained | 3 | never | - |\n");
-    assert_holds(summary, "| main | - | 3 | - | - | - | - | - |\n"); // no line a share in the table of results
+    bl_test_holds(summary, "| 100 % (500) | 60.0 ± 0.0 | 40.0 ± 24.8 | +20.0 ± 24.8 (inconclusive) |\n");
+    bl_test_holds(summary, "| pretrained | random | 3 | 10 % (50) | 0.573 % to 100 % |\n");
+    bl_test_holds(summary, "| random | pretrained | 3 | never | - |\n");
+    bl_test_holds(summary, "| main | - | 3 | - | - | - | - | - |\n"); // no line a share in the table of results
     assert_written(here, "labels.csv", "\"finetune/pretrained/test\",\"finetune\",\"pretrained\",\"main\",10,50,3,40,0,40,40,0\n");
     assert_written(here, "labels_needed.csv", "\"finetune/random/test\",\"random\",\"main\",\"pretrained\",\"main\",3,0,0,,,,\n");
     free(summary);
@@ -45,12 +45,12 @@ static void an_arm_that_not_every_seed_reaches_has_no_mean_share(void **state) {
     leave_label_run(here, 0, 0, (const double[]){20, 40, 60, 10, 20, 30});
     leave_label_run(here, 0, 1, (const double[]){20, 40, 60, 10, 20, 61});
     char *summary = report_of(here);
-    assert_holds(summary, "| pretrained | random | 2 | in 1 of 2 seeds alone | - |\n");
+    bl_test_holds(summary, "| pretrained | random | 2 | in 1 of 2 seeds alone | - |\n");
     free(summary);
     leave_label_run(here, 0, 1, (const double[]){32, 40, 60, 10, 20, 31}); // with fewer labels than were tried
     leave_label_run(here, 0, 0, (const double[]){31, 40, 60, 10, 20, 30});
     summary = report_of(here);
-    assert_holds(summary, "| pretrained | random | 2 | 1 % (5) or less | - |\n");
+    bl_test_holds(summary, "| pretrained | random | 2 | 1 % (5) or less | - |\n");
     free(summary);
 }
 
@@ -71,17 +71,17 @@ static void across_cells_an_arm_is_matched_to_itself_alone(void **state) {
     int lines = 0;
     for (const char *c = table; *c; c++) lines += *c == '\n';
     assert_int_equal(lines, 1 + 2 * 2 + 2 * 2); // two arms in each of two cells, two cells for each of two arms
-    assert_holds(table, "\"pretrained\",\"main\",\"random\",\"main\",1,1,0,10,,,50\n");
-    assert_holds(table, "\"pretrained\",\"main\",\"pretrained\",\"other\",1,1,0,100,,,500\n");
+    bl_test_holds(table, "\"pretrained\",\"main\",\"random\",\"main\",1,1,0,10,,,50\n");
+    bl_test_holds(table, "\"pretrained\",\"main\",\"pretrained\",\"other\",1,1,0,100,,,500\n");
     free(table);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shares_are_read_between_points_on_a_logarithmic_axis),
-        cmocka_unit_test_setup_teardown(label_efficiency_says_how_many_labels_one_arm_saves, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(across_cells_an_arm_is_matched_to_itself_alone, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(an_arm_that_not_every_seed_reaches_has_no_mean_share, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(label_efficiency_says_how_many_labels_one_arm_saves, open_study, close_study),
+        cmocka_unit_test_setup_teardown(across_cells_an_arm_is_matched_to_itself_alone, open_study, close_study),
+        cmocka_unit_test_setup_teardown(an_arm_that_not_every_seed_reaches_has_no_mean_share, open_study, close_study),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

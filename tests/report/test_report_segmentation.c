@@ -11,10 +11,10 @@ static void labelled_scenes_have_curves_of_miou(void **state) {
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
     leave_scene_run(here, 1, (const double[]){22, 30, 40, 12, 21, 30}, false);
     char *summary = report_of(here);
-    assert_holds(summary, "\n## Label efficiency: segmentation, val\n\n| labels (scenes) | pretrained | random | difference |\n"
+    bl_test_holds(summary, "\n## Label efficiency: segmentation, val\n\n| labels (scenes) | pretrained | random | difference |\n"
                           "|---:|---:|---:|---:|\n| 10 % (4) | 21.0 ± 12.7 | 11.0 ± 12.7 | +10.0 (no spread) |\n");
-    assert_holds(summary, "| segmentation, val | pretrained | random | 2 | 50 % (20) | 50 % to 50 % |\n");
-    assert_holds(summary, "![mIoU by the share of the labels](labels.svg)");
+    bl_test_holds(summary, "| segmentation, val | pretrained | random | 2 | 50 % (20) | 50 % to 50 % |\n");
+    bl_test_holds(summary, "![mIoU by the share of the labels](labels.svg)");
     assert_null(strstr(summary, "best"));
     assert_written(here, "labels.csv", "\"segmentation/pretrained/val\",\"segmentation\",\"pretrained\",\"main\",100,40,2,40,0,40,40,0\n");
     assert_written(here, "labels.gp", "set label 3 'mIoU (%)'");
@@ -29,7 +29,7 @@ static void shares_of_a_folder_of_scenes_are_not_counted(void **state) {
     scenes.cell.data = (bl_dataset_options){.name = "cityscapes"};
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
     char *summary = report_of(here);
-    assert_holds(summary, "| labels | pretrained | random | difference |\n|---:|---:|---:|---:|\n| 10 % | 20.0 | 10.0 | +10.0 (one pair) |\n");
+    bl_test_holds(summary, "| labels | pretrained | random | difference |\n|---:|---:|---:|---:|\n| 10 % | 20.0 | 10.0 | +10.0 (one pair) |\n");
     assert_written(here, "labels.csv", "\"pretrained\",\"main\",10,,1,20,,,,0\n");
     assert_written(here, "labels.gp", "'labelled scenes: share of the train split'");
     assert_written(here, "labels.gp", "\"10 %%\" 10");
@@ -43,8 +43,8 @@ static void every_score_stands_in_the_table(void **state) {
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
     leave_scene_run(here, 1, (const double[]){20, 30, 42, 10, 20, 30}, false);
     char *summary = report_of(here);
-    assert_holds(summary, "\n## Segmentation of val\n");
-    assert_holds(summary, "| main | pretrained | 100 % | last | 300 | 2 | 41.0 ± 12.7 | 39.0 ± 12.7 | 61.0 ± 12.7 | 62.0 ± 12.7 |\n");
+    bl_test_holds(summary, "\n## Segmentation of val\n");
+    bl_test_holds(summary, "| main | pretrained | 100 % | last | 300 | 2 | 41.0 ± 12.7 | 39.0 ± 12.7 | 61.0 ± 12.7 | 62.0 ± 12.7 |\n");
     assert_written(here, "segmentation.csv", "\"main\",\"segmentation/pretrained/val\",\"pretrained\",100,\"last\",\"miou_cityscapes\",2,39,");
     assert_written(here, "segmentation.csv", "\"last\",\"update\",2,300,0,300,300,0\n");
     assert_null(strstr(summary, "best on val"));
@@ -58,9 +58,9 @@ static void a_single_share_stands_among_the_results_as_miou(void **state) {
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
     scenes.cell.evaluation_count = 1;
     char *summary = report_of(here);
-    assert_holds(summary, "| main | segmentation/pretrained/10%/val | 1 | - | 2 | 20.0 |");
-    assert_holds(summary, "\nAccuracies, and mIoU of segmentations, in percent, ");
-    assert_holds(summary, "| main | pretrained | 10 % | last | 300 | 1 | 20.0 | 18.0 | 40.0 | 41.0 |\n");
+    bl_test_holds(summary, "| main | segmentation/pretrained/10%/val | 1 | - | 2 | 20.0 |");
+    bl_test_holds(summary, "\nAccuracies, and mIoU of segmentations, in percent, ");
+    bl_test_holds(summary, "| main | pretrained | 10 % | last | 300 | 1 | 20.0 | 18.0 | 40.0 | 41.0 |\n");
     assert_null(strstr(summary, "## Label efficiency"));
     assert_false(is_there(here, "labels.csv"));
     free(summary);
@@ -72,11 +72,11 @@ static void where_val_was_watched_the_best_look_is_said_to_be_too_high(void **st
     make_scene_study(here, &scenes);
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, true);
     char *summary = report_of(here);
-    assert_holds(summary, "| main | random | 100 % | last | 300 | 1 | 30.0 | 28.0 | 50.0 | 51.0 |\n"
+    bl_test_holds(summary, "| main | random | 100 % | last | 300 | 1 | 30.0 | 28.0 | 50.0 | 51.0 |\n"
                           "| main | random | 100 % | best on val | 200 | 1 | 33.0 | 31.0 | 53.0 | 54.0 |\n");
-    assert_holds(summary, "\nBest on val: chosen on the images it is reported on, so too high.\n");
-    assert_holds(summary, "\n## Label efficiency: segmentation, val, best look\n");
-    assert_holds(summary, "| 100 % (40) | 43.0 | 33.0 | +10.0 (one pair) |\n");
+    bl_test_holds(summary, "\nBest on val: chosen on the images it is reported on, so too high.\n");
+    bl_test_holds(summary, "\n## Label efficiency: segmentation, val, best look\n");
+    bl_test_holds(summary, "| 100 % (40) | 43.0 | 33.0 | +10.0 (one pair) |\n");
     assert_written(here, "segmentation.csv", "\"best\",\"update\",1,200,,,,0\n");
     assert_written(here, "labels.csv", "\"segmentation/random/val (best)\",\"segmentation\",\"random\",\"main\",50,20,1,23,,,,0\n");
     free(summary);
@@ -89,8 +89,8 @@ static void a_class_without_truth_or_prediction_has_an_empty_field(void **state)
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false);
     leave_scene_run(here, 7, (const double[]){20, 30, 44, 10, 20, 30}, false);
     char *summary = report_of(here);
-    assert_holds(summary, "\n### IoU by class\n\n| class | pretrained, 100 % | random, 100 % |\n|---|---:|---:|\n| road | 42.0 ± 25.4 | 30.0 ± 0.0 |\n");
-    assert_holds(summary, "\n| train | - | - |\n");
+    bl_test_holds(summary, "\n### IoU by class\n\n| class | pretrained, 100 % | random, 100 % |\n|---|---:|---:|\n| road | 42.0 ± 25.4 | 30.0 ± 0.0 |\n");
+    bl_test_holds(summary, "\n| train | - | - |\n");
     assert_written(here, "classes.csv", "\"main\",\"segmentation/pretrained/val\",\"pretrained\",100,\"last\",7,300,\"sidewalk\",45\n");
     assert_written(here, "classes.csv", "\"main\",\"segmentation/pretrained/val\",\"pretrained\",100,\"last\",7,300,\"train\",\n");
     free(summary);
@@ -113,12 +113,12 @@ static void published_figures_stand_beside_the_looks_they_are_of(void **state) {
     here->experiment.expectation_count = 4;
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, true);
     char *summary = report_of(here);
-    assert_holds(summary, "| 100 % (40) | 40.0 | 30.0 | 25 (ours +5.0) | +10.0 (one pair) |\n");
-    assert_holds(summary, "\nPublished: a paper, read.\n");
-    assert_holds(summary, "| labels (scenes) | pretrained | published | random | published | difference |\n|---:|---:|---:|---:|---:|---:|\n"
+    bl_test_holds(summary, "| 100 % (40) | 40.0 | 30.0 | 25 (ours +5.0) | +10.0 (one pair) |\n");
+    bl_test_holds(summary, "\nPublished: a paper, read.\n");
+    bl_test_holds(summary, "| labels (scenes) | pretrained | published | random | published | difference |\n|---:|---:|---:|---:|---:|---:|\n"
                           "| 10 % (4) | 23.0 | 39.2 | 13.0 | - | +10.0 (one pair) |\n| 50 % (20) | 33.0 | - | 23.0 | - | +10.0 (one pair) |\n"
                           "| 100 % (40) | 43.0 | 68.3 | 33.0 | 59.2 | +10.0 (one pair) |\n");
-    assert_holds(summary, "\nPublished: a review, digitised, n = 1; chosen on val, as ours are here.\n");
+    bl_test_holds(summary, "\nPublished: a review, digitised, n = 1; chosen on val, as ours are here.\n");
     assert_null(strstr(summary, "## Beside published figures"));
     assert_written(here, "labels_published.csv", // by share, whatever the file's order
                    "\n1,\"segmentation/pretrained/val (best)\",\"pretrained\",\"\",10,39.2,39.2,39.2,1,\"digitised\",\"a review\"\n"
@@ -189,7 +189,7 @@ static void pictures_show_scenes_below_each_other_and_arms_side_by_side(void **s
     leave_pictures(here, 1);
     leave_scene_run(here, 0, (const double[]){20, 30, 40, 10, 20, 30}, false); // the first seed has none
     char *summary = report_of(here);
-    assert_holds(summary, "](pictures.png)\n\nWhole scenes of val as seed 1 predicts them after its last update, from above: "
+    bl_test_holds(summary, "](pictures.png)\n\nWhole scenes of val as seed 1 predicts them after its last update, from above: "
                           "`val/a/a_000000_000000`, `val/a/a_000000_000001`.\n");
     sheet made = written_sheet(here);
     assert_int_equal(made.png.width, 2 * MARGIN + 4 * COLUMN - 8);
@@ -268,16 +268,16 @@ static void every_letter_leaves_ink_of_its_own_and_stays_on_the_canvas(void **st
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(labelled_scenes_have_curves_of_miou, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(shares_of_a_folder_of_scenes_are_not_counted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(every_score_stands_in_the_table, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_single_share_stands_among_the_results_as_miou, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(where_val_was_watched_the_best_look_is_said_to_be_too_high, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_class_without_truth_or_prediction_has_an_empty_field, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(published_figures_stand_beside_the_looks_they_are_of, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(pictures_show_scenes_below_each_other_and_arms_side_by_side, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(other_scenes_of_one_name_are_lines_of_their_own, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(pictures_that_no_run_has_do_not_stay_behind, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(labelled_scenes_have_curves_of_miou, open_study, close_study),
+        cmocka_unit_test_setup_teardown(shares_of_a_folder_of_scenes_are_not_counted, open_study, close_study),
+        cmocka_unit_test_setup_teardown(every_score_stands_in_the_table, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_single_share_stands_among_the_results_as_miou, open_study, close_study),
+        cmocka_unit_test_setup_teardown(where_val_was_watched_the_best_look_is_said_to_be_too_high, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_class_without_truth_or_prediction_has_an_empty_field, open_study, close_study),
+        cmocka_unit_test_setup_teardown(published_figures_stand_beside_the_looks_they_are_of, open_study, close_study),
+        cmocka_unit_test_setup_teardown(pictures_show_scenes_below_each_other_and_arms_side_by_side, open_study, close_study),
+        cmocka_unit_test_setup_teardown(other_scenes_of_one_name_are_lines_of_their_own, open_study, close_study),
+        cmocka_unit_test_setup_teardown(pictures_that_no_run_has_do_not_stay_behind, open_study, close_study),
         cmocka_unit_test(every_letter_leaves_ink_of_its_own_and_stays_on_the_canvas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,11 +21,11 @@ static void an_unfinished_run_is_marked_and_enters_no_average(void **state) {
     fixture *here = *state;
     leave_some_unfinished(here, NULL);
     char *summary = report_of(here);
-    assert_holds(summary, "| byol | " ROW " | 2 | 30.5 ± 6.4 | 2 | 72.0 ± 25.4 |");
-    assert_holds(summary, "\n## Unfinished\n");
-    assert_holds(summary, "| byol | 7 | 2 of 4 | 1 of 2 | healthy | " ROW " 54.0 (epoch 1) | - | - |\n"
+    bl_test_holds(summary, "| byol | " ROW " | 2 | 30.5 ± 6.4 | 2 | 72.0 ± 25.4 |");
+    bl_test_holds(summary, "\n## Unfinished\n");
+    bl_test_holds(summary, "| byol | 7 | 2 of 4 | 1 of 2 | healthy | " ROW " 54.0 (epoch 1) | - | - |\n"
                           "| no_stop_gradient | 0 | 3 of 4 | 1 of 2 | - | " ROW " 51.0 (epoch 1) | - | - |\n");
-    assert_holds(summary, "They enter no average");
+    bl_test_holds(summary, "They enter no average");
     assert_null(strstr(summary, "byol, seed 7:")); // it is not absent
     assert_null(strstr(summary, "Differences between cells"));
     free(summary);
@@ -51,12 +51,12 @@ static void asked_for_it_counts_and_says_so(void **state) {
     here->experiment.expectation_count = 1;
     here->counts_unfinished = true;
     char *summary = report_of(here);
-    assert_holds(summary, "| byol | " ROW " | 1 (1 unfinished) | 30.0 ± 2.5 | 1 | 54.0 |");
-    assert_holds(summary, "| byol | " ROW " | 2 | 30.0 ± 2.5 | 2 | 72.0 ± 25.4 |");
-    assert_holds(summary, "of finished and unfinished runs on the backend");
-    assert_holds(summary, "As was asked for (`--unfinished`) they count");
-    assert_holds(summary, "| byol | " ROW " | 1 | 50 (n = 1) | 52.0 ± 5.0 (1 unfinished) | +2.0 | a paper |\n");
-    assert_holds(summary, "| no_stop_gradient | byol | " ROW " | 1 | 1 (1 unfinished) | +1.0 | - | one pair |\n");
+    bl_test_holds(summary, "| byol | " ROW " | 1 (1 unfinished) | 30.0 ± 2.5 | 1 | 54.0 |");
+    bl_test_holds(summary, "| byol | " ROW " | 2 | 30.0 ± 2.5 | 2 | 72.0 ± 25.4 |");
+    bl_test_holds(summary, "of finished and unfinished runs on the backend");
+    bl_test_holds(summary, "As was asked for (`--unfinished`) they count");
+    bl_test_holds(summary, "| byol | " ROW " | 1 | 50 (n = 1) | 52.0 ± 5.0 (1 unfinished) | +2.0 | a paper |\n");
+    bl_test_holds(summary, "| no_stop_gradient | byol | " ROW " | 1 | 1 (1 unfinished) | +1.0 | - | one pair |\n");
     free(summary);
     assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",1,3,52,2,47.03");
     assert_written(here, "aggregate.csv", ",1\n\"byol\",\"" ROW "\",2,2,72,"); // that of epoch 1 holds one
@@ -72,11 +72,11 @@ static void it_stands_beside_published_figures_of_the_epochs_it_has_reached(void
     here->expectations[1] = (bl_expectation){.row = ROW, .cell = "byol", .epoch = 2, .value = 71.5};
     here->experiment.expectation_count = 2;
     char *summary = report_of(here);
-    assert_holds(summary, "one run each:\n\n| cell | seed | row | epoch | published | so far | difference | source |\n"
+    bl_test_holds(summary, "one run each:\n\n| cell | seed | row | epoch | published | so far | difference | source |\n"
                           "|---|---:|---|---:|---:|---:|---:|---|\n"
                           "| byol | 7 | " ROW " | 1 | 50 | 54.0 (unfinished) | +4.0 | a blog, digitised |\n"
                           "| no_stop_gradient | 0 | " ROW " | 1 | 50 | 51.0 (unfinished) | +1.0 | a blog, digitised |\n\n");
-    assert_holds(summary, "| no_stop_gradient | " ROW " | 1 | 50 | - | - | a blog, digitised |\n"); // in the table of what counts
+    bl_test_holds(summary, "| no_stop_gradient | " ROW " | 1 | 50 | - | - | a blog, digitised |\n"); // in the table of what counts
     free(summary);
 }
 
@@ -86,9 +86,9 @@ static void a_report_of_unfinished_runs_alone_is_written(void **state) {
     only.under_way = 2;
     leave_run(here, &only);
     char *summary = report_of(here);
-    assert_holds(summary, "# tests/small\n\nNo run is finished.\n");
-    assert_holds(summary, "| byol | 0 | 2 of 4 | 1 of 2 | - | " ROW " 50.0 (epoch 1) | - | - |\n");
-    assert_holds(summary, "- byol, seed 1: not run yet\n");
+    bl_test_holds(summary, "# tests/small\n\nNo run is finished.\n");
+    bl_test_holds(summary, "| byol | 0 | 2 of 4 | 1 of 2 | - | " ROW " 50.0 (epoch 1) | - | - |\n");
+    bl_test_holds(summary, "- byol, seed 1: not run yet\n");
     free(summary);
     assert_written(here, "aggregate.csv", "cell,row,epoch,n,mean,sd,low,high,unfinished\n");
     if (!has_gnuplot()) skip();
@@ -117,7 +117,7 @@ static void its_curve_is_dashed_and_named_for_what_it_is(void **state) {
     other.under_way = 3;
     leave_run(here, &other); // beside a finished one
     char *summary = report_of(here);
-    assert_holds(summary, "| byol | " ROW " | 3 | 30.0 ± 2.5 | 2 | 72.0 ± 5.0 |");
+    bl_test_holds(summary, "| byol | " ROW " | 3 | 30.0 ± 2.5 | 2 | 72.0 ± 5.0 |");
     assert_null(strstr(summary, "| byol | 1 | "));
     assert_null(strstr(summary, "| byol | 7 | "));
     free(summary);
@@ -144,7 +144,7 @@ static void bars_show_finished_runs_alone(void **state) {
     }
     free(report_of(here));
     char *script = written_text(here, "bars.gp");
-    assert_holds(script, "'d'");
+    bl_test_holds(script, "'d'");
     assert_null(strstr(script, "under_way"));
     free(script);
 }
@@ -166,9 +166,9 @@ static void a_checkpoint_that_cannot_be_read_or_is_of_another_recipe_is_named(vo
     assert_ok(bl_atomic_write(path, data, bytes));
     bl_free(data);
     char *summary = report_of(here);
-    assert_holds(summary, "- byol, seed 1: not finished; its checkpoint: trained by another recipe than the file now holds");
-    assert_holds(summary, "- byol, seed 7: not finished; its checkpoint: ");
-    assert_holds(summary, "damaged: its bytes do not match its digest");
+    bl_test_holds(summary, "- byol, seed 1: not finished; its checkpoint: trained by another recipe than the file now holds");
+    bl_test_holds(summary, "- byol, seed 7: not finished; its checkpoint: ");
+    bl_test_holds(summary, "damaged: its bytes do not match its digest");
     assert_null(strstr(summary, "## Unfinished"));
     free(summary);
 }
@@ -182,9 +182,9 @@ static void one_of_another_graph_than_the_finished_ones_is_named(void **state) {
     leave_run(here, &second);
     leave_run(here, &all_runs[2]); // one finished run says which graph is meant, however many are under way
     char *summary = report_of(here);
-    assert_holds(summary, "- byol, seed 0: of another graph than the cell's other runs (digest of an older , not of this grap)\n");
-    assert_holds(summary, "| byol | " ROW " | 1 | 29.0 | 2 | 72.0 |");
-    assert_holds(summary, "| byol | 0 | 2 of 4 |");
+    bl_test_holds(summary, "- byol, seed 0: of another graph than the cell's other runs (digest of an older , not of this grap)\n");
+    bl_test_holds(summary, "| byol | " ROW " | 1 | 29.0 | 2 | 72.0 |");
+    bl_test_holds(summary, "| byol | 0 | 2 of 4 |");
     free(summary);
 }
 
@@ -201,10 +201,10 @@ static void what_failed_after_its_checkpoint_is_shown_and_named(void **state) {
     for (int asked = 0; asked < 2; asked++) {
         here->counts_unfinished = asked;
         char *summary = report_of(here);
-        assert_holds(summary, "| byol | 1 | 3 of 4 | 1 of 2 | diverged |");
-        assert_holds(summary, "- byol, seed 1: failed: step 4 is not finite\n");
-        assert_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 |"); // it diverged: whoever asks, it counts nowhere
-        assert_holds(summary, asked ? "| 0.200 | diverged 1 of 1 |" : "| 0.200 | - |"); // nor its verdict, unless asked
+        bl_test_holds(summary, "| byol | 1 | 3 of 4 | 1 of 2 | diverged |");
+        bl_test_holds(summary, "- byol, seed 1: failed: step 4 is not finite\n");
+        bl_test_holds(summary, "| byol | " ROW " | 1 | 30.0 | 2 | 70.0 |"); // it diverged: whoever asks, it counts nowhere
+        bl_test_holds(summary, asked ? "| 0.200 | diverged 1 of 1 |" : "| 0.200 | - |"); // nor its verdict, unless asked
         free(summary);
     }
 }
@@ -245,9 +245,9 @@ static void a_run_of_several_makers_says_which_steps_are_whose(void **state) {
              "commit bbbbbbbbbbbb\n"
              "- no_stop_gradient, seed 0 (unfinished)%s",
              crossing, crossing);
-    assert_holds(summary, expected);
+    bl_test_holds(summary, expected);
     assert_null(strstr(summary, "- byol, seed 7"));
-    assert_holds(summary, "| no_stop_gradient | 0 | 2 of 4 | 1 of 2 | - | " ROW " 51.0 (epoch 1) | 2026-11-30 17:34 UTC | "
+    bl_test_holds(summary, "| no_stop_gradient | 0 | 2 of 4 | 1 of 2 | - | " ROW " 51.0 (epoch 1) | 2026-11-30 17:34 UTC | "
                           "Intel Xeon \\| 8480, avx512_amx, 2 threads, onednn 3.2.0, commit bbbbbbbbbbbb |\n");
     free(summary);
     assert_written(here, "manifest.yaml",
@@ -270,14 +270,14 @@ static const char recipe[] =
 
 static void says_of(char *results, const char *command, char *says, size_t size) {
     char words[1000];
-    snprintf(words, sizeof words, "%s '%s/recipe.yaml' --results '%s' --backend %s", command, folder, results, bl_test_backend());
+    snprintf(words, sizeof words, "%s '%s/recipe.yaml' --results '%s' --backend %s", command, bl_test_here(), results, bl_test_backend());
     assert_int_equal(bl_test_byolab(words, says, size), 0);
 }
 
 static void a_killed_run_is_reported_as_far_as_it_is_and_then_as_finished(void **state) {
     (void)state;
     enum { TEXT = 16384 };
-    char *results = joined(folder, "results"), says[TEXT], message[512];
+    char *results = joined(bl_test_here(), "results"), says[TEXT], message[512];
     plan_of_run plan = {.backend = bl_test_backend(), .results = results, .kill_at = 7};
     assert_int_equal(run_child(plan, message), SIGKILL);
     says_of(results, "status", says, TEXT);
@@ -314,7 +314,7 @@ static void a_killed_run_is_reported_as_far_as_it_is_and_then_as_finished(void *
 
 static void a_run_that_has_just_begun_has_a_status_too(void **state) {
     (void)state;
-    char *results = joined(folder, "begun"), says[4096], message[512], path[600];
+    char *results = joined(bl_test_here(), "begun"), says[4096], message[512], path[600];
     plan_of_run plan = {.backend = bl_test_backend(), .results = results, .kill_at = 4};
     assert_int_equal(run_child(plan, message), SIGKILL);
     snprintf(path, sizeof path, "%s/recipe/main/seed-7.%s.ckpt", results, bl_test_backend());
@@ -336,24 +336,24 @@ static void a_run_that_has_just_begun_has_a_status_too(void **state) {
 
 static int open_recipe(void **state) {
     (void)state;
-    open_folder(recipe);
+    write_recipe(recipe);
     return 0;
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_unfinished_run_is_marked_and_enters_no_average, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(asked_for_it_counts_and_says_so, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(it_stands_beside_published_figures_of_the_epochs_it_has_reached, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_report_of_unfinished_runs_alone_is_written, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(its_curve_is_dashed_and_named_for_what_it_is, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(bars_show_finished_runs_alone, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_checkpoint_that_cannot_be_read_or_is_of_another_recipe_is_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(one_of_another_graph_than_the_finished_ones_is_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_failed_after_its_checkpoint_is_shown_and_named, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_run_of_several_makers_says_which_steps_are_whose, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_killed_run_is_reported_as_far_as_it_is_and_then_as_finished, open_recipe, close_folder),
-        cmocka_unit_test_setup_teardown(a_run_that_has_just_begun_has_a_status_too, open_recipe, close_folder),
+        cmocka_unit_test_setup_teardown(an_unfinished_run_is_marked_and_enters_no_average, open_study, close_study),
+        cmocka_unit_test_setup_teardown(asked_for_it_counts_and_says_so, open_study, close_study),
+        cmocka_unit_test_setup_teardown(it_stands_beside_published_figures_of_the_epochs_it_has_reached, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_report_of_unfinished_runs_alone_is_written, open_study, close_study),
+        cmocka_unit_test_setup_teardown(its_curve_is_dashed_and_named_for_what_it_is, open_study, close_study),
+        cmocka_unit_test_setup_teardown(bars_show_finished_runs_alone, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_checkpoint_that_cannot_be_read_or_is_of_another_recipe_is_named, open_study, close_study),
+        cmocka_unit_test_setup_teardown(one_of_another_graph_than_the_finished_ones_is_named, open_study, close_study),
+        cmocka_unit_test_setup_teardown(what_failed_after_its_checkpoint_is_shown_and_named, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_run_of_several_makers_says_which_steps_are_whose, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_killed_run_is_reported_as_far_as_it_is_and_then_as_finished, open_recipe, bl_test_leave),
+        cmocka_unit_test_setup_teardown(a_run_that_has_just_begun_has_a_status_too, open_recipe, bl_test_leave),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

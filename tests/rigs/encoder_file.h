@@ -10,7 +10,7 @@
 #include "weights/weights.h"
 
 // An encoder's initial weights as a safetensors file: torchvision's OIHW from the block's OHWI.
-static void write_encoder(const bl_encoder_options *encoder, uint64_t seed, const char *path, bl_preprocessing preprocessing) {
+static inline void write_encoder(const bl_encoder_options *encoder, uint64_t seed, const char *path, bl_preprocessing preprocessing) {
     bl_layout *layout;
     bl_features_graph features;
     assert_ok(bl_layout_create(&layout));

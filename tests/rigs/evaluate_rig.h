@@ -28,45 +28,45 @@ static void forget(void);
 
 // ---- a model and its data ----
 
-static bl_backend *backend;
+static bl_backend *measures_on;
 
 static inline int open_backend(void **state) {
     (void)state;
-    return bl_backend_open(&backend, bl_test_backend(), &(bl_backend_options){.threads = 1, .isa = ""});
+    return bl_backend_open(&measures_on, bl_test_backend(), &(bl_backend_options){.threads = 1, .isa = ""});
 }
 
 static inline int close_backend(void **state) {
     (void)state;
-    bl_backend_close(backend);
+    bl_backend_close(measures_on);
     return 0;
 }
 
-typedef struct rig {
+typedef struct measuring {
     bl_dataset *dataset;
     bl_pool *pool;
     bl_model model;
     bl_evaluator evaluator;
-} rig;
+} measuring;
 
 // `weights_seed` stands for pretraining: another seed's initial weights.
-static inline void rig_open(rig *r, const bl_cell *cell, uint64_t weights_seed, int threads) {
-    *r = (rig){0};
+static inline void open_rig(measuring *r, const bl_cell *cell, uint64_t weights_seed, int threads) {
+    *r = (measuring){0};
     assert_ok(bl_dataset_open(&r->dataset, &cell->data));
     assert_ok(bl_pool_create(&r->pool, threads));
-    assert_ok(bl_model_create(&r->model, backend, cell, weights_seed));
+    assert_ok(bl_model_create(&r->model, measures_on, cell, weights_seed));
     r->evaluator = (bl_evaluator){.model = &r->model, .cell = cell, .dataset = r->dataset, .pool = r->pool, .loader_threads = threads,
                                   .seed = SEED};
     forget();
 }
 
-static inline void rig_close(rig *r) {
+static inline void close_rig(measuring *r) {
     bl_model_free(&r->model);
     bl_pool_free(r->pool);
     bl_dataset_close(r->dataset);
 }
 
 // Every row of the cell; freed by the caller.
-static inline bl_history measure_in(rig *r) {
+static inline bl_history measure_in(measuring *r) {
     bl_history history = {0};
     assert_ok(bl_evaluate(&r->evaluator, 1, true, &history));
     assert_int_equal(history.measurement_count, r->evaluator.cell->evaluation_count);
@@ -74,21 +74,21 @@ static inline bl_history measure_in(rig *r) {
 }
 
 static inline bl_history measure_all(const bl_cell *cell, uint64_t weights_seed, int threads) {
-    rig r;
-    rig_open(&r, cell, weights_seed, threads);
+    measuring r;
+    open_rig(&r, cell, weights_seed, threads);
     const bl_history history = measure_in(&r);
-    rig_close(&r);
+    close_rig(&r);
     return history;
 }
 
 static inline void refuse_all(const bl_cell *cell, const char *says) {
     bl_history history = {0};
-    rig r;
-    rig_open(&r, cell, 1, 1);
+    measuring r;
+    open_rig(&r, cell, 1, 1);
     assert_int_not_equal(bl_evaluate(&r.evaluator, 1, true, &history), BL_OK);
     bl_test_holds(bl_error(), says);
     bl_history_free(&history);
-    rig_close(&r);
+    close_rig(&r);
 }
 
 // A network's parameters; the values are freed by the caller.

@@ -1,4 +1,4 @@
-// experiment_rig.h - what the tests of the experiment file share: a folder, the smallest experiment, and a judge of refusals.
+// experiment_rig.h - what the tests of the experiment file share: the environment, the smallest experiment, and a judge of refusals.
 
 #ifndef BL_TESTS_EXPERIMENT_RIG_H
 #define BL_TESTS_EXPERIMENT_RIG_H
@@ -12,26 +12,17 @@
 #include "experiment/experiment.h"
 #include "support.h"
 
-static char *folder;
-
-static int set_up(void **state) {
+static inline int set_environment(void **state) {
     (void)state;
-    folder = bl_test_folder();
     setenv("BYOLAB_DATA", "/data", 1);
     setenv("BYOLAB_WEIGHTS", "/weights", 1);
     unsetenv("BYOLAB_UNSET");
     return 0;
 }
 
-static int tear_down(void **state) {
-    (void)state;
-    bl_test_folder_remove(folder);
-    return 0;
-}
-
-static const char *write_file(const char *name, const char *text) {
+static inline const char *write_file(const char *name, const char *text) {
     static char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof path, "%s/%s", bl_test_here(), name);
     assert_ok(bl_atomic_write(path, text, strlen(text)));
     return path;
 }
@@ -44,18 +35,18 @@ static const char minimal[] = "data: {dataset: shapes, train: 400, test: 100}\n"
                               "evaluate:\n"
                               "  - knn: {k: 5, split: test}\n";
 
-static bl_experiment *read_with(const char *text, const bl_override *overrides, int count) {
+static inline bl_experiment *read_with(const char *text, const bl_override *overrides, int count) {
     bl_experiment *experiment = NULL;
     assert_ok(bl_experiment_read(&experiment, write_file("mine.yaml", text), overrides, count));
     return experiment;
 }
 
-static bl_experiment *read_text(const char *text) {
+static inline bl_experiment *read_text(const char *text) {
     return read_with(text, NULL, 0);
 }
 
 // `minimal` as the base of `text`.
-static bl_experiment *read_over_minimal(const char *text) {
+static inline bl_experiment *read_over_minimal(const char *text) {
     char *whole = NULL;
     write_file("minimal.yaml", minimal);
     if (asprintf(&whole, "base: minimal.yaml\n%s", text) < 0) fail_msg("out of memory");
@@ -68,7 +59,7 @@ typedef struct refusal { // a file over `minimal` whose line 1 names the base; w
     const char *text, *at, *says, *advice;
 } refusal;
 
-static void assert_refused(const refusal *refusals, size_t count) {
+static inline void assert_refused(const refusal *refusals, size_t count) {
     int wrong = 0;
     write_file("minimal.yaml", minimal);
     for (size_t i = 0; i < count; i++) {
@@ -88,7 +79,7 @@ static void assert_refused(const refusal *refusals, size_t count) {
 }
 
 // Each cell's resolved text, read as a file of its own, gives the same text and the same ids.
-static void assert_reads_back(const bl_experiment *experiment) {
+static inline void assert_reads_back(const bl_experiment *experiment) {
     for (int i = 0; i < experiment->cell_count; i++) {
         const bl_cell *cell = &experiment->cells[i];
         bl_experiment *again = read_text(cell->resolved);

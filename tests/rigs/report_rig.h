@@ -34,7 +34,7 @@ typedef struct fixture {
     bool counts_unfinished;
 } fixture;
 
-static inline int set_up(void **state) {
+static inline int open_study(void **state) {
     fixture *here = calloc(1, sizeof *here);
     here->folder = bl_test_folder();
     here->evaluations[0] = (bl_evaluation){.row = ROW, .id = ROW_ID, .knn = {.k = 1, .folds = 5}, .split = BL_TEST};
@@ -49,7 +49,7 @@ static inline int set_up(void **state) {
     return 0;
 }
 
-static inline int tear_down(void **state) {
+static inline int close_study(void **state) {
     fixture *here = *state;
     bl_test_folder_remove(here->folder);
     free(here);
@@ -155,13 +155,9 @@ static inline char *written_text(fixture *here, const char *name) {
     return text;
 }
 
-static inline void assert_holds(const char *text, const char *part) {
-    if (!strstr(text, part)) fail_msg("\"%s\" is not in:\n%s", part, text);
-}
-
 static inline void assert_written(fixture *here, const char *name, const char *part) {
     char *text = written_text(here, name);
-    assert_holds(text, part);
+    bl_test_holds(text, part);
     free(text);
 }
 

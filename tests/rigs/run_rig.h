@@ -19,9 +19,6 @@
 #include "run/trainer.h"
 #include "support.h"
 
-// Holds recipe.yaml, and the results of each test in a folder of its own.
-static char *folder;
-
 static inline void write_text(const char *path, const char *text) {
     assert_ok(bl_atomic_write(path, text, strlen(text)));
 }
@@ -45,6 +42,7 @@ static inline void kill_at(void *context, const bl_event *event) {
     if (k->at_row && k->rows == k->at_row) raise(SIGKILL);
 }
 
+// Of bl_test_here()'s recipe.yaml.
 typedef struct plan_of_run {
     const char *backend, *results;
     const char *set_key, *set_value; // one more override, or NULL
@@ -56,7 +54,7 @@ typedef struct plan_of_run {
 } plan_of_run;
 
 static inline int run_here(const plan_of_run *plan) {
-    char *path = joined(folder, "recipe.yaml");
+    char *path = joined(bl_test_here(), "recipe.yaml");
     bl_override overrides[8] = {{"machine.backend", plan->backend}};
     int count = 1;
     if (plan->set_key) overrides[count++] = (bl_override){plan->set_key, plan->set_value};
@@ -102,11 +100,17 @@ static inline char *run_file(const char *results, const char *backend) {
 
 // ---- what is in a run file ----
 
+// Closed by the caller: bl_container_reader_close.
+static inline bl_container_reader *opened(const char *path) {
+    bl_container_reader *reader;
+    assert_ok(bl_container_reader_open(&reader, path));
+    return reader;
+}
+
 // Freed by the caller: bl_history_free.
 static inline bl_history history_in(const char *path) {
-    bl_container_reader *reader;
+    bl_container_reader *reader = opened(path);
     bl_history history = {0};
-    assert_ok(bl_container_reader_open(&reader, path));
     assert_ok(bl_history_get(&history, reader));
     bl_container_reader_close(reader);
     return history;
@@ -114,9 +118,8 @@ static inline bl_history history_in(const char *path) {
 
 // Freed by the caller: bl_free.
 static inline char *text_in(const char *path, const char *name) {
-    bl_container_reader *reader;
+    bl_container_reader *reader = opened(path);
     char *text;
-    assert_ok(bl_container_reader_open(&reader, path));
     assert_ok(bl_container_get_text(reader, name, &text));
     bl_container_reader_close(reader);
     return text;
@@ -169,7 +172,7 @@ static inline void assert_same_run(const char *a, const char *b) { assert_same_r
 
 // ---- a run beside itself, killed ----
 
-enum { MOST_KILLS = 3 };
+enum { MOST_KILLS = 5 };
 
 typedef struct pair_of_runs {
     char *whole, *broken; // run files
@@ -179,7 +182,7 @@ typedef struct pair_of_runs {
 // results of their own under `name`; `what` is said where one goes wrong.
 static inline pair_of_runs run_whole_and_broken(plan_of_run whole, plan_of_run broken, const char *name, const char *what,
                                                 const int64_t kills[MOST_KILLS], const int row_kills[MOST_KILLS]) {
-    char *results = joined(folder, name), *others = joined(results, "broken"), says[512];
+    char *results = joined(bl_test_here(), name), *others = joined(results, "broken"), says[512];
     whole.results = results;
     broken.results = others;
     if (run_child(whole, says)) fail_msg("%s: %s", what, says);
@@ -205,17 +208,10 @@ static inline void free_pair(pair_of_runs files) {
     free(files.broken);
 }
 
-static inline void open_folder(const char *recipe) {
-    folder = bl_test_folder();
-    char *path = joined(folder, "recipe.yaml");
-    write_text(path, recipe);
+static inline void write_recipe(const char *text) {
+    char *path = joined(bl_test_here(), "recipe.yaml");
+    write_text(path, text);
     free(path);
-}
-
-static inline int close_folder(void **state) {
-    (void)state;
-    bl_test_folder_remove(folder);
-    return 0;
 }
 
 #endif

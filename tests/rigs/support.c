@@ -18,9 +18,34 @@ static const char *environment(const char *name, const char *otherwise) {
 const char *bl_test_source(void) { return environment("BYOLAB_SOURCE", BYOLAB_SOURCE); }
 const char *bl_test_build(void) { return environment("BYOLAB_BUILD", BYOLAB_BUILD); }
 
+static bool is_known(const char *name) {
+    for (const char *const *known = bl_backend_known(); *known; known++)
+        if (!strcmp(*known, name)) return true;
+    return false;
+}
+
+static bool is_required(const char *name) {
+    bool is = false;
+    char *names = strdup(environment("BYOLAB_TEST_REQUIRED", "")), *rest = names;
+    for (char *each; (each = strsep(&rest, ","));) {
+        if (*each && !is_known(each)) fail_msg("BYOLAB_TEST_REQUIRED: there is no backend '%s'", each);
+        is = is || !strcmp(each, name);
+    }
+    free(names);
+    return is;
+}
+
+bool bl_test_has_backend(const char *name) {
+    const bool is_there = bl_backend_present(name), must_be = is_required(name);
+    if (must_be && !is_there) fail_msg("BYOLAB_TEST_REQUIRED asks for backend '%s', which was not built", name);
+    return is_there;
+}
+
 static bool opens(const char *name) {
     bl_backend *backend;
+    if (!bl_test_has_backend(name)) return false;
     if (bl_backend_open(&backend, name, &(bl_backend_options){.threads = 2, .isa = ""})) {
+        if (is_required(name)) fail_msg("BYOLAB_TEST_REQUIRED asks for backend '%s', which does not open: %s", name, bl_error());
         print_message("%s is left out: %s\n", name, bl_error());
         return false;
     }
@@ -35,8 +60,11 @@ const char *const *bl_test_backends(void) {
     const char *wanted = environment("BYOLAB_TEST_BACKEND", "");
     int count = 0;
     if (names[0]) return names;
-    names[count++] = *wanted ? wanted : "reference";
-    for (const char *const *name = bl_backend_names() + 1; !*wanted && *name && count < 7; name++)
+    if (*wanted) {
+        names[0] = wanted;
+        return names;
+    }
+    for (const char *const *name = bl_backend_known(); *name && count < 7; name++) // the reference is the first
         if (opens(*name)) names[count++] = *name;
     return names;
 }
@@ -60,21 +88,35 @@ bool bl_test_has_avx512(void) {
     return !strncmp(bl_test_instruction_set(), "avx512", 6);
 }
 
+static bool takes_bf16(const bl_node *node) {
+    for (int i = 0; i < node->input_count; i++)
+        if (node->inputs[i] && node->inputs[i]->dtype == BL_BF16) return true;
+    for (int i = 0; i < node->output_count; i++)
+        if (node->outputs[i] && node->outputs[i]->dtype == BL_BF16) return true;
+    return false;
+}
+
 bool bl_test_can_run(const char *name, const bl_graph *graph) {
     bl_backend *backend;
     bool can = true;
     assert_ok(bl_backend_open(&backend, name, &(bl_backend_options){.threads = 2, .isa = ""}));
     for (int n = 0; n < graph->node_count && can; n++) {
         char reason[256] = "";
-        can = backend->table->supports(backend, graph->nodes[n], reason, sizeof reason);
-        if (!can) print_message("%s cannot run %s: %s\n", name, graph->nodes[n]->name, reason);
+        const bl_node *node = graph->nodes[n];
+        can = backend->table->supports(backend, node, reason, sizeof reason);
+        if (can) continue;
+        print_message("%s cannot run %s: %s\n", name, node->name, reason);
+        const bool lacks_bf16 = takes_bf16(node) && !strcmp(name, "onednn") && !bl_test_has_avx512();
+        if (is_required(name) && !lacks_bf16) fail_msg("BYOLAB_TEST_REQUIRED asks for backend '%s', which cannot run %s", name, node->name);
     }
     bl_backend_close(backend);
     return can;
 }
 
 const char *bl_test_backend(void) {
-    return environment("BYOLAB_TEST_BACKEND", bl_backend_present("onednn") ? "onednn" : "reference");
+    const char *named = environment("BYOLAB_TEST_BACKEND", "");
+    if (*named) return named;
+    return bl_test_has_backend("onednn") ? "onednn" : "reference";
 }
 
 char *bl_test_folder(void) {
@@ -93,6 +135,20 @@ static int remove_one(const char *path, const struct stat *facts, int kind, stru
 void bl_test_folder_remove(char *path) {
     if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS)) fail_msg("cannot remove %s", path);
     free(path);
+}
+
+static char *here; // NULL: none was asked for
+
+const char *bl_test_here(void) {
+    if (!here) here = bl_test_folder();
+    return here;
+}
+
+int bl_test_leave(void **state) {
+    (void)state;
+    if (here) bl_test_folder_remove(here);
+    here = NULL;
+    return 0;
 }
 
 double *bl_test_golden(const char *file, const char *path, int64_t *count) {

@@ -22,6 +22,10 @@
 // A fresh folder under $TMPDIR, removed with everything in it by bl_test_folder_remove. Returns a malloc'ed path.
 char *bl_test_folder(void);
 void bl_test_folder_remove(char *path);
+// The folder of the test program that runs, for the test and every rig it includes: made when it is first asked for. bl_test_leave, a
+// tear-down of CMocka's, removes it.
+const char *bl_test_here(void);
+int bl_test_leave(void **state);
 
 // Where the repository and this build lie: $BYOLAB_SOURCE and $BYOLAB_BUILD where the tests run on another machine than built them.
 const char *bl_test_source(void);
@@ -31,6 +35,9 @@ const char *bl_test_build(void);
 // must open, alone: what is the same whichever backend is named (the reference's own mathematics) is proved where none is.
 const char *const *bl_test_backends(void);
 bool bl_test_backend_is_named(void);
+// Whether a backend was built. $BYOLAB_TEST_REQUIRED names those that must be there ("onednn", "onednn,cudnn"): a test that would have
+// used one fails where it was not built, does not open or cannot run a step, in place of being skipped.
+bool bl_test_has_backend(const char *name);
 // Whether every node can run there; prints the reason where one cannot.
 bool bl_test_can_run(const char *backend, const bl_graph *graph);
 // Whether oneDNN finds AVX-512, without which it has no bf16: the processor may lack it, or ONEDNN_MAX_CPU_ISA forbid it.

@@ -21,46 +21,25 @@ enum { STEPS = 18 };
 
 static void a_run_killed_at_five_steps_equals_an_uninterrupted_one_bit_for_bit(void **state) {
     (void)state;
-    static const int64_t kills[] = {2, 5, 9, 12, 17}; // before the first checkpoint, after one, on one, at an epoch's end, near the end
-    const char *backend = bl_test_backend();
-    char *whole = joined(folder, "whole"), *broken = joined(folder, "broken");
-    char says[512];
-    if (run_child((plan_of_run){.backend = backend, .results = whole}, says)) fail_msg("%s", says);
-    for (size_t i = 0; i < sizeof kills / sizeof *kills; i++)
-        assert_int_equal(run_child((plan_of_run){.backend = backend, .results = broken, .kill_at = kills[i]}, NULL), SIGKILL);
-    if (run_child((plan_of_run){.backend = backend, .results = broken}, says)) fail_msg("%s", says);
-    char *a = run_file(whole, backend), *b = run_file(broken, backend);
-    assert_same_run(a, b);
-    free(a);
-    free(b);
-    free(whole);
-    free(broken);
+    // before the first checkpoint, after one, on one, at an epoch's end, near the end
+    static const int64_t kills[MOST_KILLS] = {2, 5, 9, 12, 17};
+    const plan_of_run plan = {.backend = bl_test_backend()};
+    const pair_of_runs files = run_whole_and_broken(plan, plan, "whole", "five kills", kills, (const int[MOST_KILLS]){0});
+    assert_same_run(files.whole, files.broken);
+    free_pair(files);
 }
 
 static void the_reference_resumes_bit_for_bit_too(void **state) {
     (void)state;
-    char *whole = joined(folder, "whole_r"), *broken = joined(folder, "broken_r");
-    char says[512];
     const plan_of_run plan = {.backend = "reference", .set_key = "train.epochs", .set_value = "1"};
-    plan_of_run first = plan, second = plan;
-    first.results = whole;
-    second.results = broken;
-    second.kill_at = 5;
-    if (run_child(first, says)) fail_msg("%s", says);
-    assert_int_equal(run_child(second, NULL), SIGKILL);
-    second.kill_at = 0;
-    if (run_child(second, says)) fail_msg("%s", says);
-    char *a = run_file(whole, "reference"), *b = run_file(broken, "reference");
-    assert_same_run(a, b);
-    free(a);
-    free(b);
-    free(whole);
-    free(broken);
+    const pair_of_runs files = run_whole_and_broken(plan, plan, "reference", "the reference", (const int64_t[MOST_KILLS]){5}, (const int[MOST_KILLS]){0});
+    assert_same_run(files.whole, files.broken);
+    free_pair(files);
 }
 
 static void loader_threads_change_no_bit(void **state) {
     (void)state;
-    char *one = joined(folder, "whole"), *four = joined(folder, "four");
+    char *one = joined(bl_test_here(), "whole"), *four = joined(bl_test_here(), "four");
     char says[512];
     if (run_child((plan_of_run){.backend = bl_test_backend(), .results = one}, says)) fail_msg("%s", says);
     if (run_child((plan_of_run){.backend = bl_test_backend(), .results = four, .set_key = "machine.loader_threads", .set_value = "4"}, says))
@@ -88,7 +67,7 @@ static void loader_threads_change_no_bit(void **state) {
 
 static void a_finished_run_is_skipped_and_its_bytes_stay(void **state) {
     (void)state;
-    char *results = joined(folder, "whole"), *path = run_file(results, bl_test_backend());
+    char *results = joined(bl_test_here(), "whole"), *path = run_file(results, bl_test_backend());
     char says[512];
     void *before, *after;
     size_t size_before, size_after;
@@ -106,13 +85,12 @@ static void a_finished_run_is_skipped_and_its_bytes_stay(void **state) {
 
 static void features_are_kept_where_nothing_is_evaluated(void **state) {
     (void)state;
-    char *results = joined(folder, "features"), *path = run_file(results, bl_test_backend());
+    char *results = joined(bl_test_here(), "features"), *path = run_file(results, bl_test_backend());
     char says[512];
     const plan_of_run plan = {.backend = bl_test_backend(), .results = results,
                               .more = {{"evaluate", "[]"}, {"save.features", "last"}, {"train.epochs", "1"}, {"train.warmup", "0"}}};
     if (run_child(plan, says)) fail_msg("%s", says);
-    bl_container_reader *reader;
-    assert_ok(bl_container_reader_open(&reader, path));
+    bl_container_reader *reader = opened(path);
     assert_true(bl_container_has(reader, "/features/train") && bl_container_has(reader, "/features/test"));
     bl_container_reader_close(reader);
     free(path);
@@ -121,7 +99,7 @@ static void features_are_kept_where_nothing_is_evaluated(void **state) {
 
 static void another_recipe_under_the_same_name_is_refused(void **state) {
     (void)state;
-    char *results = joined(folder, "whole");
+    char *results = joined(bl_test_here(), "whole");
     char says[512];
     if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results}, says)) fail_msg("%s", says);
     assert_int_equal(run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .set_key = "train.batch", .set_value = "6"}, says), 1);
@@ -131,7 +109,7 @@ static void another_recipe_under_the_same_name_is_refused(void **state) {
 
 static void a_damaged_run_file_is_named_and_left_alone(void **state) {
     (void)state;
-    char *results = joined(folder, "damaged"), *path = run_file(results, bl_test_backend());
+    char *results = joined(bl_test_here(), "damaged"), *path = run_file(results, bl_test_backend());
     char says[512];
     void *data;
     size_t size;
@@ -148,12 +126,12 @@ static void a_damaged_run_file_is_named_and_left_alone(void **state) {
 
 static void eval_adds_a_row_without_training_and_refuses_what_is_not_finished(void **state) {
     (void)state;
-    char *results = joined(folder, "evaluated"), *path = run_file(results, bl_test_backend());
+    char *results = joined(bl_test_here(), "evaluated"), *path = run_file(results, bl_test_backend());
     char says[512];
     assert_int_equal(run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .evaluate_only = true}, says), 1);
     assert_non_null(strstr(says, "not finished"));
     if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results}, says)) fail_msg("%s", says);
-    char *file = joined(folder, "recipe.yaml"), *longer;
+    char *file = joined(bl_test_here(), "recipe.yaml"), *longer;
     assert_true(asprintf(&longer, "%s  - knn: {at: [3], k: 5, protocol: train_to_test, split: test}\n", recipe) > 0);
     write_text(file, longer);
     if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .evaluate_only = true}, says)) fail_msg("%s", says);
@@ -183,7 +161,7 @@ static void eval_adds_a_row_without_training_and_refuses_what_is_not_finished(vo
 
 static void a_learning_rate_that_explodes_names_the_step_and_the_first_bad_tensor(void **state) {
     (void)state;
-    char *results = joined(folder, "exploded");
+    char *results = joined(bl_test_here(), "exploded");
     char says[512];
     // SGD whose decay overshoots: every weight grows a thousandfold a step until f32 ends.
     assert_int_equal(run_child((plan_of_run){.backend = bl_test_backend(), .results = results, .set_key = "train.optimizer",
@@ -197,7 +175,7 @@ static void a_learning_rate_that_explodes_names_the_step_and_the_first_bad_tenso
 
 static int set_up(void **state) {
     (void)state;
-    open_folder(recipe);
+    write_recipe(recipe);
     return 0;
 }
 
@@ -213,5 +191,5 @@ int main(void) {
             cmocka_unit_test(eval_adds_a_row_without_training_and_refuses_what_is_not_finished),
             cmocka_unit_test(a_learning_rate_that_explodes_names_the_step_and_the_first_bad_tensor),
     };
-    return cmocka_run_group_tests(tests, set_up, close_folder);
+    return cmocka_run_group_tests(tests, set_up, bl_test_leave);
 }

@@ -35,14 +35,14 @@ static int set_up(void **state) {
     save(BL_SCENE_TRAIN_EXTRA, "bonn", 3);
     save(BL_SCENE_VAL, "ulm", 4);
     assert_true(asprintf(&text, recipe, root) > 0);
-    open_folder(text);
+    write_recipe(text);
     free(text);
     return 0;
 }
 
 static int tear_down(void **state) {
     bl_test_folder_remove(root);
-    return close_folder(state);
+    return bl_test_leave(state);
 }
 
 // ---- what a run is fed ----
@@ -117,7 +117,7 @@ static void continue_refused(plan_of_run plan, const char *image) {
 
 static void killed_run_names_the_file_that_is_not_as_it_was_and_continues_bit_for_bit_once_it_is(void **state) {
     (void)state;
-    char *whole = joined(folder, "whole"), *broken = joined(folder, "broken"), *image = joined(root, "/leftImg8bit/" NAME), says[512];
+    char *whole = joined(bl_test_here(), "whole"), *broken = joined(bl_test_here(), "broken"), *image = joined(root, "/leftImg8bit/" NAME), says[512];
     plan_of_run plan = {.backend = bl_test_backend(), .results = whole};
     if (run_child(plan, says)) fail_msg("%s", says);
     plan.results = broken;
@@ -136,7 +136,7 @@ static void killed_run_names_the_file_that_is_not_as_it_was_and_continues_bit_fo
 // The labels were not there when it was trained: what was is compared.
 static void finished_run_is_given_rows_with_labels_where_its_own_scenes_are_as_they_were(void **state) {
     (void)state;
-    char *results = joined(folder, "later"), *image = joined(root, "/leftImg8bit/" NAME), says[512];
+    char *results = joined(bl_test_here(), "later"), *image = joined(root, "/leftImg8bit/" NAME), says[512];
     plan_of_run plan = {.backend = bl_test_backend(), .results = results};
     if (run_child(plan, says)) fail_msg("%s", says);
     plan.more[0] = (bl_override){"evaluate", ROWS};
@@ -167,7 +167,7 @@ static void finished_run_is_given_rows_with_labels_where_its_own_scenes_are_as_t
 // Of val, which is read last: training takes hours, and must not end there.
 static void unknown_id_is_named_before_the_first_step(void **state) {
     (void)state;
-    char *results = joined(folder, "ids"), *labels = joined(root, "/gtFine/val/ulm/ulm_000000_000004_gtFine_labelIds.png"), says[512];
+    char *results = joined(bl_test_here(), "ids"), *labels = joined(root, "/gtFine/val/ulm/ulm_000000_000004_gtFine_labelIds.png"), says[512];
     plan_of_run plan = {.backend = bl_test_backend(), .results = results, .more = {{"evaluate", ROWS}}};
     char *path = run_file(results, plan.backend), *checkpoint;
     uint8_t ids[WIDTH * HEIGHT] = {7, 34};

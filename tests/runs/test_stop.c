@@ -61,7 +61,7 @@ static const char scenes[] = STREETS("2")
 // ---- the program, as a user starts it ----
 
 static pid_t start(const char *results, const char *said, const char *const more[]) {
-    char *program = joined(bl_test_build(), "byolab"), *recipe = joined(folder, "recipe.yaml");
+    char *program = joined(bl_test_build(), "byolab"), *recipe = joined(bl_test_here(), "recipe.yaml");
     fflush(NULL);
     const pid_t child = fork();
     assert_true(child >= 0);
@@ -170,7 +170,7 @@ static bool was_stopped(int which, int status, const char *said) {
 }
 
 static void interrupt_at_drawn_moments(const char *recipe, const char *name, const char *const tables[]) {
-    char *path = joined(folder, "recipe.yaml"), *said = joined(folder, "said"), *whole = joined(folder, name);
+    char *path = joined(bl_test_here(), "recipe.yaml"), *said = joined(bl_test_here(), "said"), *whole = joined(bl_test_here(), name);
     write_text(path, recipe);
     const double since = bl_seconds();
     run_to_its_end(whole, said);
@@ -265,7 +265,7 @@ static int run_until(const char *results, moment when, told *seen) {
     const pid_t child = fork();
     assert_true(child >= 0);
     if (!child) {
-        char *path = joined(folder, "recipe.yaml");
+        char *path = joined(bl_test_here(), "recipe.yaml");
         const bl_override override = {"machine.backend", bl_test_backend()};
         bl_experiment *experiment;
         watch w = {.when = when};
@@ -287,10 +287,10 @@ static int run_until(const char *results, moment when, told *seen) {
 }
 
 static void begin_with(const char *recipe, const char *name, char **results) {
-    char *path = joined(folder, "recipe.yaml");
+    char *path = joined(bl_test_here(), "recipe.yaml");
     write_text(path, recipe);
     free(path);
-    *results = joined(folder, name);
+    *results = joined(bl_test_here(), name);
 }
 
 static void training_stops_after_the_step_in_hand(void **state) {
@@ -386,7 +386,7 @@ static void a_second_signal_stops_at_once(void **state) {
 // A sweep that is stopped leaves its other runs alone, and none is marked as failed.
 static void a_sweep_ends_with_its_run(void **state) {
     (void)state;
-    char *path = joined(folder, "recipe.yaml"), *said = joined(folder, "said"), *results = joined(folder, "sweep"), *marker, *other;
+    char *path = joined(bl_test_here(), "recipe.yaml"), *said = joined(bl_test_here(), "said"), *results = joined(bl_test_here(), "sweep"), *marker, *other;
     write_text(path, images);
     const pid_t child = start(results, said, (const char *const[]){"--seeds", "7,8", NULL});
     bool is_there = false;
@@ -415,7 +415,7 @@ static void a_sweep_ends_with_its_run(void **state) {
 static void a_checkpoint_that_cannot_be_written_fails_the_run(void **state) {
     (void)state;
     static const char *const intervals[] = {"4", "0.01 s"};
-    char *path = joined(folder, "recipe.yaml"), *results = joined(folder, "full"), says[512];
+    char *path = joined(bl_test_here(), "recipe.yaml"), *results = joined(bl_test_here(), "full"), says[512];
     struct rlimit before;
     write_text(path, images);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -434,7 +434,7 @@ static void a_checkpoint_that_cannot_be_written_fails_the_run(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    open_folder(images);
+    write_recipe(images);
     return 0;
 }
 
@@ -451,5 +451,5 @@ int main(void) {
             cmocka_unit_test(images_are_learned_as_if_nothing_had_happened),
             cmocka_unit_test(scenes_are_learned_as_if_nothing_had_happened),
     };
-    return cmocka_run_group_tests(tests, set_up, close_folder);
+    return cmocka_run_group_tests(tests, set_up, bl_test_leave);
 }

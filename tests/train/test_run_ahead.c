@@ -294,7 +294,7 @@ static void a_run_ahead_leaves_the_same_file_killed_or_not(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char name[32];
         snprintf(name, sizeof name, "ahead_%zu", i);
-        char *one = joined(folder, cases[i].set[0].key ? name + 1 : "one"), *ahead = joined(folder, name);
+        char *one = joined(bl_test_here(), cases[i].set[0].key ? name + 1 : "one"), *ahead = joined(bl_test_here(), name);
         plan_of_run plan = {.backend = bl_test_backend(), .results = one};
         memcpy(plan.more, cases[i].set, sizeof plan.more);
         memset(shared, 0, sizeof *shared);
@@ -318,7 +318,7 @@ static void a_run_ahead_leaves_the_same_file_killed_or_not(void **state) {
 
 static void a_bad_step_is_named_though_the_next_one_was_given(void **state) {
     (void)state;
-    char *results = joined(folder, "exploded"), says[512], ahead_says[512];
+    char *results = joined(bl_test_here(), "exploded"), says[512], ahead_says[512];
     plan_of_run plan = {.backend = bl_test_backend(), .results = results, .set_key = "train.optimizer",
                         .set_value = "{kind: sgd, lr: 1000, momentum: 0, weight_decay: 100}", // weights grow until f64 ends too
                         .more = {{"train.schedule", "constant"}, {"train.epochs", "8"}, {"evaluate", "[]"}}};
@@ -344,9 +344,8 @@ static void a_bad_step_is_named_though_the_next_one_was_given(void **state) {
 }
 
 static char *choices_in(const char *path) {
-    bl_container_reader *reader;
+    bl_container_reader *reader = opened(path);
     char *text = NULL;
-    assert_ok(bl_container_reader_open(&reader, path));
     if (bl_container_has(reader, "/host/choices")) assert_ok(bl_container_get_text(reader, "/host/choices", &text));
     bl_container_reader_close(reader);
     return text;
@@ -361,7 +360,7 @@ static void expect_choices(const char *path, const char *expected) {
 
 static void what_was_chosen_is_chosen_again_before_anything_is_compiled(void **state) {
     (void)state;
-    char *results = joined(folder, "chosen");
+    char *results = joined(bl_test_here(), "chosen");
     plan_of_run plan = {.backend = bl_test_backend(), .results = results, .kill_at = 10};
     memset(shared, 0, sizeof *shared);
     shared->is_asynchronous = shared->has_choices = true;
@@ -392,7 +391,7 @@ static void what_was_chosen_is_chosen_again_before_anything_is_compiled(void **s
 
 static void a_backend_that_chooses_nothing_leaves_nothing(void **state) {
     (void)state;
-    char *results = joined(folder, "silent");
+    char *results = joined(bl_test_here(), "silent");
     const plan_of_run plan = {.backend = bl_test_backend(), .results = results, .more = {{"train.epochs", "1"}}};
     memset(shared, 0, sizeof *shared);
     shared->is_asynchronous = shared->has_choices = true;
@@ -406,7 +405,7 @@ static void a_backend_that_chooses_nothing_leaves_nothing(void **state) {
 
 static void tf32_is_for_plans_that_train_and_evaluation_is_exact(void **state) {
     (void)state;
-    char *results = joined(folder, "tf32");
+    char *results = joined(bl_test_here(), "tf32");
     const plan_of_run plan = {.backend = "cudnn", .results = results,
                               .more = {{"train.precision", "tf32"}, {"train.epochs", "1"}, {"machine.eager", "true"},
                                        {"evaluate", "[{knn: {k: 5, split: test}}, {linear: {split: test, solver: sgd, steps: 2, lr: [0.1]}}, "
@@ -424,7 +423,7 @@ static void tf32_is_for_plans_that_train_and_evaluation_is_exact(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    open_folder(recipe);
+    write_recipe(recipe);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return shared == MAP_FAILED;
 }
@@ -441,5 +440,5 @@ int main(void) {
             cmocka_unit_test(a_backend_that_chooses_nothing_leaves_nothing),
             cmocka_unit_test(tf32_is_for_plans_that_train_and_evaluation_is_exact),
     };
-    return cmocka_run_group_tests(tests, set_up, close_folder);
+    return cmocka_run_group_tests(tests, set_up, bl_test_leave);
 }

@@ -15,26 +15,12 @@
 #include "run/checkpoint.h"
 #include "weights/weights.h"
 
-static char *folder;
-
-static int make_folder(void **state) {
-    (void)state;
-    folder = bl_test_folder();
-    return 0;
-}
-
-static int remove_folder(void **state) {
-    (void)state;
-    bl_test_folder_remove(folder);
-    return 0;
-}
-
-// Of a file in the folder; good until the sixteenth call after this one.
+// Of a file in the test's folder; good until the sixteenth call after this one.
 static const char *at(const char *name) {
     static char paths[16][512];
     static int next;
     char *path = paths[next++ % 16];
-    snprintf(path, sizeof *paths, "%s/%s", folder, name);
+    snprintf(path, sizeof *paths, "%s/%s", bl_test_here(), name);
     return path;
 }
 
@@ -344,7 +330,7 @@ static void golden_features_on(const char *name) {
 static void torchvisions_encoder_gives_torchvisions_features(void **state) {
     (void)state;
     golden_features_on("reference");
-    if (bl_backend_present("onednn")) golden_features_on("onednn");
+    if (bl_test_has_backend("onednn")) golden_features_on("onednn");
 }
 
 // ---- names and shapes against an encoder ----
@@ -608,5 +594,5 @@ int main(void) {
         cmocka_unit_test(damaged_files_are_read_or_refused_but_never_crash),
         cmocka_unit_test(a_file_without_weights_says_so),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, NULL, bl_test_leave);
 }
