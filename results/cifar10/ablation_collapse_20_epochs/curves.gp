@@ -1,5 +1,5 @@
 # Drawn from the CSV files beside it; `gnuplot curves.gp` in this folder writes curves.svg.
-set terminal svg size 868,862 font 'Helvetica,15' noenhanced background '#ffffff'
+set terminal svg size 892,862 font 'Helvetica,15' noenhanced background '#ffffff'
 if (!exists('to_stdout')) set output 'curves.svg'
 set datafile separator comma
 set datafile columnheaders
@@ -8,11 +8,10 @@ set tics nomirror out scale 0.5 textcolor rgb '#000000'
 set format y '%g'
 set grid lt 1 lc rgb '#e4e4e4' lw 1
 unset key
-set lmargin at screen 0.08986
-set rmargin at screen 0.66590
+set lmargin at screen 0.08744
+set rmargin at screen 0.64798
 set multiplot
-set label 1 'What keeps BYOL from collapsing: 20 epochs' at screen 0.08986,0.97448 left font 'Helvetica,17'
-set datafile missing NaN
+set label 1 'What keeps BYOL from collapsing: 20 epochs' at screen 0.08744,0.97448 left font 'Helvetica,17'
 x_min = -0.3
 x_max = 20.3
 set xrange [x_min:x_max]
@@ -20,47 +19,90 @@ set xrange [x_min:x_max]
 set tmargin at screen 0.90719
 set bmargin at screen 0.66357
 set label 2 'k = 20, T = 0.1, train to test (monitored)' at graph 0, screen 0.92807 left
-set label 3 'k-NN accuracy (%)' at screen 0.01843, graph 0.5 center rotate by 90
+set label 3 'k-NN accuracy (%)' at screen 0.01794, graph 0.5 center rotate by 90
 set format x ''
 set offsets 0, 0, graph 0.06, graph 0.06
 set yrange [0<*:*<100]
-plot 'aggregate.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):($7 < 0 ? 0 : $7):($8 > 100 ? 100 : $8) with filledcurves lc rgb '#D55E00' fs transparent solid 0.2 noborder notitle, \
+plot 'aggregate.csv' using (strcol(1) eq 'ema' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):($7 < 0 ? 0 : $7):($8 > 100 ? 100 : $8) with filledcurves lc rgb '#0072B2' fs transparent solid 0.2 noborder notitle, \
+     'aggregate.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):($7 < 0 ? 0 : $7):($8 > 100 ? 100 : $8) with filledcurves lc rgb '#D55E00' fs transparent solid 0.2 noborder notitle, \
+     'aggregate.csv' using (strcol(1) eq 'online' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):($7 < 0 ? 0 : $7):($8 > 100 ? 100 : $8) with filledcurves lc rgb '#009E73' fs transparent solid 0.2 noborder notitle, \
+     'aggregate.csv' using (strcol(1) eq 'online_no_predictor' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):($7 < 0 ? 0 : $7):($8 > 100 ? 100 : $8) with filledcurves lc rgb '#CC79A7' fs transparent solid 0.2 noborder notitle, \
+     'aggregate.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):($7 < 0 ? 0 : $7):($8 > 100 ? 100 : $8) with filledcurves lc rgb '#E69F00' fs transparent solid 0.2 noborder notitle, \
+     'aggregate.csv' using (strcol(1) eq 'no_stop_gradient_no_predictor' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):($7 < 0 ? 0 : $7):($8 > 100 ? 100 : $8) with filledcurves lc rgb '#56B4E9' fs transparent solid 0.2 noborder notitle, \
+     'aggregate.csv' using (strcol(1) eq 'ema' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):5 with linespoints lc rgb '#0072B2' dt 1 lw 2 pt 7 ps 0.6 notitle, \
      'aggregate.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):5 with linespoints lc rgb '#D55E00' dt 1 lw 2 pt 7 ps 0.6 notitle, \
-     'measurements.csv' using (strcol(2) eq 'ema' && strcol(3) eq '0' && strcol(6) eq 'knn/k20/test' && strcol(7) eq 'c95e00e1b4478141' ? $8 : NaN):9 with linespoints lc rgb '#0072B2' lw 1.2 dt (7,4) pt 7 ps 0.35 notitle, \
+     'aggregate.csv' using (strcol(1) eq 'online' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):5 with linespoints lc rgb '#009E73' dt 1 lw 2 pt 7 ps 0.6 notitle, \
+     'aggregate.csv' using (strcol(1) eq 'online_no_predictor' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):5 with linespoints lc rgb '#CC79A7' dt 1 lw 2 pt 7 ps 0.6 notitle, \
+     'aggregate.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):5 with linespoints lc rgb '#E69F00' dt 1 lw 2 pt 7 ps 0.6 notitle, \
+     'aggregate.csv' using (strcol(1) eq 'no_stop_gradient_no_predictor' && strcol(2) eq 'knn/k20/test' ? $3 : NaN):5 with linespoints lc rgb '#56B4E9' dt 1 lw 2 pt 7 ps 0.6 notitle, \
      'published.csv' using (strcol(1) eq 'ema' && strcol(2) eq 'knn/k20/test' ? $11 == 1 ? $3 : NaN : NaN):5 with points lc rgb '#0072B2' lw 1.5 pt 12 ps 1.1 notitle, \
-     'published.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq 'knn/k20/test' ? $11 == 1 ? $3 : NaN : NaN):5 with points lc rgb '#D55E00' lw 1.5 pt 12 ps 1.1 notitle
+     'published.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq 'knn/k20/test' ? $11 == 1 ? $3 : NaN : NaN):5 with points lc rgb '#D55E00' lw 1.5 pt 12 ps 1.1 notitle, \
+     'published.csv' using (strcol(1) eq 'online' && strcol(2) eq 'knn/k20/test' ? $11 == 1 ? $3 : NaN : NaN):5:(0):($6 - $5) with vectors nohead lc rgb '#009E73' lw 1.5 notitle, \
+     'published.csv' using (strcol(1) eq 'online' && strcol(2) eq 'knn/k20/test' ? $11 == 1 ? $3 : NaN : NaN):5 with points lc rgb '#009E73' lw 1.5 pt 12 ps 1.1 notitle, \
+     'published.csv' using (strcol(1) eq 'online' && strcol(2) eq 'knn/k20/test' ? $11 == 1 ? $3 : NaN : NaN):6 with points lc rgb '#009E73' lw 1.5 pt 12 ps 1.1 notitle, \
+     'published.csv' using (strcol(1) eq 'online_no_predictor' && strcol(2) eq 'knn/k20/test' ? $11 == 1 ? $3 : NaN : NaN):5 with points lc rgb '#CC79A7' lw 1.5 pt 12 ps 1.1 notitle, \
+     'published.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq 'knn/k20/test' ? $11 == 1 ? $3 : NaN : NaN):5 with points lc rgb '#E69F00' lw 1.5 pt 12 ps 1.1 notitle, \
+     'published.csv' using (strcol(1) eq 'no_stop_gradient_no_predictor' && strcol(2) eq 'knn/k20/test' ? $11 == 1 ? $3 : NaN : NaN):5 with points lc rgb '#56B4E9' lw 1.5 pt 12 ps 1.1 notitle
 unset label 1
 
 set tmargin at screen 0.61021
 set bmargin at screen 0.36659
 set label 2 'std of the projection, relative to step 0' at graph 0, screen 0.63109 left
-set label 3 'std ratio' at screen 0.01843, graph 0.5 center rotate by 90
+set label 3 'std ratio' at screen 0.01794, graph 0.5 center rotate by 90
 set format x ''
 unset offsets
 set logscale y
-set yrange [0.00288487:1.25]
+set yrange [0.00276283:1.35737]
 set ytics (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
-plot 'steps.csv' using (strcol(1) eq 'ema' && strcol(2) eq '0' ? $4 : NaN):7 every 1 with lines lc rgb '#0072B2' lw 1.2 dt (7,4) notitle, \
+plot 'steps.csv' using (strcol(1) eq 'ema' && strcol(2) eq '0' ? $4 : NaN):7 every 1 with lines lc rgb '#0072B2' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'ema' && strcol(2) eq '1' ? $4 : NaN):7 every 1 with lines lc rgb '#0072B2' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'ema' && strcol(2) eq '2' ? $4 : NaN):7 every 1 with lines lc rgb '#0072B2' dt 1 lw 1.2 notitle, \
      'steps.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq '0' ? $4 : NaN):7 every 1 with lines lc rgb '#D55E00' dt 1 lw 1.2 notitle, \
      'steps.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq '1' ? $4 : NaN):7 every 1 with lines lc rgb '#D55E00' dt 1 lw 1.2 notitle, \
-     'steps.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq '2' ? $4 : NaN):7 every 1 with lines lc rgb '#D55E00' dt 1 lw 1.2 notitle
+     'steps.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq '2' ? $4 : NaN):7 every 1 with lines lc rgb '#D55E00' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'online' && strcol(2) eq '0' ? $4 : NaN):7 every 1 with lines lc rgb '#009E73' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'online' && strcol(2) eq '1' ? $4 : NaN):7 every 1 with lines lc rgb '#009E73' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'online' && strcol(2) eq '2' ? $4 : NaN):7 every 1 with lines lc rgb '#009E73' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'online_no_predictor' && strcol(2) eq '0' ? $4 : NaN):7 every 1 with lines lc rgb '#CC79A7' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'online_no_predictor' && strcol(2) eq '1' ? $4 : NaN):7 every 1 with lines lc rgb '#CC79A7' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'online_no_predictor' && strcol(2) eq '2' ? $4 : NaN):7 every 1 with lines lc rgb '#CC79A7' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq '0' ? $4 : NaN):7 every 1 with lines lc rgb '#E69F00' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq '1' ? $4 : NaN):7 every 1 with lines lc rgb '#E69F00' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq '2' ? $4 : NaN):7 every 1 with lines lc rgb '#E69F00' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'no_stop_gradient_no_predictor' && strcol(2) eq '0' ? $4 : NaN):7 every 1 with lines lc rgb '#56B4E9' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'no_stop_gradient_no_predictor' && strcol(2) eq '1' ? $4 : NaN):7 every 1 with lines lc rgb '#56B4E9' dt 1 lw 1.2 notitle, \
+     'steps.csv' using (strcol(1) eq 'no_stop_gradient_no_predictor' && strcol(2) eq '2' ? $4 : NaN):7 every 1 with lines lc rgb '#56B4E9' dt 1 lw 1.2 notitle
 unset label 1
 
 set tmargin at screen 0.31323
 set bmargin at screen 0.06961
 set label 2 'effective rank of the projection (centred)' at graph 0, screen 0.33411 left
-set label 3 'rank' at screen 0.01843, graph 0.5 center rotate by 90
+set label 3 'rank' at screen 0.01794, graph 0.5 center rotate by 90
 set format x '%g'
 set xtics offset 0,0.5
 set label 4 'finished epochs' at graph 0.5, screen 0.01856 center
 unset offsets
 set logscale y
-set yrange [0.800235:20.0508]
+set yrange [0.800128:22.2373]
 set ytics (1, 2, 5, 10, 20)
-plot 'collapse.csv' using (strcol(1) eq 'ema' && strcol(2) eq '0' ? $4 : NaN):9 every 1 with linespoints lc rgb '#0072B2' lw 1.2 dt (7,4) pt 7 ps 0.35 notitle, \
+plot 'collapse.csv' using (strcol(1) eq 'ema' && strcol(2) eq '0' ? $4 : NaN):9 every 1 with linespoints lc rgb '#0072B2' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'ema' && strcol(2) eq '1' ? $4 : NaN):9 every 1 with linespoints lc rgb '#0072B2' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'ema' && strcol(2) eq '2' ? $4 : NaN):9 every 1 with linespoints lc rgb '#0072B2' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
      'collapse.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq '0' ? $4 : NaN):9 every 1 with linespoints lc rgb '#D55E00' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
      'collapse.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq '1' ? $4 : NaN):9 every 1 with linespoints lc rgb '#D55E00' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
-     'collapse.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq '2' ? $4 : NaN):9 every 1 with linespoints lc rgb '#D55E00' dt 1 lw 1.2 pt 7 ps 0.35 notitle
+     'collapse.csv' using (strcol(1) eq 'ema_no_predictor' && strcol(2) eq '2' ? $4 : NaN):9 every 1 with linespoints lc rgb '#D55E00' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'online' && strcol(2) eq '0' ? $4 : NaN):9 every 1 with linespoints lc rgb '#009E73' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'online' && strcol(2) eq '1' ? $4 : NaN):9 every 1 with linespoints lc rgb '#009E73' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'online' && strcol(2) eq '2' ? $4 : NaN):9 every 1 with linespoints lc rgb '#009E73' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'online_no_predictor' && strcol(2) eq '0' ? $4 : NaN):9 every 1 with linespoints lc rgb '#CC79A7' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'online_no_predictor' && strcol(2) eq '1' ? $4 : NaN):9 every 1 with linespoints lc rgb '#CC79A7' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'online_no_predictor' && strcol(2) eq '2' ? $4 : NaN):9 every 1 with linespoints lc rgb '#CC79A7' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq '0' ? $4 : NaN):9 every 1 with linespoints lc rgb '#E69F00' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq '1' ? $4 : NaN):9 every 1 with linespoints lc rgb '#E69F00' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'no_stop_gradient' && strcol(2) eq '2' ? $4 : NaN):9 every 1 with linespoints lc rgb '#E69F00' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'no_stop_gradient_no_predictor' && strcol(2) eq '0' ? $4 : NaN):9 every 1 with linespoints lc rgb '#56B4E9' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'no_stop_gradient_no_predictor' && strcol(2) eq '1' ? $4 : NaN):9 every 1 with linespoints lc rgb '#56B4E9' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
+     'collapse.csv' using (strcol(1) eq 'no_stop_gradient_no_predictor' && strcol(2) eq '2' ? $4 : NaN):9 every 1 with linespoints lc rgb '#56B4E9' dt 1 lw 1.2 pt 7 ps 0.35 notitle
 unset label 1
 
 set tmargin at screen 0.93387
@@ -70,10 +112,14 @@ unset tics
 unset grid
 unset label
 unset logscale
-set key at screen 0.68203,0.93387 left top Left reverse samplen 2.2 spacing 1.25
+set key at screen 0.66368,0.93387 left top Left reverse samplen 2.2 spacing 1.25
 plot [0:1] [0:1] NaN notitle, \
-     keyentry with linespoints lc rgb '#0072B2' lw 1.2 dt (7,4) pt 7 ps 0.35 title 'ema (unfinished, step 459)', \
+     keyentry with linespoints lc rgb '#0072B2' dt 1 lw 2 pt 7 ps 0.6 title 'ema', \
      keyentry with linespoints lc rgb '#D55E00' dt 1 lw 2 pt 7 ps 0.6 title 'ema_no_predictor', \
+     keyentry with linespoints lc rgb '#009E73' dt 1 lw 2 pt 7 ps 0.6 title 'online', \
+     keyentry with linespoints lc rgb '#CC79A7' dt 1 lw 2 pt 7 ps 0.6 title 'online_no_predictor', \
+     keyentry with linespoints lc rgb '#E69F00' dt 1 lw 2 pt 7 ps 0.6 title 'no_stop_gradient', \
+     keyentry with linespoints lc rgb '#56B4E9' dt 1 lw 2 pt 7 ps 0.6 title 'no_stop_gradient_no_predictor', \
      keyentry with filledcurves fs transparent solid 0.2 noborder lc rgb '#444444' title '95 % interval, seeds', \
      keyentry with points lw 1.5 pt 12 ps 1.1 lc rgb '#444444' title 'published, other set-up'
 unset multiplot
