@@ -29,6 +29,7 @@ BL_CHECK bl_encoder_builder bl_resnet_of_basic_blocks, bl_resnet_of_bottlenecks;
 // A row an encoder, in the order in which they are offered: name, builder, {blocks, channels, downsampling} of each stage.
 #define BL_ENCODERS(row) \
     row("resnet18", bl_resnet_of_basic_blocks, {2, 1, 4}, {2, 2, 8}, {2, 4, 16}, {2, 8, 32}) \
+    row("resnet34", bl_resnet_of_basic_blocks, {3, 1, 4}, {4, 2, 8}, {6, 4, 16}, {3, 8, 32}) \
     row("resnet50", bl_resnet_of_bottlenecks, {3, 4, 4}, {4, 8, 8}, {6, 16, 16}, {3, 32, 32})
 
 // Those whose stages can be dilated, for the schema: "name|name".

@@ -173,6 +173,7 @@ static void a_switch_that_does_not_move_keeps_the_id_and_one_that_does_changes_i
     static const struct {
         const char *key, *default_value, *other;
     } switches[] = {
+        {"network.encoder", "resnet18", "resnet34"},
         {"network.encoder", "resnet18", "resnet50"},
         {"network.stem", "cifar", "imagenet"},
         {"network.stem_padding", "1", "2"},

@@ -1,14 +1,14 @@
-"""Golden values of ResNet-50, bilinear resizing and FCN-8s by PyTorch in f64, for tests/graph/test_golden_segmentation.c.
+"""Golden values of ResNet-34 and -50, bilinear resizing and FCN-8s by PyTorch in f64, for tests/graph/test_golden_segmentation.c.
 
     python segmentation.py                  # remakes segmentation.h5 beside this file (a few minutes)
     python segmentation.py --spread FILE    # measures only PyTorch's own distances again, on another processor
 
 resize/...: torch.nn.functional.interpolate(mode="bilinear", align_corners=False) up, down and both: y, and dx of a random dy.
-start/...: stirred weights and running statistics of torchvision's ResNet-18 and -50, 4 channels wide with their own stem, of FCN-8s'
+start/...: stirred weights and running statistics of torchvision's ResNet-18, -34 and -50, 4 channels wide with their own stem, of FCN-8s'
     heads on each, and of a linear classifier.
 resnet50, resnet50_dilated (replace_stride_with_dilation=[False, True, True]): a classifier on two images: loss, logits, every gradient
     and all running statistics behind that as marks (marks.py).
-fcn_resnet18, fcn_resnet50, fcn_frozen (ResNet-18 with its running statistics, heads alone trained): the same of a segmentation of images
+fcn_resnet18, fcn_resnet34, fcn_resnet50, fcn_frozen (ResNet-18 with its running statistics, heads alone trained): the same of a segmentation of images
     that are not square, some pixels unlabelled; then loss and logits under all running statistics on an image of odd size.
 whole/...: FCN-8s on a wider ResNet-18, several times with other weights that `formed` makes of their names: three losses of SGD steps on the
     same images in f64, and how far PyTorch in bf16 autocast is from that and from the first gradient (spread.py).
@@ -33,7 +33,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 WIDTH, BATCH, CLASSES = 4, 2, 5
 WHOLE_WIDTH, LEARNING_RATE, WHOLE_SEEDS = 16, 0.02, 32
 SQUARE, WIDE, ODD = (64, 64), (64, 96), (50, 71)
-BLOCKS = {18: (BasicBlock, [2, 2, 2, 2]), 50: (Bottleneck, [3, 4, 6, 3])}
+BLOCKS = {18: (BasicBlock, [2, 2, 2, 2]), 34: (BasicBlock, [3, 4, 6, 3]), 50: (Bottleneck, [3, 4, 6, 3])}
 
 SIZES = {"up_by_eight": ((2, 3), (16, 24)), "up_odd": ((3, 5), (10, 11)), "down_odd": ((11, 9), (4, 5)), "down_past_pixels": ((17, 16), (3, 2)),
          "up_and_down": ((5, 12), (9, 4)), "one_pixel": ((1, 1), (6, 3)), "to_one_pixel": ((6, 5), (1, 1))}
@@ -207,6 +207,12 @@ def file_labels(file, size):
     return torch.from_numpy(file[f"labels/{size[0]}x{size[1]}"][()]).long()
 
 
+def put_start(file, networks):
+    for name, (network, module) in networks.items():
+        marks.put_tensors(file, f"start/{name}", marks.tensors_of({network: marks.stir(module, bits=2)}))
+    return {name: {key: value.clone() for key, value in module.state_dict().items()} for name, (_, module) in networks.items()}
+
+
 def prepared(module, start):
     module.load_state_dict(start)
     return module.double().train()
@@ -228,16 +234,15 @@ def make(path):
                                 compression="gzip", compression_opts=9, chunks=(BATCH, *size))
         classifier = nn.Module()
         classifier.fc = nn.Linear(8 * WIDTH * Bottleneck.expansion, BATCH)
-        start = {"resnet18": ("online", Encoder(18)), "resnet50": ("online", Encoder(50)), "classifier": ("classifier", classifier),
-                 "fcn18": ("fcn", Heads(18)), "fcn50": ("fcn", Heads(50))}
-        for name, (network, module) in start.items():
-            marks.put_tensors(file, f"start/{name}", marks.tensors_of({network: marks.stir(module, bits=2)}))
-        start = {name: {key: value.clone() for key, value in module.state_dict().items()} for name, (_, module) in start.items()}
+        start = put_start(file, {"resnet18": ("online", Encoder(18)), "resnet50": ("online", Encoder(50)),
+                                 "classifier": ("classifier", classifier), "fcn18": ("fcn", Heads(18)), "fcn50": ("fcn", Heads(50))})
+        start |= put_start(file, {"resnet34": ("online", Encoder(34)), "fcn34": ("fcn", Heads(34))}) # last: the others' draws stay
         for name, dilate in (("resnet50", (False, False, False)), ("resnet50_dilated", (False, True, True))):
             fresh = nn.Module()
             fresh.fc = nn.Linear(8 * WIDTH * Bottleneck.expansion, BATCH)
             classify(file, name, prepared(Encoder(50, dilate), start["resnet50"]), prepared(fresh, start["classifier"]))
-        for name, depth, frozen in (("fcn_resnet18", 18, False), ("fcn_resnet50", 50, False), ("fcn_frozen", 18, True)):
+        for name, depth, frozen in (("fcn_resnet18", 18, False), ("fcn_resnet34", 34, False), ("fcn_resnet50", 50, False),
+                                    ("fcn_frozen", 18, True)):
             segment(file, name, prepared(Encoder(depth), start[f"resnet{depth}"]), prepared(Heads(depth), start[f"fcn{depth}"]), frozen)
         for name, value in (("width", WHOLE_WIDTH), ("lr", LEARNING_RATE)):
             put(file, f"whole/{name}", value)

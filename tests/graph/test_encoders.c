@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "experiment/schema.h"
+#include "golden_marks.h"
+#include "graph/byol.h"
 #include "graph/encoders.h"
 #include "models.h"
 #include "support.h"
@@ -55,6 +57,52 @@ static void taps_have_the_size_and_channels_that_a_row_says(void **state) {
     for (int i = 0; i < bl_encoder_count; i++) expect_taps(&bl_encoders[i]);
 }
 
+// OIHW, as torch has it, of a convolution; zeros behind what has fewer dimensions.
+static bool has_shape(const bl_shape *ours, const double *theirs) {
+    static const int of_convolution[] = {0, 3, 1, 2}, of_vector[] = {0, 1, 2, 3};
+    const int *axes = ours->rank == 4 ? of_convolution : of_vector;
+    for (int i = 0; i < BL_MAX_RANK; i++)
+        if ((double)(i < ours->rank ? ours->dims[axes[i]] : 0) != theirs[i]) return false;
+    return true;
+}
+
+// At its own width, one by one in their order.
+static void expect_torchvisions_tensors(const char *encoder, int64_t parameters) {
+    const bl_encoder_options options = {.name = encoder, .stem = BL_STEM_IMAGENET, .stem_padding = 1, .width = 64,
+                                        .init = {BL_INIT_KAIMING_FAN_OUT, BL_INIT_UNIFORM_FAN_IN}};
+    int64_t count, values = 0;
+    golden_name *names = golden_names("encoders.h5", encoder, &count);
+    double *shapes = golden_values("encoders.h5", NULL, "%s/shapes", encoder);
+    bl_features_graph graph;
+    bl_layout *layout;
+    int next[2] = {0};
+    assert_ok(bl_layout_create(&layout));
+    assert_ok(bl_features_build(&graph, layout, &options, SIDE, 1));
+    const bl_segments *segments[] = {&layout->networks[0].parameters, &layout->networks[0].buffers};
+    for (int64_t i = 0; i < count; i++) {
+        const int kind = strstr(names[i], ".running_") != NULL, s = next[kind]++;
+        assert_true(s < segments[kind]->count);
+        assert_string_equal(segments[kind]->items[s].name, names[i]);
+        if (!has_shape(&segments[kind]->items[s].shape, shapes + 4 * i)) fail_msg("%s of %s has another shape", names[i], encoder);
+        if (!kind) values += bl_shape_count(&segments[kind]->items[s].shape);
+    }
+    for (int kind = 0; kind < 2; kind++) assert_int_equal(next[kind], segments[kind]->count);
+    assert_int_equal(values, parameters);
+    bl_graph_free(graph.graph);
+    bl_layout_free(layout);
+    free(names), free(shapes);
+}
+
+static void names_shapes_and_count_of_parameters_are_torchvisions(void **state) {
+    (void)state;
+    static const struct {
+        const char *encoder;
+        int64_t parameters; // of torchvision's, without fc
+    } cases[] = {{"resnet18", 11176512}, {"resnet34", 21284672}, {"resnet50", 23508032}};
+    assert_int_equal(sizeof cases / sizeof *cases, bl_encoder_count);
+    for (int i = 0; i < bl_encoder_count; i++) expect_torchvisions_tensors(cases[i].encoder, cases[i].parameters);
+}
+
 static const bl_encoder deep = {"deep", bl_resnet_of_basic_blocks, {{1, 1, 4}, {2, 2, 8}, {1, 3, 8}, {1, 4, 16}, {1, 8, 64}}};
 
 static void a_row_may_have_other_stages_than_four(void **state) {
@@ -102,6 +150,7 @@ static void the_schema_offers_the_table_in_its_order(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(taps_have_the_size_and_channels_that_a_row_says),
+            cmocka_unit_test(names_shapes_and_count_of_parameters_are_torchvisions),
             cmocka_unit_test(a_row_may_have_other_stages_than_four),
             cmocka_unit_test(a_stage_is_found_by_its_stride_or_refused_by_name),
             cmocka_unit_test(dilation_is_offered_where_it_can_be_built),

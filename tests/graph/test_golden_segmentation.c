@@ -1,4 +1,4 @@
-// ResNet-50, bilinear resizing and FCN-8s against PyTorch (tests/golden/segmentation.py): forward, loss, every gradient and running
+// ResNet-34 and -50, bilinear resizing and FCN-8s against PyTorch (tests/golden/segmentation.py): forward, loss, every gradient and running
 // statistic, then what the network says of images of another size.
 
 #include "backends/isolate.h"
@@ -81,11 +81,12 @@ typedef struct golden_case {
     int gradients; // tensors that have one
 } golden_case;
 
-// torchvision's parameters without fc: 60 of ResNet-18, 159 of ResNet-50; FCN-8s adds 8 a head, a linear classifier 2.
+// torchvision's parameters without fc: 60 of ResNet-18, 108 of ResNet-34, 159 of ResNet-50; FCN-8s adds 8 a head, a linear classifier 2.
 static golden_case cases[] = {
     {"ResNet-50 learns what torchvision's learns", "resnet50", "resnet50", 0, false, false, 159 + 2},
     {"with dilation in the last two stages too", "resnet50_dilated", "resnet50", 2, false, false, 159 + 2},
     {"FCN-8s on ResNet-18", "fcn_resnet18", "resnet18", 0, true, false, 60 + 24},
+    {"FCN-8s on ResNet-34", "fcn_resnet34", "resnet34", 0, true, false, 108 + 24},
     {"FCN-8s on ResNet-50", "fcn_resnet50", "resnet50", 0, true, false, 159 + 24},
     {"FCN-8s on an encoder that stays", "fcn_frozen", "resnet18", 0, true, true, 24},
 };

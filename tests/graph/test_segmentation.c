@@ -136,7 +136,7 @@ static void what_cannot_be_built_says_why(void **state) {
         void (*make)(bl_segmentation_options *options);
         const char *says;
     } cases[] = {
-            {unknown, "no encoder is called vgg16; there are resnet18, resnet50"},
+            {unknown, "no encoder is called vgg16; there are resnet18, resnet34, resnet50"},
             {dilated_basic_blocks, "the blocks of resnet18 have no dilation"},
             {dilated_everywhere, "4 dilated stages"},
             {no_classes, "0 classes"},

@@ -156,9 +156,10 @@ static void expect_return(const bl_override *overrides, int override_count, int 
 
 static void an_encoder_comes_back_from_its_safetensors_bit_for_bit(void **state) {
     (void)state;
-    const bl_override deeper[] = {{"network.encoder", "resnet50"}, {"network.width", "2"}};
+    const bl_override deeper[] = {{"network.encoder", "resnet34"}}, deepest[] = {{"network.encoder", "resnet50"}, {"network.width", "2"}};
     expect_return(NULL, 0, 60 + 40); // torchvision's parameters and running statistics, without fc
-    expect_return(deeper, 2, 159 + 106);
+    expect_return(deeper, 1, 108 + 72);
+    expect_return(deepest, 2, 159 + 106);
 }
 
 // Value (o, y, x, i) of the store is value (o, i, y, x) of the file.
