@@ -180,7 +180,7 @@ static int check_accuracy(const where *at, const bl_cell *cell) {
 }
 
 // What a protocol's own keys contradict; none here: what any row's do.
-static int (*const checks[BL_PROTOCOLS])(const where *at, const bl_cell *cell) = {
+static int (*const checks[BL_PROTOCOL_COUNT])(const where *at, const bl_cell *cell) = {
     [BL_PROTOCOL_KNN] = check_knn,     [BL_PROTOCOL_LINEAR] = check_fit,        [BL_PROTOCOL_FINETUNE] = check_fit,
     [BL_PROTOCOL_PROBE] = check_probe, [BL_PROTOCOL_ACCURACY] = check_accuracy, [BL_PROTOCOL_SEGMENTATION] = check_segmentation,
 };

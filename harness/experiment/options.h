@@ -100,10 +100,11 @@ typedef struct bl_scene_fit_options {
     int pictures;             // scenes of val whose prediction is kept, of the largest share
 } bl_scene_fit_options;
 
-typedef enum bl_protocol_kind { // what is to be known of each: protocol_facts.h
-    BL_PROTOCOL_KNN, BL_PROTOCOL_LINEAR, BL_PROTOCOL_FINETUNE, BL_PROTOCOL_PROBE, BL_PROTOCOL_ACCURACY, BL_PROTOCOL_SEGMENTATION,
-    BL_PROTOCOLS
-} bl_protocol_kind;
+// Every protocol: its kind, and the bl_protocol_<name> of its file in protocols/. Its facts are a row in protocol_facts.c.
+#define BL_PROTOCOLS(row) \
+    row(KNN, knn) row(LINEAR, linear) row(FINETUNE, finetune) row(PROBE, probe) row(ACCURACY, accuracy) row(SEGMENTATION, segmentation)
+#define BL_PROTOCOL_KIND(kind, name) BL_PROTOCOL_##kind,
+typedef enum bl_protocol_kind { BL_PROTOCOLS(BL_PROTOCOL_KIND) BL_PROTOCOL_COUNT } bl_protocol_kind;
 
 // One row of measurements. An entry under `evaluate:` makes one, or one for each arm and share. Its key names its measurements:
 // "knn/k1_cv/test", "linear/test", "linear/10%/test", "finetune/pretrained/10%/test", "probe/test", "accuracy/test",

@@ -18,7 +18,7 @@ static void add_knn_title(const bl_evaluation *row, bl_text *text) {
 
 static const char *linear_variant(const bl_evaluation *row) { return row->linear.cached ? "" : "augmented"; }
 
-static const bl_protocol_facts protocols[BL_PROTOCOLS] = {
+static const bl_protocol_facts protocols[BL_PROTOCOL_COUNT] = {
     [BL_PROTOCOL_KNN] = {.name = "knn", .in_id = "", // as before there were others
                          .axis = "k-NN accuracy (%)", .measure = "accuracy", .add_name = add_knn_name, .add_full_title = add_knn_title},
     [BL_PROTOCOL_LINEAR] = {.name = "linear", .in_id = "linear ", .has_shares = true, .title = "linear evaluation",
@@ -36,7 +36,7 @@ static const bl_protocol_facts protocols[BL_PROTOCOLS] = {
 const bl_protocol_facts *bl_protocol_facts_of(bl_protocol_kind kind) { return &protocols[kind]; }
 
 const bl_protocol_facts *bl_protocol_facts_find(const char *name) {
-    for (int i = 0; i < BL_PROTOCOLS; i++)
+    for (int i = 0; i < BL_PROTOCOL_COUNT; i++)
         if (!strcmp(protocols[i].name, name)) return &protocols[i];
     return NULL;
 }

@@ -4,6 +4,9 @@
 // Outside: views and loading, the diagnosis of collapse and checkpoints (each measured apart); evaluation. A step is timed from the
 // end of the one before to its own: as in training an asynchronous backend has it before that one has ended. The machine's peak is a
 // large matrix product by the same backend in the same run, so that the figure means something on a machine nobody else has.
+//
+// The room inspect/ looks at a cell without running it to its end: bench, compare, needs (of memory), preview (of views). It stands beside
+// run/ and sees protocols/ and all below it. Its doors: a header each.
 
 #ifndef BL_INSPECT_BENCH_H
 #define BL_INSPECT_BENCH_H

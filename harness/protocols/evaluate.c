@@ -10,11 +10,8 @@
 #include "experiment/protocol_facts.h"
 #include "protocols/protocol.h" // bl_protocol
 
-static const bl_protocol *const protocols[] = {
-        [BL_PROTOCOL_KNN] = &bl_protocol_knn,     [BL_PROTOCOL_LINEAR] = &bl_protocol_linear,     [BL_PROTOCOL_FINETUNE] = &bl_protocol_finetune,
-        [BL_PROTOCOL_PROBE] = &bl_protocol_probe, [BL_PROTOCOL_ACCURACY] = &bl_protocol_accuracy,
-        [BL_PROTOCOL_SEGMENTATION] = &bl_protocol_segmentation,
-};
+#define PROTOCOL(kind, name) &bl_protocol_##name,
+static const bl_protocol *const protocols[] = {BL_PROTOCOLS(PROTOCOL)};
 
 // Pixel rows are measured once, as epoch 0: nothing that trains can change them, so that a finished run can add them too.
 static int epoch_of(const bl_evaluation *row, int epoch) {

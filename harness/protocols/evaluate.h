@@ -1,4 +1,8 @@
 // evaluate.h - the rows under `evaluate:` of a cell, measured on a model's store as it stands. protocol.h: one file a protocol.
+//
+// The room protocols/ holds a file a protocol (protocol.h says what one is), what they share (evaluator, pass, choice, learner, arms), what
+// they count with (knn, logistic, segmenter, segmentation_metrics), and fits between two updates (fit_checkpoint). It sees weights/ and all
+// below it. Its door: this header.
 
 #ifndef BL_PROTOCOLS_EVALUATE_H
 #define BL_PROTOCOLS_EVALUATE_H

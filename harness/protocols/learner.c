@@ -243,7 +243,7 @@ int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial
         .graph = &learner->step, .plan = learner->training, .store = learner->store, .loader = loader, .samples = trial->samples,
         .sample_count = trial->count, .seed = learner->evaluator->seed, .shuffle = true, .batch = fit->batch, .accumulate = 1,
         .steps = steps,
-        .schedule = schedule, .tau_schedule = BL_SCHEDULE_CONSTANT, .looks_after = looks_after, .looks_context = &paid};
+        .schedule = schedule, .looks_after = looks_after, .looks_context = &paid};
     bl_loop *loop = NULL;
     int status = BL_FAILED;
     *is_finite = true;

@@ -12,7 +12,7 @@
 #include "protocols/evaluator.h"      // bl_evaluator, bl_feature_cache
 #include "protocols/fit_checkpoint.h" // bl_fit_place
 #include "protocols/logistic.h"       // bl_logistic
-#include "train/loop.h"               // bl_feed
+#include "train/loop.h"               // bl_loop
 
 enum { BL_START_BLOCKS = 2 }; // parameters and buffers
 

@@ -1,4 +1,4 @@
-// protocol.h - what a protocol is: one file and one row of the table in evaluate.c each.
+// protocol.h - what a protocol is: one file each, and a name in BL_PROTOCOLS (experiment/options.h).
 
 #ifndef BL_PROTOCOLS_PROTOCOL_H
 #define BL_PROTOCOLS_PROTOCOL_H
@@ -12,7 +12,7 @@ typedef struct bl_protocol {
                    bl_history *history);
 } bl_protocol;
 
-extern const bl_protocol bl_protocol_knn, bl_protocol_linear, bl_protocol_finetune, bl_protocol_probe, bl_protocol_accuracy,
-        bl_protocol_segmentation;
+#define BL_PROTOCOL_OF_FILE(kind, name) extern const bl_protocol bl_protocol_##name;
+BL_PROTOCOLS(BL_PROTOCOL_OF_FILE)
 
 #endif

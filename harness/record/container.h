@@ -7,6 +7,10 @@
 // Groups: /manifest (strings), /data/files (of scenes: what they were), /step/<scalar> and /epoch (log), /evaluation (rows),
 // /weights/<network>/<name>, /features/<split>, /store (checkpoint: whole blocks), /trainer (checkpoint), /timing and /host (all that
 // may differ between two equal runs; /timing/stretches: who trained which part).
+//
+// The room record/ holds what outlives a process: this container, what a run measured (history, history_file), who made it (identity,
+// stretches), where it lies (paths), a store's values (blocks), the thread that writes (keeper), how far a run is (standing). It sees
+// experiment/ and all below it, and alone knows HDF5. Its door: this header, history.h and paths.h.
 
 #ifndef BL_RECORD_CONTAINER_H
 #define BL_RECORD_CONTAINER_H

@@ -6,6 +6,9 @@
 // difference"), curves.gp and curves.svg (gnuplot, from those CSV files). More than three cells: bars.gp, bars.svg. Several shares
 // of the labels: labels.csv, labels_needed.csv, labels_published.csv, labels.gp, labels.svg. Segmentation: segmentation.csv (each row's
 // scores at its last look and, where val was watched, its best), classes.csv (IoU by class and seed), pictures.png (picture_sheet.h).
+//
+// The room report/ holds the study as run files tell it (study, statistics, label_efficiency), its tables (report_*, csv), figures (plot_*)
+// and pictures (picture_sheet, lettering). It sees experiment/, record/ and datasets/ alone, and alone knows libcsv. Its door: this header.
 
 #ifndef BL_REPORT_REPORT_H
 #define BL_REPORT_REPORT_H

@@ -2,6 +2,9 @@
 //
 // The trainer emits events and never prints. It resumes from a checkpoint bit for bit, and does nothing where the run file is
 // complete; evaluations that a finished run lacks are added from its saved weights (`eval`).
+//
+// The room run/ holds one run from start to end (trainer, checkpoint) and the runs of a study as a list (sweep). It sees protocols/ and all
+// below it. Its door: sweep.h, and this header's events.
 
 #ifndef BL_RUN_TRAINER_H
 #define BL_RUN_TRAINER_H

@@ -1,4 +1,7 @@
 // model.h - one cell on one backend: layout, store, the training plan and the plan that extracts features.
+//
+// The room train/ holds a model, the one loop that trains it and the diagnosis of collapse (which alone knows LAPACKE). It sees record/ and
+// all below it. Its door: model.h and loop.h.
 
 #ifndef BL_TRAIN_MODEL_H
 #define BL_TRAIN_MODEL_H

@@ -5,6 +5,9 @@
 // holds its state_dict without the prefix "online/"; a file of everything puts "encoder.", "projector.", "predictor.", "target." before.
 // The metadata carries what the weights were trained to see: mean, std (three numbers each, "0.485 0.456 0.406"), image_size,
 // resize ("none", or pixels before a centre crop), channel_order ("rgb"), and format "byolab".
+//
+// The room weights/ reads them from a run (weights_run) and from safetensors, tensor by tensor into one table (weights_table), and puts them
+// into a store. It sees train/ and all below it. Its door: this header.
 
 #ifndef BL_WEIGHTS_WEIGHTS_H
 #define BL_WEIGHTS_WEIGHTS_H
