@@ -1,7 +1,7 @@
 // protocol_facts.h - what is to be known of each protocol without running it: a row each.
 //
-// A new protocol is a row here, its keys in the schema (and their fields in options.h), and a file in protocols/; what its keys contradict,
-// where they do, is a function in contradictions_evaluations.c.
+// A new protocol is a name in BL_PROTOCOLS and a row here, its keys in the schema (and their fields in options.h), and a file in
+// protocols/; what its keys contradict, where they do, is a function in contradictions_evaluations.c.
 
 #ifndef BL_EXPERIMENT_PROTOCOL_FACTS_H
 #define BL_EXPERIMENT_PROTOCOL_FACTS_H

@@ -10,8 +10,8 @@
 #include "experiment/protocol_facts.h"
 #include "protocols/protocol.h" // bl_protocol
 
-#define PROTOCOL(kind, name) &bl_protocol_##name,
-static const bl_protocol *const protocols[] = {BL_PROTOCOLS(PROTOCOL)};
+#define PROTOCOL(kind, name) bl_protocol_##name,
+static bl_protocol *const protocols[] = {BL_PROTOCOLS(PROTOCOL)};
 
 // Pixel rows are measured once, as epoch 0: nothing that trains can change them, so that a finished run can add them too.
 static int epoch_of(const bl_evaluation *row, int epoch) {
@@ -51,7 +51,7 @@ static int measure(const bl_evaluator *e, bl_feature_cache *cache, const bl_eval
         e->fits->row = row;
         e->fits->epoch = epoch;
     }
-    if (protocols[row->kind]->measure(e, cache, row, &measurement, history)) {
+    if (protocols[row->kind](e, cache, row, &measurement, history)) {
         bl_history_forget(history, looks, pictures);
         return BL_FAILED;
     }

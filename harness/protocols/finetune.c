@@ -5,8 +5,8 @@
 #include "protocols/learner.h"
 #include "protocols/protocol.h"
 
-static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
-                   bl_history *history) {
+int bl_protocol_finetune(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                         bl_history *history) {
     (void)history;
     const bl_fit_options *fit = &row->fit;
     const bl_classifier_options options = {.encoder = evaluator->cell->model.encoder,
@@ -23,5 +23,3 @@ static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const
     bl_learner_free(&learner);
     return status;
 }
-
-const bl_protocol bl_protocol_finetune = {"finetune", measure};

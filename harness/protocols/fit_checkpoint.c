@@ -20,7 +20,7 @@ static void labels_of(const bl_fit_keeper *fits, const bl_fitted *fitted, label 
     labels[1] = (label){"/fit/row", fits->row->row};
     labels[2] = (label){"/fit/row_id", fits->row->id};
     labels[3] = (label){"/fit/graph_digest", fitted->graph_digest};
-    labels[4] = (label){"/fit/start_digest", fitted->start_digest};
+    labels[4] = (label){"/fit/start_digest", fitted->start_digest(fitted->start)};
 }
 
 // ---- where it stands ----

@@ -37,7 +37,9 @@ typedef struct bl_fit_keeper {   // lent to an evaluator by whoever owns the run
 typedef struct bl_fitted { // what learns, as far as it is kept; borrowed
     bl_store *store;
     bl_optimizer_kind optimizer;
-    const char *graph_digest, *start_digest; // of the training step; of the weights that every fit begins with
+    const char *graph_digest;                 // of the training step
+    const char *(*start_digest)(void *start); // of the weights that every fit begins with: asked for where a file is, as it takes a while
+    void *start;
 } bl_fitted;
 
 // Hands what the store holds over to the keeper. `fits` NULL: nothing is kept.

@@ -5,8 +5,8 @@
 #include "protocols/knn.h"
 #include "protocols/protocol.h"
 
-static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
-                   bl_history *history) {
+int bl_protocol_knn(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                    bl_history *history) {
     (void)history;
     const bl_knn_options *knn = &row->knn;
     bl_features queries, bank;
@@ -22,5 +22,3 @@ static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const
     measurement->chosen = measurement->validation = NAN;
     return BL_OK;
 }
-
-const bl_protocol bl_protocol_knn = {"knn", measure};

@@ -132,8 +132,10 @@ static size_t block_floats(const bl_learner *learner, int network, bl_block_kind
 }
 
 // Of the blocks' digests.
-static void digest_start(bl_learner *learner) {
+static const char *start_digest(void *context) {
+    bl_learner *learner = context;
     bl_text blocks = {0};
+    if (*learner->start_digest) return learner->start_digest;
     for (int n = 0; n < BL_MAX_NETWORKS; n++)
         for (int b = 0; b < BL_START_BLOCKS; b++) {
             char digest[65];
@@ -143,6 +145,7 @@ static void digest_start(bl_learner *learner) {
         }
     bl_digest_hex(blocks.chars, blocks.size, learner->start_digest);
     bl_text_free(&blocks);
+    return learner->start_digest;
 }
 
 int bl_learner_keep_start(bl_learner *learner) {
@@ -154,12 +157,12 @@ int bl_learner_keep_start(bl_learner *learner) {
             if (!*kept && !(*kept = bl_alloc(floats * sizeof **kept))) return BL_FAILED;
             if (bl_store_read(learner->store, (bl_place){n, kept_blocks[b], BL_WHOLE_BLOCK}, *kept)) return BL_FAILED;
         }
-    if (learner->evaluator->fits) digest_start(learner);
+    *learner->start_digest = 0;
     return BL_OK;
 }
 
-bl_fitted bl_learner_fitted(const bl_learner *learner) {
-    return (bl_fitted){learner->store, learner->fit->optimizer.kind, learner->step.graph->digest, learner->start_digest};
+bl_fitted bl_learner_fitted(bl_learner *learner) {
+    return (bl_fitted){learner->store, learner->fit->optimizer.kind, learner->step.graph->digest, start_digest, learner};
 }
 
 static int clear(bl_learner *learner, int network) {
@@ -242,8 +245,7 @@ int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial
     const bl_loop_options options = {
         .graph = &learner->step, .plan = learner->training, .store = learner->store, .loader = loader, .samples = trial->samples,
         .sample_count = trial->count, .seed = learner->evaluator->seed, .shuffle = true, .batch = fit->batch, .accumulate = 1,
-        .steps = steps,
-        .schedule = schedule, .looks_after = looks_after, .looks_context = &paid};
+        .steps = steps, .schedule = schedule, .looks_after = looks_after, .looks_context = &paid};
     bl_loop *loop = NULL;
     int status = BL_FAILED;
     *is_finite = true;

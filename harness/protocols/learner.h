@@ -28,7 +28,7 @@ typedef struct bl_learner { // start from {0}
     bool of_scenes;
     int64_t steps;                     // of the last fit
     double *start[BL_MAX_NETWORKS][BL_START_BLOCKS]; // where every fit begins
-    char start_digest[65];             // of that, where fits are kept (fit_checkpoint.h)
+    char start_digest[65];             // of that; "" until it is asked for
 } bl_learner;
 
 // Encoder and head, trained on views (fit.view, then the evaluation's normalisation) and asked by the inference graph. `tf32`: training
@@ -49,7 +49,7 @@ BL_CHECK int bl_learner_take_encoder(bl_learner *learner);
 BL_CHECK int bl_learner_keep_start(bl_learner *learner);
 
 // What is kept of it between updates; borrowed from the learner.
-bl_fitted bl_learner_fitted(const bl_learner *learner);
+bl_fitted bl_learner_fitted(bl_learner *learner);
 
 typedef struct bl_watcher { // who looks at a network while it learns
     void *context;

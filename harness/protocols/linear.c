@@ -120,8 +120,8 @@ static int measure_cached(const bl_evaluator *evaluator, bl_feature_cache *cache
 
 // ---- augmented images ----
 
-static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
-                   bl_history *history) {
+int bl_protocol_linear(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                       bl_history *history) {
     (void)history;
     if (row->linear.cached) return measure_cached(evaluator, cache, row, measurement);
     const bl_classifier_options options = linear_options(evaluator, &row->fit);
@@ -133,5 +133,3 @@ static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const
     bl_learner_free(&learner);
     return status;
 }
-
-const bl_protocol bl_protocol_linear = {"linear", measure};

@@ -6,8 +6,8 @@
 #include "protocols/protocol.h"
 
 // The head's weights as training left them, on features with running statistics.
-static int measure_probe(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
-                         bl_history *history) {
+int bl_protocol_probe(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                      bl_history *history) {
     (void)history;
     bl_features features;
     bl_logistic head = {0};
@@ -23,8 +23,8 @@ static int measure_probe(const bl_evaluator *evaluator, bl_feature_cache *cache,
 }
 
 // Encoder and head of the cell itself: a graph over the model's own store.
-static int measure_accuracy(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
-                            bl_history *history) {
+int bl_protocol_accuracy(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                         bl_history *history) {
     (void)history;
     const bl_classifier_options options = bl_model_classifier(evaluator->cell);
     bl_step_graph inference = {0};
@@ -45,6 +45,3 @@ done:
     bl_graph_free(inference.graph);
     return status;
 }
-
-const bl_protocol bl_protocol_probe = {"probe", measure_probe};
-const bl_protocol bl_protocol_accuracy = {"accuracy", measure_accuracy};

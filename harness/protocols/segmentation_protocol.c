@@ -121,8 +121,8 @@ static int score(void *context, bl_split split, const uint32_t *samples, int64_t
 
 // ---- the protocol ----
 
-static int measure(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
-                   bl_history *history) {
+int bl_protocol_segmentation(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
+                             bl_history *history) {
     const bl_segmentation_options options = bl_segmentation_of(evaluator->cell, &row->fit);
     segmentation s = {.evaluator = evaluator, .row = row, .history = history};
     int status = BL_FAILED;
@@ -141,5 +141,3 @@ done:
     bl_learner_free(&s.learner);
     return status;
 }
-
-const bl_protocol bl_protocol_segmentation = {"segmentation", measure};

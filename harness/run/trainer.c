@@ -273,8 +273,7 @@ static int prepare_batches(trainer *t) {
                                .samples = t->labelled.all, .sample_count = t->labelled.all ? t->labelled.count : bl_dataset_count(t->dataset, BL_TRAIN),
                                .seed = t->request->key.seed, .shuffle = train->shuffle, .batch = train->batch, .accumulate = train->accumulate,
                                .steps = t->steps, .schedule = train->schedule, .tau = method->tau,
-                               .tau_schedule = method->tau_schedule,
-                               .looks_after = looks_after, .looks_context = t};
+                               .tau_schedule = method->tau_schedule, .looks_after = looks_after, .looks_context = t};
     if (bl_view_loader_create(&t->loader, t->dataset, BL_TRAIN, t->cell->views, views, t->request->key.seed,
                               t->request->key.experiment->machine.loader_threads, BL_STAGING_SLOTS))
         return BL_FAILED;
