@@ -29,7 +29,7 @@ static bool is_listed(const char *list, const char *name, bool *takes_value) {
 
 void bl_print_common_options(const char *options) {
     static const char *const common[][2] = {
-            {"set", "  --set KEY=VALUE     overrides a key of the file, as often as needed (train.epochs=5)"},
+            {"set", "  --set KEY=VALUE     a line over the file, as often as needed (train.epochs=5, cells.NAME.train.epochs=5)"},
             {"seeds", "  --seeds LIST        the seeds to use (0 or 0,1,2)"},
             {"backend", "  --backend NAME      onednn (CPU), cudnn (NVIDIA GPU) or reference (slow, exact)"},
             {"cell", "  --cell NAME         only this cell of the study"},
@@ -164,6 +164,9 @@ int bl_arguments_cell(const bl_arguments *a, const bl_experiment *experiment, co
             *cell = &experiment->cells[i];
             return BL_OK;
         }
+    for (int i = 0; i < experiment->skipped_count; i++)
+        if (!strncmp(experiment->skipped[i], a->cell, strlen(a->cell)) && experiment->skipped[i][strlen(a->cell)] == ':')
+            return bl_fail("--cell %s: it is left out: %s", a->cell, experiment->skipped[i]);
     bl_text names = {0};
     for (int i = 0; i < experiment->cell_count; i++) bl_text_add(&names, "%s%s", i ? ", " : "", experiment->cells[i].name);
     const int status = bl_fail("--cell %s: the study has %s", a->cell, names.chars);

@@ -21,6 +21,7 @@ static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experi
     request.results_folder = arguments->results;
     request.sink = (bl_sink){bl_progress_show, &bar};
     request.failed = show_failure;
+    for (int i = 0; !arguments->cell && i < experiment->skipped_count; i++) fprintf(stderr, "byolab: left out: %s\n", experiment->skipped[i]);
     bl_stop_listen();
     int status = bl_sweep(&request);
     bl_progress_end(&bar);
