@@ -8,7 +8,7 @@ static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
     const bl_cell *cell;
-    if (argc < 2 || strcmp(argv[1], "preview") != 0) return bl_fail("write `byolab data preview FILE`");
+    if (argc < 2 || strcmp(argv[1], "preview") != 0) return bl_misused(bl_fail("write `byolab data preview FILE`"));
     if (bl_arguments_parse(&arguments, argc - 1, argv + 1, bl_command_data.options) || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
     const char *path = bl_arguments_option(&arguments, "out", "preview.png");
     int status = bl_arguments_cell(&arguments, experiment, &cell);
