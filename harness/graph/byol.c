@@ -36,7 +36,7 @@ static int build_target(bl_graph *graph, const bl_model_options *options, bl_nor
         int network;
         bl_tensor *features;
         mode.training = !method->target_running;
-        mode.update_buffers = !method->average_buffers;
+        mode.update_buffers = mode.update_buffers && !method->average_buffers;
         if (bl_layout_network(graph->layout, "target", false, &network)) return BL_FAILED;
         graph->layout->networks[network].twin_of = "online";
         if (build_branch(graph, network, "target/", options, mode, images, &features, z)) return BL_FAILED;
@@ -137,30 +137,45 @@ static int check_method(const bl_method_options *method) {
     return BL_OK;
 }
 
-static int build_step(bl_step_graph *out, const bl_model_options *options, int64_t batch) {
+// From images to the loss, in train mode. `keeps_running`: the batch norms' running statistics follow the batch.
+static int build_forward(bl_step_graph *out, const bl_model_options *options, int64_t batch, bool keeps_running) {
     bl_graph *graph = out->graph;
-    const bl_method_options *method = &options->method;
     const int64_t rows = BL_VIEWS * batch;
     const bl_shape shape = {4, {rows, options->image_size, options->image_size, 3}};
-    const bool moves_first = method->target_update == BL_UPDATE_BEFORE_FORWARD;
-    bl_norm_mode mode = {.training = true, .update_buffers = true};
+    bl_norm_mode mode = {.training = true, .update_buffers = keeps_running};
     int online;
-    if (moves_first && build_average(graph, method)) return BL_FAILED;
     if (bl_statistics_groups(&options->encoder, rows, BL_VIEWS, &mode.groups) ||
         bl_graph_input(graph, "images", options->precision, shape, &out->images) ||
         bl_layout_network(graph->layout, "online", true, &online) ||
         build_branch(graph, online, "online/", options, mode, out->images, &out->features, &out->projection) ||
         build_predictor(graph, options, mode, out->projection, &out->prediction) ||
-        build_target(graph, options, mode, out->images, out->projection, &out->target) || build_loss(out, method) ||
-        (options->probe_classes && build_probe(out, options)))
+        build_target(graph, options, mode, out->images, out->projection, &out->target))
         return BL_FAILED;
+    return build_loss(out, &options->method);
+}
+
+static int build_step(bl_step_graph *out, const bl_model_options *options, int64_t batch) {
+    bl_graph *graph = out->graph;
+    const bl_method_options *method = &options->method;
+    const bool moves_first = method->target_update == BL_UPDATE_BEFORE_FORWARD;
+    if (moves_first && build_average(graph, method)) return BL_FAILED;
+    if (build_forward(out, options, batch, true) || (options->probe_classes && build_probe(out, options))) return BL_FAILED;
     if (!graph->layout->sealed) bl_optimizer_rules(graph->layout, &options->optimizer);
     if (bl_graph_backward(graph, out->loss) || (out->probe_loss && bl_graph_backward(graph, out->probe_loss))) return BL_FAILED;
     if (bl_optimizer_build(graph, &options->optimizer, (bl_tensor *[]){out->loss, out->probe_loss}, out->probe_loss ? 2 : 1))
         return BL_FAILED;
-    if (method->target == BL_TARGET_EMA && !moves_first && build_average(graph, method)) return BL_FAILED;
-    bl_graph_seal(graph);
-    return BL_OK;
+    return method->target == BL_TARGET_EMA && !moves_first ? build_average(graph, method) : BL_OK;
+}
+
+// Seals what was built, or takes it down.
+static int end_build(bl_step_graph *out, int status) {
+    if (status == BL_OK) {
+        bl_graph_seal(out->graph);
+    } else {
+        bl_graph_free(out->graph);
+        *out = (bl_step_graph){0};
+    }
+    return status;
 }
 
 // An average that stands before the forward names whole blocks, and a block's length is known only when all its segments are: a step
@@ -179,10 +194,13 @@ int bl_byol_build(bl_step_graph *out, bl_layout *layout, const bl_model_options 
     if (check_method(&options->method)) return BL_FAILED;
     if (options->method.target_update == BL_UPDATE_BEFORE_FORWARD && fill_layout(layout, options, batch)) return BL_FAILED;
     if (bl_graph_create(&out->graph, layout)) return BL_FAILED;
-    if (build_step(out, options, batch) == BL_OK) return BL_OK;
-    bl_graph_free(out->graph);
+    return end_build(out, build_step(out, options, batch));
+}
+
+int bl_byol_build_forward(bl_step_graph *out, bl_layout *layout, const bl_model_options *options, int64_t batch) {
     *out = (bl_step_graph){0};
-    return BL_FAILED;
+    if (bl_graph_create(&out->graph, layout)) return BL_FAILED;
+    return end_build(out, build_forward(out, options, batch, false));
 }
 
 int bl_features_build(bl_features_graph *out, bl_layout *layout, const bl_encoder_options *encoder, int image_size, int64_t rows) {

@@ -72,6 +72,10 @@ typedef struct bl_step_graph {
 // One training step for `batch` images (2 x batch rows): forward, backward, running averages, optimiser, EMA.
 BL_CHECK int bl_byol_build(bl_step_graph *out, bl_layout *layout, const bl_model_options *options, int64_t batch);
 
+// The same step's images to its loss and nothing behind it: train mode, yet neither running statistics nor weights change. For a layout
+// that holds the step already.
+BL_CHECK int bl_byol_build_forward(bl_step_graph *out, bl_layout *layout, const bl_model_options *options, int64_t batch);
+
 // The online encoder with running statistics: images [rows, S, S, 3] -> features [rows, F]; always f32.
 typedef struct bl_features_graph {
     bl_graph *graph;

@@ -17,6 +17,7 @@
 #include "record/history_file.h"  // bl_history_get
 #include "run/checkpoint.h"       // bl_checkpoint_take
 #include "train/loop.h"           // bl_loop
+#include "train/still.h"          // bl_still_diagnose
 
 typedef struct trainer { // one run in progress
     const bl_run_request *request;
@@ -64,9 +65,15 @@ static bl_verdict verdict_of(const trainer *t) {
     return t->history.collapse_count ? t->history.collapse[t->history.collapse_count - 1].verdict : BL_UNDETERMINED;
 }
 
+// Whether the last row is that of the network as it stands.
+static bool is_diagnosed(const trainer *t) {
+    const int64_t count = t->history.collapse_count;
+    return count && t->history.collapse[count - 1].step == t->progress.step;
+}
+
 // Twice in a row: a dip at the start of training is normal, and passes.
 static bool is_collapsed(const trainer *t) {
-    const int64_t count = t->history.collapse_count;
+    const int64_t count = t->history.collapse_count - is_diagnosed(t); // training stops for what it saw while it trained
     return count > 1 && t->history.collapse[count - 1].verdict == BL_COLLAPSED && t->history.collapse[count - 2].verdict == BL_COLLAPSED;
 }
 
@@ -128,6 +135,17 @@ static int log_step(trainer *t, bl_step_row *row) {
     return bl_history_add_step(&t->history, row);
 }
 
+// Adds a row, judged by those before it.
+static int add_diagnosis(trainer *t, bl_collapse_row *seen) {
+    const double least_loss = t->cell->model.method.reduction == BL_REDUCE_HALF ? -1 : 0;
+    const double first = t->history.collapse_count ? t->history.collapse[0].std : seen->std;
+    seen->std_ratio = first > 0 ? seen->std / first : 0;
+    if (bl_history_add_collapse(&t->history, seen)) return BL_FAILED;
+    const int64_t count = t->history.collapse_count;
+    t->history.collapse[count - 1].verdict = bl_collapse_judge(t->history.collapse, count, least_loss);
+    return BL_OK;
+}
+
 // The projections of the step that was just made.
 static int diagnose(trainer *t, const bl_step_row *row) {
     bl_collapse_row seen;
@@ -137,14 +155,7 @@ static int diagnose(trainer *t, const bl_step_row *row) {
         bl_plan_read(t->model.training, t->model.step.prediction, t->prediction) ||
         bl_collapse_observe(t->collapse, row, t->projection, t->prediction, &complete, &seen))
         return BL_FAILED;
-    if (!complete) return BL_OK;
-    const double first = t->history.collapse_count ? t->history.collapse[0].std : seen.std;
-    seen.std_ratio = first > 0 ? seen.std / first : 0;
-    if (bl_history_add_collapse(&t->history, &seen)) return BL_FAILED;
-    const double least_loss = t->cell->model.method.reduction == BL_REDUCE_HALF ? -1 : 0;
-    t->history.collapse[t->history.collapse_count - 1].verdict =
-            bl_collapse_judge(t->history.collapse, t->history.collapse_count, least_loss);
-    return BL_OK;
+    return complete ? add_diagnosis(t, &seen) : BL_OK;
 }
 
 // `row` describes the network before the update: its first one is the untrained network.
@@ -231,8 +242,47 @@ static bool looks_after(void *context, int64_t step) {
     return t->cell->train.schedule.kind == BL_SCHEDULE_PLATEAU || keeps_epoch(t, epoch) || bl_evaluates(t->cell, epoch);
 }
 
+static bl_loop_options loop_options(const trainer *t) {
+    const bl_train_options *train = &t->cell->train;
+    const bl_method_options *method = &t->cell->model.method;
+    return (bl_loop_options){.graph = &t->model.step, .plan = t->model.training, .store = t->model.store, .samples = t->labelled.all,
+                             .sample_count = t->labelled.all ? t->labelled.count : bl_dataset_count(t->dataset, BL_TRAIN),
+                             .seed = t->request->key.seed, .shuffle = train->shuffle, .batch = train->batch, .accumulate = train->accumulate,
+                             .steps = t->steps, .schedule = train->schedule, .tau = method->tau, .tau_schedule = method->tau_schedule,
+                             .looks_after = looks_after, .looks_context = (void *)t};
+}
+
+static int open_loader(const trainer *t, bl_loader **loader) {
+    const int views = t->cell->task == BL_TASK_BYOL ? BL_VIEWS : 1;
+    return bl_view_loader_create(loader, t->dataset, BL_TRAIN, t->cell->views, views, t->request->key.seed,
+                                 t->request->key.experiment->machine.loader_threads, BL_STAGING_SLOTS);
+}
+
+static int prepare_batches(trainer *t) {
+    bl_loop_options options = loop_options(t);
+    if (open_loader(t, &t->loader)) return BL_FAILED;
+    options.loader = t->loader;
+    if (bl_loop_create(&t->loop, &options, t->progress.step)) return BL_FAILED;
+    bl_loop_scale(t->loop, t->progress.plateau.scale);
+    return BL_OK;
+}
+
+// The network as it stands: the untrained one, and the one that training ends with.
+static int diagnose_still(trainer *t) {
+    const bl_loop_options options = loop_options(t);
+    bl_loader *loader = NULL;
+    bl_collapse_row seen;
+    if (!t->collapse || is_diagnosed(t)) return BL_OK;
+    int status = open_loader(t, &loader) || bl_still_diagnose(&t->model, t->cell, &options, loader, t->progress.step, &seen) ? BL_FAILED : BL_OK;
+    bl_loader_free(loader);
+    if (status) return status;
+    seen.step = t->progress.step;
+    seen.epoch = (double)seen.step / (double)t->steps_per_epoch;
+    return add_diagnosis(t, &seen);
+}
+
 static int train(trainer *t) {
-    if (begin(t)) return BL_FAILED;
+    if ((!t->progress.step && diagnose_still(t)) || begin(t)) return BL_FAILED;
     double since = bl_seconds();
     while (t->progress.step < t->stop && !t->progress.stopped) {
         bl_step_row row = {0};
@@ -252,6 +302,7 @@ static int train(trainer *t) {
 
 // Training is over, at its end or before its time: what is measured last.
 static int finish(trainer *t) {
+    if (diagnose_still(t)) return BL_FAILED;
     if (t->progress.stopped) emit(t, (bl_event){.kind = BL_EVENT_COLLAPSED, .verdict = verdict_of(t)});
     t->progress.epoch = (int)((t->progress.step + t->steps_per_epoch - 1) / t->steps_per_epoch); // a stopped run's last one is begun, not finished
     if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history) || keep_epoch(t, t->progress.epoch)) return BL_FAILED;
@@ -262,24 +313,6 @@ static int finish(trainer *t) {
     unlink(t->checkpoint_path); // the run file holds all that is worth keeping
     unlink(t->fits.path);
     emit(t, (bl_event){.kind = BL_EVENT_END, .epoch = t->progress.epoch, .verdict = verdict_of(t)});
-    return BL_OK;
-}
-
-static int prepare_batches(trainer *t) {
-    const bl_train_options *train = &t->cell->train;
-    const bl_method_options *method = &t->cell->model.method;
-    const int views = t->cell->task == BL_TASK_BYOL ? BL_VIEWS : 1;
-    bl_loop_options options = {.graph = &t->model.step, .plan = t->model.training, .store = t->model.store,
-                               .samples = t->labelled.all, .sample_count = t->labelled.all ? t->labelled.count : bl_dataset_count(t->dataset, BL_TRAIN),
-                               .seed = t->request->key.seed, .shuffle = train->shuffle, .batch = train->batch, .accumulate = train->accumulate,
-                               .steps = t->steps, .schedule = train->schedule, .tau = method->tau,
-                               .tau_schedule = method->tau_schedule, .looks_after = looks_after, .looks_context = t};
-    if (bl_view_loader_create(&t->loader, t->dataset, BL_TRAIN, t->cell->views, views, t->request->key.seed,
-                              t->request->key.experiment->machine.loader_threads, BL_STAGING_SLOTS))
-        return BL_FAILED;
-    options.loader = t->loader;
-    if (bl_loop_create(&t->loop, &options, t->progress.step)) return BL_FAILED;
-    bl_loop_scale(t->loop, t->progress.plateau.scale);
     return BL_OK;
 }
 

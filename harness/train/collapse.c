@@ -57,7 +57,9 @@ void bl_collapse_free(bl_collapse *collapse) {
     bl_free(collapse);
 }
 
-bool bl_collapse_wants(const bl_collapse *collapse, int64_t step) { return collapse->gathered > 0 || step % collapse->every == 0; }
+int64_t bl_collapse_batches(int64_t rows, int width) { return ((int64_t)ROWS_PER_CHANNEL * width + rows - 1) / rows; }
+
+bool bl_collapse_wants(const bl_collapse *collapse, int64_t step) { return collapse->gathered > 0 || (step > 0 && step % collapse->every == 0); }
 
 // ---- what is judged of one batch ----
 
@@ -250,7 +252,7 @@ int bl_collapse_observe(bl_collapse *collapse, const bl_step_row *step, const do
                         bl_collapse_row *row) {
     const int64_t values = collapse->rows * collapse->width;
     *complete = false;
-    if (!is_finite(projection, values) || !is_finite(prediction, values)) {
+    if (!isfinite(step->loss) || !is_finite(projection, values) || !is_finite(prediction, values)) {
         *row = (bl_collapse_row){.step = step->step, .epoch = step->epoch, .loss = step->loss, .std = NAN, .std_ratio = NAN,
                                  .mean_cosine = NAN, .rank = NAN, .rankme = NAN, .alignment = NAN, .uniformity = NAN, .norm = NAN,
                                  .prediction_norm = NAN};

@@ -286,8 +286,8 @@ static void a_run_ahead_leaves_the_same_file_killed_or_not(void **state) {
         int64_t kill_at;
         int ahead; // of 18 steps; of a killed run not counted
     } cases[] = {
-        // Looked at: 4, 9 and 14 (checkpoints), 0, 1, 8, 9, 16 and 17 (diagnoses of two batches), 5 (k-NN), 17 (the last); not the end of epoch 2.
-        {"evaluation, checkpoints and diagnoses", {{0}}, 0, 9},
+        // Looked at: 4, 9 and 14 (checkpoints), 8, 9, 16 and 17 (diagnoses of two batches), 5 (k-NN), 17 (the last); not the end of epoch 2.
+        {"evaluation, checkpoints and diagnoses", {{0}}, 0, 11},
         {"killed between checkpoints", {{0}}, 13, 0},
         {"the end of epoch 2 for a plateau", {{"train.schedule", "plateau"}, {"train.factor", "0.5"}, {"train.patience", "0"}, {"train.optimizer.lr", "0.5"}}, 0, 8},
     };
@@ -413,9 +413,9 @@ static void tf32_is_for_plans_that_train_and_evaluation_is_exact(void **state) {
     memset(shared, 0, sizeof *shared);
     shared->is_asynchronous = true;
     expect_run(&plan, 0);
-    assert_int_equal(shared->tf32_count, 2);
-    assert_int_equal(shared->tf32_batches[0], 8);  // the run's own training
-    assert_int_equal(shared->tf32_batches[1], 12); // fine-tuning
+    assert_int_equal(shared->tf32_count, 4);
+    for (int i = 0; i < 3; i++) assert_int_equal(shared->tf32_batches[i], 8); // the run's own training, and its network before and after
+    assert_int_equal(shared->tf32_batches[3], 12);                            // fine-tuning
     assert_int_equal(shared->exact_count, 3);      // features, the head of linear evaluation, the answers of fine-tuning
     assert_true(shared->is_eager);
     free(results);
