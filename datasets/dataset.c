@@ -190,11 +190,12 @@ int bl_dataset_picture(const bl_dataset *dataset, bl_split split, uint32_t index
 const bl_scenes *bl_dataset_labelled(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->of[BL_LABELLED] : NULL; }
 const bl_scenes *bl_dataset_scored(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->of[BL_SCORED] : NULL; }
 
-int bl_dataset_check_labels(const bl_dataset *dataset, bl_pool *pool) {
-    const bl_scenes *sets[] = {bl_dataset_labelled(dataset), bl_dataset_scored(dataset)};
-    for (int i = 0; i < 2; ++i)
-        if (sets[i] && bl_scenes_check_labels(sets[i], pool)) return BL_FAILED;
-    return BL_OK;
+int bl_dataset_check_labels(bl_dataset *dataset, bl_pool *pool) {
+    return dataset->scenes ? bl_scene_sets_check_labels(dataset->scenes, pool) : BL_OK;
+}
+
+const char *bl_dataset_remarks(const bl_dataset *dataset) {
+    return dataset->scenes && dataset->scenes->remarks.size ? dataset->scenes->remarks.chars : "";
 }
 
 const char *bl_dataset_files(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->files.chars : ""; }
