@@ -147,15 +147,19 @@ int bl_dataset_open(bl_dataset **out, const bl_dataset_options *options) {
     return BL_OK;
 }
 
+static void free_images(bl_images *images) {
+    bl_free(images->pixels);
+    bl_free(images->labels);
+    bl_text_free(&images->remarks);
+}
+
 void bl_dataset_close(bl_dataset *dataset) {
     if (!dataset) return;
     for (int s = 0; s < BL_SPLITS; ++s) bl_free(dataset->order[s]);
     if (dataset->scenes) bl_scene_sets_close(dataset->scenes);
     bl_free(dataset->scenes);
-    bl_free(dataset->train.pixels);
-    bl_free(dataset->train.labels);
-    bl_free(dataset->test.pixels);
-    bl_free(dataset->test.labels);
+    free_images(&dataset->train);
+    free_images(&dataset->test);
     bl_free(dataset);
 }
 
@@ -195,7 +199,8 @@ int bl_dataset_check_labels(bl_dataset *dataset, bl_pool *pool) {
 }
 
 const char *bl_dataset_remarks(const bl_dataset *dataset) {
-    return dataset->scenes && dataset->scenes->remarks.size ? dataset->scenes->remarks.chars : "";
+    const bl_text *remarks = dataset->scenes ? &dataset->scenes->remarks : &dataset->train.remarks;
+    return remarks->size ? remarks->chars : "";
 }
 
 const char *bl_dataset_files(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->files.chars : ""; }
