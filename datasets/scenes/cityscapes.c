@@ -156,6 +156,23 @@ static void class_table(bool train_ids, uint8_t table[256]) {
     table[255] = BL_SCENE_IGNORED;
 }
 
+// A map of classes that is called one of label ids: road, sidewalk and building are 0, 1 and 2 there, ids that stand for nothing here, and no
+// id is above 18, as vegetation, sky and car have. One id alone may be all that is not ignored.
+static bool is_of_classes(const bl_scene_entry *entry, const uint8_t *ids) {
+    const int64_t area = (int64_t)entry->width * entry->height;
+    uint8_t table[256];
+    int64_t of_id[256] = {0}, ignored = 0;
+    int kinds = 0;
+    class_table(false, table);
+    for (int64_t i = 0; i < area; ++i) ++of_id[ids[i]];
+    for (int id = 0; id < 255; ++id) {
+        if (of_id[id] && id >= BL_SCENE_CLASSES) return false;
+        if (table[id] == BL_SCENE_IGNORED) ignored += of_id[id];
+        kinds += of_id[id] > 0;
+    }
+    return kinds > 1 && 2 * ignored > area;
+}
+
 // Ids become classes.
 static int classify(const bl_scene_entry *entry, const char *path, bool train_ids, uint8_t *labels) {
     uint8_t table[256];
@@ -209,6 +226,7 @@ static int compare_maps(const bl_scene_entry *entry, const uint8_t *labels) {
 static int check_labels(bl_scene_entry *entry, uint8_t *labels) {
     if (bl_png_read(entry->labels, &entry->labels_file, labels)) return BL_FAILED;
     entry->is_blended = is_blended(entry, labels);
+    entry->is_of_classes = !entry->train_ids && is_of_classes(entry, labels);
     if (classify(entry, entry->labels, entry->train_ids, labels)) return BL_FAILED;
     entry->present = 0;
     for (size_t i = 0, area = (size_t)entry->width * entry->height; i < area; ++i)

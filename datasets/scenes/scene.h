@@ -55,6 +55,7 @@ typedef struct bl_scene_entry {
     bl_png label_ids_file;
     uint32_t present;           // bit c: a pixel is of class c. Once bl_scenes_check_labels has looked; of files
     bool is_blended;            // the map looks as if a picture's resizing had mixed its ids; likewise
+    bool is_of_classes;         // a map of label ids that looks as if it held classes; likewise
     bl_scene_split split;       // drawn
     uint32_t number;            // drawn: in its split
     _Atomic(uint8_t *) kept;    // drawn: pixels and labels, once they are

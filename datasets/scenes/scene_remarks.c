@@ -53,6 +53,8 @@ int bl_remark_doubles(bl_scene_index *index) {
 static bool is_empty(const bl_scene_entry *entry) { return !entry->present; }
 static bool is_blended(const bl_scene_entry *entry) { return entry->is_blended; }
 
+static bool is_of_classes(const bl_scene_entry *entry) { return entry->is_of_classes; }
+
 static void remark_maps(bl_scene_index *index, bool (*is_odd)(const bl_scene_entry *), const char *what) {
     const bl_scene_entry *first = NULL;
     int count = 0;
@@ -65,5 +67,6 @@ static void remark_maps(bl_scene_index *index, bool (*is_odd)(const bl_scene_ent
 
 void bl_remark_labels(bl_scene_index *index) {
     remark_maps(index, is_empty, "without a pixel of a class");
+    remark_maps(index, is_of_classes, "that are called label ids and look like classes: mostly ids that are ignored, and none above 18");
     remark_maps(index, is_blended, "whose ids run into each other as in a picture that was resized: to resize one, take the nearest pixel");
 }

@@ -7,7 +7,8 @@
 
 // Scenes that are one picture twice, and frames of one name in two cities. Fails where memory is short.
 BL_CHECK int bl_remark_doubles(bl_scene_index *index);
-// Of label maps that were looked at: those without a pixel of a class, and those that look resized as pictures are.
+// Of label maps that were looked at: those without a pixel of a class, those that look as if they held classes where label ids are, and
+// those that look resized as pictures are.
 void bl_remark_labels(bl_scene_index *index);
 
 #endif

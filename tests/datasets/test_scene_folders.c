@@ -320,6 +320,28 @@ static void maps_of_one_scene_must_say_the_same(void **state) {
     bl_dataset_close(dataset);
 }
 
+static void map_of_classes_under_the_name_of_one_of_ids_is_said(void **state) {
+    static const struct {
+        uint8_t ids[4];
+        bool is_said;
+    } cases[] = {{{0, 2, 10, 13}, true}, // road, building, sky, car
+                 {{0, 0, 1, 255}, true},
+                 {{7, 11, 23, 26}, false}, // the same as ids
+                 {{0, 3, 4, 23}, false},   // mostly ignored, but for the sky
+                 {{7, 11, 8, 0}, false},
+                 {{0, 0, 0, 0}, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        static uint8_t ids[AREA];
+        bl_dataset *dataset;
+        for (int p = 0; p < AREA; ++p) ids[p] = cases[i].ids[p / 8 % 4];
+        write_map(*state, MAP, ids);
+        assert_ok(check(*state, &dataset));
+        const bool is_said = strstr(bl_dataset_remarks(dataset), "1 of 3 label maps that are called label ids and look like classes");
+        if (is_said != cases[i].is_said) fail_msg("case %zu: '%s'", i, bl_dataset_remarks(dataset));
+        bl_dataset_close(dataset);
+    }
+}
+
 // Bilinearly, to twice the size: between two ids lie two more.
 static void map_that_was_resized_as_a_picture_is_said(void **state) {
     static uint8_t ids[AREA];
@@ -352,6 +374,7 @@ int main(void) {
         WITH_FOLDER(set_without_a_pixel_of_a_class_is_refused),
         WITH_FOLDER(maps_without_a_class_among_others_and_classes_that_are_only_scored_are_said),
         WITH_FOLDER(maps_of_one_scene_must_say_the_same),
+        WITH_FOLDER(map_of_classes_under_the_name_of_one_of_ids_is_said),
         WITH_FOLDER(map_that_was_resized_as_a_picture_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
