@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 bl_value *bl_value_new(bl_arena *arena, bl_value_kind kind, bl_spot spot, int layer) {
     bl_value *value = bl_arena_take(arena, sizeof *value);
     value->kind = kind;
@@ -153,7 +155,7 @@ int bl_value_assign(bl_arena *arena, bl_value *root, const char *path, const bl_
     }
 }
 
-// Shows the line of a spot, its indentation cut, and a caret below. Lines nobody could read are left out.
+// Shows the line of a spot, its indentation cut unless that is what the spot is in, and a caret below. Lines nobody could read are left out.
 static void show_line(bl_text *text, bl_spot spot) {
     const char *line = spot.source->text;
     for (int i = 1; line && i < spot.line; i++) {
@@ -163,9 +165,23 @@ static void show_line(bl_text *text, bl_spot spot) {
     if (!line) return;
     int length = (int)strcspn(line, "\r\n"), indent = (int)strspn(line, " \t");
     if (indent >= length || length > 300) return;
-    bl_text_add(text, "\n    %.*s", length - indent, line + indent);
-    int caret = spot.column - 1 - indent;
-    if (caret >= 0) bl_text_add(text, "\n    %*s^", caret, "");
+    if (indent > spot.column - 1) indent = spot.column - 1;
+    bl_text_add(text, "\n    %.*s\n    %*s^", length - indent, line + indent, spot.column - 1 - indent, "");
+}
+
+// What a terminal would not show as one character, or not at all, becomes a question mark, and a tab a space: the caret counts on it.
+static void make_printable(char *text) {
+    char *to = text;
+    for (size_t left = strlen(text); left;) {
+        uint32_t character = 0;
+        int length = bl_utf8_next(text, left, &character);
+        const bool shows = length && character != 0x7f && (character >= ' ' ? character < 0x80 || character >= 0xa0 : character == '\n');
+        if (!length) length = 1;
+        if (shows) memmove(to, text, (size_t)length), to += length;
+        else *to++ = *text == '\t' ? ' ' : '?';
+        text += length, left -= (size_t)length;
+    }
+    *to = 0;
 }
 
 int bl_refuse_at(const char *file, int line, bl_spot spot, const char *advice, const char *format, ...) {
@@ -182,6 +198,7 @@ int bl_refuse_at(const char *file, int line, bl_spot spot, const char *advice, c
     bl_text_add(&text, "%s", message);
     if (spot.source) show_line(&text, spot);
     if (*advice) bl_text_add(&text, "\n  %s", advice);
+    make_printable(text.chars);
     bl_fail_at(file, line, "%s", text.chars);
     bl_text_free(&text);
     return BL_FAILED;
