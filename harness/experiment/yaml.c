@@ -149,6 +149,7 @@ static int read_key(reader *in, bl_spot around, const bl_value *map, const char 
     if (read_scalar(in, around, &value)) return BL_FAILED;
     if (value->kind == BL_VALUE_NULL && !in->is_json) return bl_refuse(*spot, "write `key: value`", "a value without a key");
     *key = value->kind == BL_VALUE_NULL ? "" : value->text;
+    *spot = value->spot;
     if (in->is_json) return BL_OK;
     if (!value->quoted && !strcmp(*key, merge_key)) *key = merge_key;
     for (int i = 0; i < map->count; i++) {
@@ -333,12 +334,12 @@ int bl_yaml_read_merged(bl_arena *arena, const char *path, bl_value **value) {
         files[count++] = file;
         base = bl_value_get(file, "base");
         bool is_path = base && base->kind == BL_VALUE_SCALAR && *base->text;
-        if (base && !is_path && base->kind != BL_VALUE_NULL)
-            return bl_refuse(base->spot, "write `base: ../common/other.yaml`", "base: expected the path of one file");
+        if (base && !is_path)
+            return bl_refuse(base->spot, "write `base: ../common/other.yaml`, or leave the key out", "base: expected the path of one file");
         next = is_path ? path_of_base(arena, next, base->text) : NULL;
     }
     *value = bl_value_new(arena, BL_VALUE_MAP, files[0]->spot, BL_LAYER_FILE);
-    // What is not inherited is not merged either: a null inside a cell still has to delete something there.
+    // What is not inherited is not merged either: a null inside a cell still has to take something back there.
     static const char *const own[] = {"cells", "sweep", "expect"};
     for (int i = count - 1; i >= 0; i--) {
         bl_value *kept[3] = {0};

@@ -146,17 +146,17 @@ static void epochs_are_hit_as_written_and_the_last_always(void **state) {
     assert_true(bl_epochs_hit(&none, 3, 3));
 }
 
-static void bases_merge_maps_replace_lists_and_null_deletes(void **state) {
+static void bases_merge_maps_replace_lists_and_null_takes_back(void **state) {
     (void)state;
     write_file("minimal.yaml", minimal);
     write_file("middle.yaml", "base: minimal.yaml\n"
                               "network: {width: 16, projector: {hidden: 32}}\n"
-                              "method: {target: {tau: 0.5}}\n"
+                              "train: {steps: 60, log_every: 3}\n"
                               "cells: {a: {}}\n"
                               "expect: [{row: knn/k5/test, epoch: 1, value: 1, source: there}]\n");
     bl_experiment *experiment = read_text("base: middle.yaml\n"
                                           "network: {projector: {out: 8}}\n"
-                                          "method: {target: {tau: null}}\n"
+                                          "train: {steps: null, log_every: null}\n"
                                           "views: [{flip: 1}]\n");
     const bl_cell *cell = &experiment->cells[0];
     assert_string_equal(cell->name, "main"); // cells and expect are not inherited
@@ -164,7 +164,8 @@ static void bases_merge_maps_replace_lists_and_null_deletes(void **state) {
     assert_int_equal(cell->model.encoder.width, 16);
     assert_int_equal(cell->model.projector.hidden, 32);
     assert_int_equal(cell->model.projector.out, 8);
-    assert_true(cell->model.method.tau == 0.99);
+    assert_int_equal(cell->train.steps, 0); // the default, and none as well
+    assert_int_equal(cell->train.log_every, 10);
     assert_int_equal(cell->views[0].count, 1);
     assert_int_equal(cell->evaluation_view.count, 0);
     bl_experiment_free(experiment);
@@ -489,7 +490,7 @@ int main(void) {
         cmocka_unit_test(keys_left_out_get_their_defaults),
         cmocka_unit_test(what_is_written_reaches_its_field),
         cmocka_unit_test(epochs_are_hit_as_written_and_the_last_always),
-        cmocka_unit_test(bases_merge_maps_replace_lists_and_null_deletes),
+        cmocka_unit_test(bases_merge_maps_replace_lists_and_null_takes_back),
         cmocka_unit_test(the_size_of_the_views_is_what_the_encoder_sees_and_is_evaluated_at),
         cmocka_unit_test(overrides_stand_above_file_and_cells),
         cmocka_unit_test(keys_that_a_cell_makes_idle_are_dropped),
