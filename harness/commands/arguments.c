@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "commands/command.h"
-#include "experiment/key_values.h" // bl_nearest_name
+#include "experiment/names.h" // bl_nearest_name
 
 static bool misused;
 

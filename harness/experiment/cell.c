@@ -126,8 +126,9 @@ static void fill_what_follows(bl_cell *cell) {
     }
 }
 
-int bl_cell_fill(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
+int bl_cell_fill(bl_arena *arena, bl_value *tree, bl_cell *cell) {
     if (bl_keys_known(arena, tree)) return BL_FAILED;
+    bl_value_drop_taken_back(tree);
     int status = bl_keys_fill(arena, BL_OF_CELL, "", tree, cell);
     if (!status) status = fill_views(arena, tree, cell);
     if (!status) status = bl_evaluations_fill(arena, tree, cell);

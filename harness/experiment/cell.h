@@ -6,8 +6,8 @@
 #include "experiment/options.h"
 #include "experiment/value.h"
 
-// Types, ranges, unknown keys; views, evaluations and what follows from them. BL_MEANINGLESS as bl_keys_fill.
-BL_CHECK int bl_cell_fill(bl_arena *arena, const bl_value *tree, bl_cell *cell);
+// Types, ranges, unknown keys; views, evaluations and what follows from them. BL_MEANINGLESS as bl_keys_fill. What is taken back leaves the tree.
+BL_CHECK int bl_cell_fill(bl_arena *arena, bl_value *tree, bl_cell *cell);
 
 // The resolved text and the id of what it trains.
 void bl_cell_identify(bl_arena *arena, const bl_value *tree, const bl_machine *machine, bl_cell *cell);

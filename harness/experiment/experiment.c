@@ -8,8 +8,8 @@
 #include "experiment/cell.h"
 #include "experiment/contradictions.h"
 #include "experiment/drafts.h"
-#include "experiment/key_values.h" // bl_nearest_name
 #include "experiment/keys.h"
+#include "experiment/names.h"
 #include "experiment/yaml.h"
 
 // "cifar10/understanding_byol" of ".../experiments/cifar10/understanding_byol.yaml"; else the file's stem.
@@ -157,14 +157,16 @@ static int unknown_row(bl_experiment *experiment, const bl_value *item, const bl
     for (int c = 0; c < experiment->cell_count; c++) room += experiment->cells[c].evaluation_count;
     const char **names = bl_arena_take(experiment->arena, (size_t)(room + 1) * sizeof *names);
     for (int c = 0; c < experiment->cell_count; c++)
-        for (int i = 0; i < experiment->cells[c].evaluation_count; i++) names[count++] = experiment->cells[c].evaluations[i].row;
-    for (int i = 0; i < count; i++)
-        if (!strcmp(names[i], expectation->row)) return BL_OK;
-    const char *near = bl_nearest_name(expectation->row, names, count);
-    if (!near && count) near = names[0];
+        for (int i = 0; i < experiment->cells[c].evaluation_count; i++) {
+            const char *row = experiment->cells[c].evaluations[i].row;
+            bool is_new = true;
+            if (!strcmp(row, expectation->row)) return BL_OK;
+            for (int k = 0; k < count; k++) is_new &= strcmp(names[k], row) != 0;
+            if (is_new) names[count++] = row;
+        }
+    const char *advice = bl_name_advice(experiment->arena, expectation->row, names, count);
     return bl_refuse(bl_value_get(item, "row")->spot,
-                     near ? bl_arena_format(experiment->arena, "write `%s`, or add the row below `evaluate:`", near)
-                          : "add the row below `evaluate:`",
+                     count ? bl_arena_format(experiment->arena, "%s, or add the row below `evaluate:`", advice) : "add the row below `evaluate:`",
                      "expect.row: no evaluation is called %s", expectation->row);
 }
 
@@ -175,18 +177,21 @@ static int unknown_cell(bl_experiment *experiment, const bl_value *item, const b
         size_t length = strlen(expectation->cell);
         if (!strncmp(experiment->skipped[s], expectation->cell, length) && experiment->skipped[s][length] == ':') return BL_OK;
     }
-    return bl_refuse(bl_value_get(item, "cell")->spot, bl_arena_format(experiment->arena, "write `%s`", experiment->cells[0].name),
+    const char **names = bl_arena_take(experiment->arena, (size_t)experiment->cell_count * sizeof *names);
+    for (int c = 0; c < experiment->cell_count; c++) names[c] = experiment->cells[c].name;
+    return bl_refuse(bl_value_get(item, "cell")->spot, bl_name_advice(experiment->arena, expectation->cell, names, experiment->cell_count),
                      "expect.cell: no cell is called %s", expectation->cell);
 }
 
 // `range` stands for a value: what both its ends are checked as. A copy, where there is one.
 static int with_value(bl_arena *arena, const bl_value *item, const bl_value **out) {
-    const bl_value *range = bl_value_get(item, "range"), *value = bl_value_get(item, "value");
+    const bl_value *range = bl_value_at(item, "range"), *value = bl_value_at(item, "value");
     *out = item;
     if (!range) return BL_OK;
     if (value) return bl_refuse(value->spot, "write one of the two", "expect.value beside expect.range");
     bl_value *copy = bl_value_copy(arena, item), *none = bl_value_new(arena, BL_VALUE_SCALAR, range->spot, range->layer);
     none->text = "0";
+    bl_value_detach(copy, "value"); // a null
     bl_value_append(arena, copy, "value", range->spot, none);
     *out = copy;
     return BL_OK;
@@ -199,7 +204,7 @@ static int last_epoch(const bl_experiment *experiment, const char *cell) {
 }
 
 static int fill_expectation(bl_experiment *experiment, const bl_value *written, bl_expectation *expectation) {
-    const bl_value *item, *range = bl_value_get(written, "range"), *spread = bl_value_get(written, "spread");
+    const bl_value *item, *range = bl_value_at(written, "range"), *spread = bl_value_at(written, "spread");
     if (with_value(experiment->arena, written, &item)) return BL_FAILED;
     if (bl_keys_fill(experiment->arena, BL_OF_EXPECTATION, "expect[].", item, expectation)) return BL_FAILED;
     if (!*expectation->cell) expectation->cell = NULL;

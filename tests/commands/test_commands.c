@@ -171,10 +171,10 @@ static void a_backend_that_cannot_be_used_is_told_with_those_that_can(void **sta
     snprintf(expected, sizeof expected, "byolab compare: backend 'abacus' does not exist; this program has %s: choose one with --backend\n", can);
     bl_test_holds(says, expected);
     assert_int_equal(ask_of_tiny("run", "--backend abacus", says, sizeof says), 1);
-    assert_string_equal(says, "byolab run: --set machine.backend=abacus: machine.backend: abacus does not fit here\n"
+    assert_string_equal(says, "byolab run: --set machine.backend=abacus: machine.backend: no choice is called abacus\n"
                               "    --set machine.backend=abacus\n"
                               "                          ^\n"
-                              "  write onednn | reference | cudnn\n");
+                              "  write one of onednn, reference, cudnn\n");
     for (const char *const *name = bl_backend_known(); *name; name++) {
         char options[64];
         if (bl_backend_present(*name)) continue;
