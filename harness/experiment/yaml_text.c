@@ -216,6 +216,10 @@ int bl_yaml_refuse_syntax(const bl_source *source, const char *text, size_t byte
         const char *part, *advice; // of the parser's words
     } hints[] = {
         {"nested block mapping", "write a text that holds a colon between quotes, or the keys below it, indented"},
+        {"missing comma", "write a comma between two entries, and a text that holds a colon or a comma between quotes"},
+        {"expected ':'", "write `key: value`"},
+        {"expected key", "write `key: value`"},
+        {"value after mapping", "write `key: value`"},
         {"plain scalar", "write the text between quotes"},
         {"indent", "indent the keys of one map by the same number of spaces"},
         {"document start", "write the keys of one map below each other, none behind a closed one"},
