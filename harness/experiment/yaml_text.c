@@ -47,7 +47,8 @@ static bool is_marker(const char *line, size_t bytes, const char *marker) {
 static int check_line(document *seen, bl_spot spot, const char *line, size_t bytes) {
     if (is_marker(line, bytes, "...")) return bl_refuse(spot, one_document, "`...` ends a document");
     if (*line == '%')
-        return bl_refuse(spot, "leave the line out, or write a text that begins so between quotes", "a line that begins with %%: directives are not read");
+        return bl_refuse(spot, "leave the line out, or write a text that begins so between quotes",
+                         "a line that begins with %%: directives are not read");
     size_t at = 0;
     if (is_marker(line, bytes, "---")) {
         if (seen->has_begun || seen->has_content) return bl_refuse(spot, one_document, "`---` begins a second document");
