@@ -65,7 +65,7 @@ void bl_cell_warn(const bl_cell *cell, bl_text *text) {
     const double memory = 1 / (1 - cell->model.method.tau); // steps after which a weight counts 1 / e in the average
     const int64_t steps = bl_cell_steps(cell);
     if (cell->task == BL_TASK_BYOL && cell->model.method.target == BL_TARGET_EMA && steps >= 0 && (double)steps < 5 * memory)
-        bl_text_add(text, "a target with tau %g averages over %.0f step%s and needs 5 times as many to leave its start; %lld %s trained\n",
+        bl_text_add(text, "a target with tau %.12g averages over %.0f step%s and needs 5 times as many to leave its start; %lld %s trained\n",
                     cell->model.method.tau, memory, bl_plural(llround(memory)), (long long)steps, steps == 1 ? "is" : "are");
 }
 

@@ -51,7 +51,8 @@ static int named_cells(bl_arena *arena, const bl_value *file, bl_value *cells, b
     for (int i = 0; i < cells->count; i++) {
         bl_entry *entry = &cells->entries[i];
         if (entry->value->kind != BL_VALUE_MAP)
-            return bl_refuse(entry->value->spot, bl_arena_format(arena, "write `%s: {key: value}`, or `%s: {}` for the file as it is", entry->key, entry->key),
+            return bl_refuse(entry->value->spot,
+                             bl_arena_format(arena, "write `%s: {key: value}`, or `%s: {}` for the file as it is", entry->key, entry->key),
                              "cells.%s: expected a map of keys", entry->key);
         bl_value_raise(entry->value, BL_LAYER_CELL);
         if (belongs_to_cells(arena, entry->value) || add(arena, file, drafts, entry->key, entry->key_spot, false)) return BL_FAILED;

@@ -75,7 +75,8 @@ static bool has_choice(const bl_key *key, const char *name) {
 }
 
 static bool is_number(const bl_key *key) {
-    return key->type == BL_TYPE_INT || key->type == BL_TYPE_INT64 || key->type == BL_TYPE_UINT64 || key->type == BL_TYPE_NUMBER || key->type == BL_TYPE_INTERVAL;
+    return key->type == BL_TYPE_INT || key->type == BL_TYPE_INT64 || key->type == BL_TYPE_UINT64 || key->type == BL_TYPE_NUMBER ||
+           key->type == BL_TYPE_INTERVAL;
 }
 
 // How a key says none; NULL: it has no such thing.
@@ -120,7 +121,8 @@ static const char *range_of(bl_arena *arena, const bl_key *key) {
 static const char *instead_of_map(bl_arena *arena, const char *name, const char *full) {
     const bl_key *kind = bl_schema_find(bl_arena_format(arena, "%s.kind", full)), *first = kind;
     if (kind && has_choice(kind, "none"))
-        return bl_arena_format(arena, "write `%s: {kind: none}` for none, or leave the key out for the default, {kind: %s}", name, kind->default_text);
+        return bl_arena_format(arena, "write `%s: {kind: none}` for none, or leave the key out for the default, {kind: %s}", name,
+                               kind->default_text);
     for (int i = 0; !first && i < bl_schema_count; i++)
         if (!strncmp(bl_schema[i].path, full, strlen(full)) && bl_schema[i].path[strlen(full)] == '.') first = &bl_schema[i];
     const char *below = first->path + strlen(full) + 1;
@@ -131,9 +133,11 @@ static const char *instead_of_map(bl_arena *arena, const char *name, const char 
 static const char *instead_of_null(bl_arena *arena, const char *name, const char *full) {
     const bl_key *key = bl_schema_find(full);
     const char *none = key ? none_of(key) : NULL;
-    const char *by_default = !key || !key->default_text                    ? ""
-                             : none && !strcmp(none, key->default_text) ? ", or leave the key out: that is the default"
-                                                                        : bl_arena_format(arena, ", or leave the key out for the default, %s", key->default_text);
+    const char *by_default = "";
+    if (key && key->default_text)
+        by_default = none && !strcmp(none, key->default_text)
+                         ? ", or leave the key out: that is the default"
+                         : bl_arena_format(arena, ", or leave the key out for the default, %s", key->default_text);
     if (!strcmp(full, "views")) return "write `views:` and one list entry for both views, or two";
     if (has_below(full, "[].")) return bl_arena_format(arena, "write `%s: []` for none, or leave the key out", name);
     if (!strcmp(full, "cells")) return "write `cells: {name: {key: value}}`, or leave the key out";
@@ -189,7 +193,8 @@ static int known_below(bl_arena *arena, const bl_value *map, const char *prefix)
                 const char **names;
                 siblings(arena, bl_arena_format(arena, "%s.", full), &names);
                 const bool lacks_space = value->kind == BL_VALUE_SCALAR && !value->quoted && strchr(value->text, ':');
-                return bl_refuse(value->spot, lacks_space ? "write a space behind the colon" : bl_arena_format(arena, "write {%s: ...}", names[0]), "%s: expected a map of keys",
+                const char *advice = bl_arena_format(arena, "write {%s: ...}", names[0]);
+                return bl_refuse(value->spot, lacks_space ? "write a space behind the colon" : advice, "%s: expected a map of keys",
                                  spoken(arena, full));
             }
             if (known_below(arena, value, bl_arena_format(arena, "%s.", full))) return BL_FAILED;

@@ -124,7 +124,9 @@ static int read_alias(reader *in, bl_spot around, bl_value **out) {
     if (text_of_token(in, fy_event_get_token(in->event), spot, &name)) return BL_FAILED;
     const anchor *found = in->anchors;
     while (found && strcmp(found->name, name) != 0) found = found->before;
-    if (!found) return bl_refuse(spot, bl_arena_format(in->arena, "write `&%s` before the value that is meant, further up", name), "*%s: nothing above is called so", name);
+    if (!found)
+        return bl_refuse(spot, bl_arena_format(in->arena, "write `&%s` before the value that is meant, further up", name),
+                         "*%s: nothing above is called so", name);
     if (!found->value) return bl_refuse(spot, "write the value out", "*%s stands inside of what it stands for", name);
     if (count_values(in, spot, size_of(found->value))) return BL_FAILED;
     *out = bl_value_copy(in->arena, found->value);
@@ -225,7 +227,8 @@ static int read_value(reader *in, bl_spot around, int depth, bl_value **out) {
     const enum fy_event_type type = in->event->type;
     anchor *made = NULL;
     if (tag)
-        return bl_refuse(spot_of_token(in, tag, around), "leave it out; what is text whatever it looks like stands between quotes", "a tag: tags are not read");
+        return bl_refuse(spot_of_token(in, tag, around), "leave it out; what is text whatever it looks like stands between quotes",
+                         "a tag: tags are not read");
     if (count_values(in, spot, type != FYET_ALIAS)) return BL_FAILED;
     if (depth == MOST_DEPTH) return bl_refuse(spot, "", "more than %d maps and lists inside each other", MOST_DEPTH);
     if (name) {

@@ -47,7 +47,8 @@ static bool is_marker(const char *line, size_t bytes, const char *marker) {
 static int check_line(document *seen, bl_spot spot, const char *line, size_t bytes) {
     if (is_marker(line, bytes, "...")) return bl_refuse(spot, one_document, "`...` ends a document");
     if (*line == '%')
-        return bl_refuse(spot, "leave the line out, or write a text that begins so between quotes", "a line that begins with %%: directives are not read");
+        return bl_refuse(spot, "leave the line out, or write a text that begins so between quotes",
+                         "a line that begins with %%: directives are not read");
     size_t at = 0;
     if (is_marker(line, bytes, "---")) {
         if (seen->has_begun || seen->has_content) return bl_refuse(spot, one_document, "`---` begins a second document");
@@ -216,6 +217,10 @@ int bl_yaml_refuse_syntax(const bl_source *source, const char *text, size_t byte
         const char *part, *advice; // of the parser's words
     } hints[] = {
         {"nested block mapping", "write a text that holds a colon between quotes, or the keys below it, indented"},
+        {"missing comma", "write a comma between two entries, and a text that holds a colon or a comma between quotes"},
+        {"expected ':'", "write `key: value`"},
+        {"expected key", "write `key: value`"},
+        {"value after mapping", "write `key: value`"},
         {"plain scalar", "write the text between quotes"},
         {"indent", "indent the keys of one map by the same number of spaces"},
         {"document start", "write the keys of one map below each other, none behind a closed one"},

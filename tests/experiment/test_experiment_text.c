@@ -49,6 +49,9 @@ static const refusal refusals[] = {
     {"report:\n  title: \"a\ndata: {root: \"b\"}", ":3:10: ", "this quote is closed in line 4", "close it in its line"},
     {"train:\n  epochs:3\n  batch: 4", ":3:9: ", "a colon without a space", "write `epochs: `"},
     {"train:\n  epochs: 3\n batch: 4", ":4:2: ", "indentation", "by the same number of spaces"},
+    {"train: {epochs: 3 batch: 4}", ":2:", "missing comma", "write a comma between two entries"},
+    {"report: {title: BYOL: a study}", ":2:", "missing comma", "a text that holds a colon"},
+    {"train:\n  epochs: 3\n  batch 4\n", ":4:3: ", "", "write `key: value`"},
     {"report:\n  title: BYOL: a study", ":3:14: ", "", "between quotes"},
     {"train: {epochs: 3}\nsave: {weights: none}\ntrain: {epochs: 4}", ":4:1: ", "train stands there twice, first in line 2", "leave one of them out"},
 };
