@@ -151,9 +151,16 @@ int bl_arguments_count(const bl_arguments *a, const char *name, int otherwise, i
     return BL_OK;
 }
 
+static int needs_file(const bl_arguments *a) {
+    return a->file ? BL_OK : bl_misused(bl_fail("an experiment file is missing, for example experiments/shapes/quickstart.yaml"));
+}
+
 int bl_arguments_read(const bl_arguments *a, bl_experiment **experiment) {
-    if (!a->file) return bl_misused(bl_fail("an experiment file is missing, for example experiments/shapes/quickstart.yaml"));
-    return bl_experiment_read(experiment, a->file, a->overrides, a->override_count);
+    return needs_file(a) || bl_experiment_read(experiment, a->file, a->overrides, a->override_count) ? BL_FAILED : BL_OK;
+}
+
+int bl_arguments_read_elsewhere(const bl_arguments *a, bl_experiment **experiment) {
+    return needs_file(a) || bl_experiment_read_elsewhere(experiment, a->file, a->overrides, a->override_count) ? BL_FAILED : BL_OK;
 }
 
 int bl_arguments_cell(const bl_arguments *a, const bl_experiment *experiment, const bl_cell **cell) {

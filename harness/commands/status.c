@@ -7,7 +7,7 @@ static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
     bl_text table = {0};
-    if (bl_arguments_parse(&arguments, argc, argv, bl_command_status.options) || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_status.options) || bl_arguments_read_elsewhere(&arguments, &experiment)) return BL_FAILED;
     const int status = bl_sweep_table(experiment, arguments.results, &table);
     if (!status) fputs(table.chars, stdout);
     bl_text_free(&table);

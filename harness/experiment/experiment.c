@@ -10,6 +10,7 @@
 #include "experiment/drafts.h"
 #include "experiment/key_values.h" // bl_nearest_name
 #include "experiment/keys.h"
+#include "experiment/variables.h"
 #include "experiment/yaml.h"
 
 // "cifar10/understanding_byol" of ".../experiments/cifar10/understanding_byol.yaml"; else the file's stem.
@@ -230,12 +231,22 @@ static int fill_expectations(bl_experiment *experiment, const bl_value *list) {
 
 // ---- the file ----
 
-static int read_into(bl_experiment *experiment, const bl_override *given, int count) {
+static void excuse_variables(bl_experiment *experiment, const bl_value *file) {
+    bl_text warnings = {0};
+    bl_variables_excuse(file, &warnings);
+    if (warnings.size) experiment->warnings = bl_arena_copy(experiment->arena, warnings.chars);
+    bl_text_free(&warnings);
+}
+
+static int read_into(bl_experiment *experiment, const bl_override *given, int count, bool elsewhere) {
     bl_arena *arena = experiment->arena;
     bl_value *file;
     override *overrides;
     if (bl_yaml_read_merged(arena, experiment->path, &file) || parse_overrides(arena, given, count, &overrides) ||
-        apply(arena, file, overrides, count) || bl_keys_known(arena, file) ||
+        apply(arena, file, overrides, count))
+        return BL_FAILED;
+    if (elsewhere) excuse_variables(experiment, file);
+    if (bl_keys_known(arena, file) ||
         bl_keys_fill(arena, BL_OF_MACHINE, "", file, &experiment->machine) || bl_keys_fill(arena, BL_OF_STUDY, "", file, experiment))
         return BL_FAILED;
     if (!*experiment->title) experiment->title = experiment->study;
@@ -247,19 +258,28 @@ static int read_into(bl_experiment *experiment, const bl_override *given, int co
     return BL_OK;
 }
 
-int bl_experiment_read(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count) {
+static int read_fresh(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count, bool elsewhere) {
     bl_arena *arena = bl_arena_create();
     bl_experiment *fresh = bl_arena_take(arena, sizeof *fresh);
     fresh->arena = arena;
     fresh->path = bl_arena_copy(arena, path);
     fresh->study = study_of(arena, path);
+    fresh->warnings = "";
     *experiment = NULL;
-    if (read_into(fresh, overrides, override_count)) {
+    if (read_into(fresh, overrides, override_count, elsewhere)) {
         bl_arena_free(arena);
         return BL_FAILED;
     }
     *experiment = fresh;
     return BL_OK;
+}
+
+int bl_experiment_read(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count) {
+    return read_fresh(experiment, path, overrides, override_count, false);
+}
+
+int bl_experiment_read_elsewhere(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count) {
+    return read_fresh(experiment, path, overrides, override_count, true);
 }
 
 void bl_experiment_free(bl_experiment *experiment) {
