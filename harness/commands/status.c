@@ -20,5 +20,6 @@ const bl_command bl_command_status = {
         "byolab status FILE [options]\n\n"
         "A table by cell, what failed and why, and how far those are that are running or interrupted. Running: a living process on\n"
         "this machine, or on another one that shares the folder, is at it. Interrupted: a checkpoint is there and nobody at it;\n"
-        "`byolab run` continues it. Other recipe: a run file is there, of other settings than the file and --set now give.\n\n",
+        "`byolab run` continues it. Other recipe: a run file or checkpoint is there, of other settings than the file and --set\n"
+        "now give, which are named. Failed: the last attempt did, or what is there cannot be read. Nothing is changed or made.\n\n",
         "set seeds backend results", run}; // of all cells

@@ -81,18 +81,27 @@ static bool is_of_study(const char *key) {
     return false;
 }
 
-// A cell's own value stands above --set, as it stands above the file: where it is another one --set would be without effect there.
+// What stands there, or else around it.
+static const bl_value *nearest(bl_arena *arena, const bl_value *tree, const char *key) {
+    char *shorter = bl_arena_copy(arena, key);
+    const bl_value *value;
+    while (!(value = bl_value_at(tree, shorter))) *(strrchr(shorter, '.') ? strrchr(shorter, '.') : shorter) = '\0'; // "" is the tree
+    return value;
+}
+
+// A cell's own value stands above --set, as it stands above the file: where it is another one --set would be without effect there. What a
+// cell takes back by null has no effect there either, as it wants.
 static int is_heard(bl_arena *arena, const bl_draft *draft, const char *key, const bl_value *value) {
     for (int i = 0; value->kind == BL_VALUE_MAP && i < value->count; i++)
         if (is_heard(arena, draft, bl_arena_format(arena, "%s.%s", key, value->entries[i].key), value->entries[i].value)) return BL_FAILED;
-    const bl_value *there = bl_value_at(draft->tree, key);
-    const bool is_gone = value->kind == BL_VALUE_NULL;
-    if (value->kind == BL_VALUE_MAP || (there ? there->layer != BL_LAYER_CELL : is_gone)) return BL_OK;
-    if (there && there->kind == BL_VALUE_SCALAR && value->kind == BL_VALUE_SCALAR && !strcmp(there->text, value->text)) return BL_OK;
+    const bl_value *there = nearest(arena, draft->tree, key);
+    const bool is_taken_back = there->kind == BL_VALUE_MAP && !bl_value_at(draft->tree, key);
+    if (value->kind == BL_VALUE_MAP || is_taken_back || there->layer != BL_LAYER_CELL) return BL_OK;
+    if (there->kind == BL_VALUE_SCALAR && value->kind == BL_VALUE_SCALAR && !strcmp(there->text, value->text)) return BL_OK;
     const char *advice = draft->of_product ? "change sweep.product in the file" :
                                              bl_arena_format(arena, "write --set cells.%s.%s for this cell", draft->name, key);
     return bl_refuse(value->spot, advice, "%s: cell %s has its own, which stands above the file and this: %s", key, draft->name,
-                     bl_spot_name(arena, there ? there->spot : draft->spot));
+                     bl_spot_name(arena, there->spot));
 }
 
 static int are_heard(bl_arena *arena, const bl_draft *draft, const override *overrides, int count) {

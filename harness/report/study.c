@@ -144,7 +144,13 @@ static void take_in(bl_study *study, const bl_cell *cell, bl_study_run *run, con
             return;
         }
         free_run(run);
-        why = bl_error();
+        why = bl_arena_copy(study->arena, bl_error());
+        run->is_finished = false; // where more epochs go on from it, they have left a checkpoint
+        if (bl_file_exists(checkpoint) && read_run(study, run, cell, checkpoint) == BL_OK) {
+            study->run_count++;
+            return;
+        }
+        if (bl_file_exists(checkpoint)) free_run(run);
     }
     add_absent(study, cell, run->seed, why);
 }

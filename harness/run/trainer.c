@@ -39,7 +39,9 @@ typedef struct trainer { // one run in progress
     bl_collapse *collapse;     // NULL: nothing is diagnosed
     double *projection, *prediction;
     bool is_trained;           // the run file holds it already: evaluations are added
-    const char *shorter;       // the kept checkpoint of its recipe with fewer epochs, from which it goes on; NULL: none
+    const char *shorter;       // the kept checkpoint of its recipe with fewer epochs; NULL: there is none
+    int shorter_epochs;
+    bool grows;                // begins there, and not at a checkpoint that it has left since
     int64_t steps_per_epoch, steps;
     int64_t stop;              // the step that ends this call
     double step_seconds;       // smoothed; 0: none is known
@@ -263,7 +265,7 @@ static int finish(trainer *t) {
         return BL_FAILED;
     unlink(t->checkpoint_path); // the run file holds all that is worth keeping
     unlink(t->fits.path);
-    if (t->shorter && t->cell->save_last_checkpoint) unlink(t->shorter); // it is the last one no more
+    if (t->shorter && t->cell->save_last_checkpoint && !keeps_epoch(t, t->shorter_epochs)) unlink(t->shorter); // it is the last one no more
     emit(t, (bl_event){.kind = BL_EVENT_END, .epoch = t->progress.epoch, .verdict = verdict_of(t)});
     return BL_OK;
 }
@@ -312,22 +314,15 @@ static int leave(trainer *t) {
 
 // `before`: *before is NULL where none is there; closed when it was read: it is larger than the model.
 static int read_checkpoint(trainer *t, bl_container_reader **before) {
-    bl_history kept = {0};
-    const char *path = t->shorter ? t->shorter : t->checkpoint_path;
+    bl_history former = {0}; // of one that grows: its run file's stays, for rows may have been added to it since
+    const char *path = t->grows ? t->shorter : t->checkpoint_path;
     if (!*before) return BL_OK;
-    if (bl_checkpoint_read(path, *before, &t->identity, t->cell, &t->model, &t->progress, t->collapse, &kept)) {
-        bl_history_free(&kept);
-        return BL_FAILED;
-    }
+    const int status = bl_checkpoint_read(path, *before, &t->identity, t->cell, &t->model, &t->progress, t->collapse, t->grows ? &former : &t->history);
+    bl_history_free(&former);
     bl_container_reader_close(*before);
     *before = NULL;
-    if (t->shorter) { // the run file's history stays: rows may have been added to it since
-        bl_history_free(&kept);
-        t->progress.epoch_loss = 0;
-        return BL_OK;
-    }
-    t->history = kept;
-    return BL_OK;
+    if (t->grows) t->progress.epoch_loss = 0; // it ended an epoch
+    return status;
 }
 
 static int train_and_save(trainer *t, bl_container_reader **checkpoint) {
@@ -455,17 +450,13 @@ static void remove_checkpoint(const trainer *t) {
 // The run file of another recipe: the run goes on from the checkpoint that was kept of it, which is opened, or from the one that it has
 // left since.
 static int open_shorter(trainer *t, bl_arena *arena, bl_container_reader **reader) {
-    const char *kept;
-    int epochs;
     if (t->request->evaluate_only) return bl_identity_check(&t->request->key, *reader, t->path);
-    if (bl_longer(arena, &t->request->key, *reader, t->path, &kept, &epochs)) return BL_FAILED;
-    const bool is_begun = bl_file_exists(t->checkpoint_path);
-    if (!is_begun && bl_history_get(&t->history, *reader)) return BL_FAILED;
+    if (bl_longer(arena, &t->request->key, *reader, t->path, &t->shorter, &t->shorter_epochs)) return BL_FAILED;
+    t->grows = !bl_file_exists(t->checkpoint_path);
+    if (t->grows && bl_history_get(&t->history, *reader)) return BL_FAILED;
     bl_container_reader_close(*reader);
     *reader = NULL;
-    if (is_begun) return BL_OK;
-    t->shorter = kept;
-    return bl_container_reader_open(reader, kept);
+    return t->grows ? bl_container_reader_open(reader, t->shorter) : BL_OK;
 }
 
 // A run file that is there. *is_finished: it is of this recipe.
