@@ -130,11 +130,23 @@ static void warn_of_files(const bl_experiment *experiment) {
     bl_text_free(&said);
 }
 
+// Each is a page of its own.
+static int refuse_two_pages(const bl_arguments *arguments) {
+    static const char *const pages[] = {"schema", "machine", "memory", "resolved"};
+    const char *first = NULL;
+    for (int i = 0; i < 4; i++) {
+        if (!bl_arguments_option(arguments, pages[i], NULL)) continue;
+        if (first) return bl_misused(bl_fail("--%s beside --%s: write one of them", pages[i], first));
+        first = pages[i];
+    }
+    return BL_OK;
+}
+
 static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
     const bl_cell *cell;
-    if (bl_arguments_parse(&arguments, argc, argv, bl_command_check.options)) return BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_check.options) || refuse_two_pages(&arguments)) return BL_FAILED;
     if (bl_arguments_option(&arguments, "schema", NULL)) {
         bl_text text = {0};
         bl_schema_print(&text);
@@ -159,6 +171,7 @@ static int run(int argc, char **argv) {
         bl_backend *backend = NULL;
         if (bl_arguments_option(&arguments, "memory", NULL)) status = bl_backend_open(&backend, machine->backend, &options);
         for (int i = 0; !status && i < experiment->cell_count; i++) {
+            if (arguments.cell && &experiment->cells[i] != cell) continue;
             print_cell(&experiment->cells[i]);
             if (backend) status = print_memory(&experiment->cells[i], backend);
         }

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "base/file.h" // bl_file_exists
 #include "commands/command.h"
 #include "run/sweep.h"
 
@@ -9,6 +10,7 @@ static int run(int argc, char **argv) {
     bl_text table = {0};
     if (bl_arguments_parse(&arguments, argc, argv, bl_command_status.options) || bl_arguments_read_elsewhere(&arguments, &experiment)) return BL_FAILED;
     const int status = bl_sweep_table(experiment, arguments.results, &table);
+    if (!status && !bl_file_exists(arguments.results)) printf("There is no folder %s yet.\n", arguments.results);
     if (!status) fputs(table.chars, stdout);
     bl_text_free(&table);
     bl_experiment_free(experiment);

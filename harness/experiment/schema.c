@@ -400,8 +400,8 @@ const char *bl_key_class_name(bl_key_class key_class) {
 
 static void limits(const bl_key *key, bl_text *text) {
     if (key->low == -DBL_MAX && key->high == DBL_MAX) return;
-    if (key->low == ABOVE_0) bl_text_add(text, " above 0, at most %.12g", key->high);
-    else bl_text_add(text, " from %.12g to %.12g", key->low, key->high);
+    if (key->low == ABOVE_0) bl_text_add(text, " above 0, at most %.16g", key->high);
+    else bl_text_add(text, " from %.16g to %.16g", key->low, key->high);
 }
 
 void bl_key_range(const bl_key *key, bl_text *text) {
