@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 
 enum { SIDE = 32, AREA = SIDE * SIDE, PIXELS = 3 * AREA, PIECE = 1000 }; // PIECE: records read at once
@@ -48,18 +49,20 @@ static int load_file(const bl_cifar *format, const char *root, const char *name,
     bl_text path = {0};
     uint8_t *piece = NULL;
     FILE *file = NULL;
-    struct stat facts;
+    int64_t size = 0;
     bl_text_add(&path, "%s/%s", root, name);
-    if (!(file = fopen(path.chars, "rb")) || fstat(fileno(file), &facts)) {
-        bl_fail("%s: %s: " ADVICE, path.chars, strerror(errno), format->archive);
+    const int descriptor = bl_open_file(path.chars, &size);
+    if (descriptor < 0) {
+        bl_fail("%s: " ADVICE, bl_error(), format->archive);
         goto done;
     }
-    if (!S_ISREG(facts.st_mode)) {
-        bl_fail("%s: not a file: " ADVICE, path.chars, format->archive);
+    if (!(file = fdopen(descriptor, "rb"))) {
+        bl_fail("%s: cannot read: %s", path.chars, strerror(errno));
+        close(descriptor);
         goto done;
     }
     const size_t bytes = (size_t)record_bytes(format);
-    if (check_size(format, path.chars, facts.st_size, (int64_t)records * record_bytes(format)) || !(piece = bl_alloc(PIECE * bytes)))
+    if (check_size(format, path.chars, size, (int64_t)records * record_bytes(format)) || !(piece = bl_alloc(PIECE * bytes)))
         goto done;
     for (int first = 0; first < records; first += PIECE) {
         int count = records - first < PIECE ? records - first : PIECE;

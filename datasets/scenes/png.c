@@ -1,11 +1,8 @@
 #include "datasets/scenes/png.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <spng.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/digest.h"
@@ -47,16 +44,14 @@ static int examine(const char *path, uint64_t bytes, const uint8_t head[HEAD], c
 
 int bl_png_look(const char *path, bl_png *png) {
     uint8_t head[HEAD], tail[TAIL];
-    struct stat facts;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return bl_fail("%s: cannot read: %s", path, strerror(errno));
+    int64_t bytes = 0;
+    int descriptor = bl_open_file(path, &bytes);
+    if (descriptor < 0) return BL_FAILED;
     int status = BL_FAILED;
-    if (fstat(descriptor, &facts)) bl_fail("%s: cannot read: %s", path, strerror(errno));
-    else if (!S_ISREG(facts.st_mode)) bl_fail("%s: not a regular file", path);
-    else if (facts.st_size < HEAD + TAIL) bl_fail("%s: %lld bytes are too few for a PNG file", path, (long long)facts.st_size);
-    else if (pread(descriptor, head, HEAD, 0) != HEAD || pread(descriptor, tail, TAIL, facts.st_size - TAIL) != TAIL)
+    if (bytes < HEAD + TAIL) bl_fail("%s: %lld bytes are too few for a PNG file", path, (long long)bytes);
+    else if (pread(descriptor, head, HEAD, 0) != HEAD || pread(descriptor, tail, TAIL, bytes - TAIL) != TAIL)
         bl_fail("%s: cannot read its ends", path);
-    else status = examine(path, (uint64_t)facts.st_size, head, tail, png);
+    else status = examine(path, (uint64_t)bytes, head, tail, png);
     close(descriptor);
     return status;
 }

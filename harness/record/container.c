@@ -8,12 +8,12 @@
 
 #include "record/container.h"
 
-#include <errno.h>
 #include <hdf5.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/digest.h"
 #include "base/file.h"
@@ -369,14 +369,13 @@ static int open_on_disk(bl_container_reader *reader) {
 int bl_container_reader_peek(bl_container_reader **out, const char *path) {
     unsigned char block[USER_BLOCK];
     bl_container_reader *reader = NULL;
-    FILE *file = fopen(path, "rb");
-    if (!file) return bl_fail("%s: cannot read: %s", path, strerror(errno));
-    const size_t there = fread(block, 1, sizeof block, file);
-    const bool has_end = fseeko(file, 0, SEEK_END) == 0;
-    const off_t bytes = ftello(file);
-    fclose(file);
-    if (there < sizeof block || memcmp(block, magic, sizeof magic) != 0) return bl_fail("%s: not a run file of byolab", path);
-    if (!has_end || get_little_endian(block + AT_VERSION, 4) != FORMAT_VERSION ||
+    int64_t bytes = 0;
+    const int descriptor = bl_open_file(path, &bytes);
+    if (descriptor < 0) return BL_FAILED;
+    const ssize_t there = pread(descriptor, block, sizeof block, 0);
+    close(descriptor);
+    if (there < (ssize_t)sizeof block || memcmp(block, magic, sizeof magic) != 0) return bl_fail("%s: not a run file of byolab", path);
+    if (get_little_endian(block + AT_VERSION, 4) != FORMAT_VERSION ||
         get_little_endian(block + AT_LENGTH, 8) + USER_BLOCK != (uint64_t)bytes)
         return bl_fail("%s: truncated, damaged or of another format version", path);
     if (!(reader = bl_alloc(sizeof *reader))) return BL_FAILED;

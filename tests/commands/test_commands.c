@@ -173,7 +173,8 @@ static void a_backend_that_cannot_be_used_is_told_with_those_that_can(void **sta
     bl_test_holds(says, expected);
     assert_int_equal(ask_of_tiny("run", "--backend abacus", says, sizeof says), 1);
     assert_string_equal(says, "byolab run: --set machine.backend=abacus: machine.backend: abacus does not fit here\n"
-                              "    --set machine.backend=abacus\n                          ^\n"
+                              "    --set machine.backend=abacus\n"
+                              "                          ^\n"
                               "  write onednn | reference | cudnn\n");
     for (const char *const *name = bl_backend_known(); *name; name++) {
         char options[64];

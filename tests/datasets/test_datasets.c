@@ -94,7 +94,7 @@ static void cifar10_names_the_missing_file(void **state) {
     char *path = path_of(*state, "data_batch_4.bin");
     assert_int_equal(unlink(path), 0);
     bl_dataset_options options = cifar10_in(*state);
-    assert_refused(&options, "data_batch_4.bin: No such file");
+    assert_refused(&options, "data_batch_4.bin: cannot read: No such file");
     assert_refused(&options, "BYOLAB_DATA");
     free(path);
 }
@@ -106,7 +106,7 @@ static void cifar10_without_a_folder_says_what_to_write(void **state) {
     options.root = "";
     assert_refused(&options, "BYOLAB_DATA");
     options.root = "/nowhere/at/all";
-    assert_refused(&options, "/nowhere/at/all/test_batch.bin: No such file");
+    assert_refused(&options, "/nowhere/at/all/test_batch.bin: cannot read: No such file");
 }
 
 static void cifar10_refuses_a_file_that_is_too_short_or_too_long(void **state) {
@@ -132,7 +132,7 @@ static void cifar10_refuses_a_folder_where_a_file_should_be(void **state) {
     assert_int_equal(unlink(path), 0);
     assert_int_equal(mkdir(path, 0700), 0);
     bl_dataset_options options = cifar10_in(*state);
-    assert_refused(&options, "test_batch.bin: not a file");
+    assert_refused(&options, "test_batch.bin: not a regular file (a folder)");
     free(path);
 }
 
@@ -222,7 +222,7 @@ static void cifar100_says_what_is_wrong_with_a_file(void **state) {
     assert_int_equal(truncate(test, (off_t)RECORD_100 * RECORDS - 5), 0);
     assert_refused(&options, "test.bin: 5 bytes short of 30740000");
     assert_int_equal(truncate(test, 0) | truncate(test, (off_t)RECORD_100 * RECORDS) | unlink(train), 0);
-    assert_refused(&options, "train.bin: No such file");
+    assert_refused(&options, "train.bin: cannot read: No such file");
     assert_refused(&options, "BYOLAB_DATA");
     options.root = NULL;
     assert_refused(&options, "data.root: cifar100 needs the folder of train.bin and test.bin: write it there");
