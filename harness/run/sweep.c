@@ -9,9 +9,12 @@
 
 #include "base/file.h"
 #include "base/stop.h"
-#include "record/container.h" // bl_container_reader
-#include "record/recipe.h"    // bl_recipe_compare
+#include "protocols/evaluate.h"  // bl_is_measured
+#include "record/container.h"    // bl_container_reader
+#include "record/history_file.h" // bl_history_get
+#include "record/recipe.h"       // bl_recipe_compare
 #include "record/standing.h"
+#include "run/checkpoint.h"      // bl_run_file_epoch
 #include "run/longer.h"
 #include "run/needed.h"
 
@@ -90,6 +93,24 @@ done:
     bl_text_free(&difference);
     bl_container_reader_close(reader);
     return state;
+}
+
+// "lacks knn/k5/test and 2 more rows": of a finished run's file of this recipe, to which rows can be added; NULL: it has them all.
+static const char *lacking_rows(bl_arena *arena, const bl_cell *cell, const char *path) {
+    bl_container_reader *reader = NULL;
+    bl_history history = {0};
+    int epoch, count = 0;
+    const char *first = NULL;
+    if (bl_container_reader_peek(&reader, path) || bl_history_get(&history, reader) || bl_run_file_epoch(reader, cell, &epoch)) goto done;
+    for (int i = 0; i < cell->evaluation_count; i++) {
+        if (bl_is_measured(&cell->evaluations[i], epoch, &history)) continue;
+        if (!count++) first = cell->evaluations[i].row;
+    }
+done:
+    bl_history_free(&history);
+    bl_container_reader_close(reader);
+    if (count < 2) return count ? bl_arena_format(arena, "lacks %s; `byolab eval` adds it", first) : NULL;
+    return bl_arena_format(arena, "lacks %s and %d more row%s; `byolab eval` adds them", first, count - 1, bl_plural(count - 1));
 }
 
 // ---- doing them ----
@@ -257,7 +278,7 @@ int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_c
     if (running) *state = BL_RUN_RUNNING;
     else if (bl_file_exists(path)) {
         *state = state_of_file(cell, path);
-        if (*state != BL_RUN_FINISHED) *why = bl_arena_copy(arena, bl_error());
+        *why = *state == BL_RUN_FINISHED ? lacking_rows(arena, cell, path) : bl_arena_copy(arena, bl_error());
         const char *how = NULL;
         if (*state == BL_RUN_OTHER_RECIPE && goes_on(arena, &key, path, &how)) {
             *state = BL_RUN_INTERRUPTED;
@@ -319,7 +340,8 @@ int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, 
     }
     const int all = experiment->cell_count * experiment->seed_count;
     if (sums[BL_RUN_FINISHED] == all) bl_text_add(text, "Runs:      %d finished\n", all);
-    else bl_text_add(text, "%s%s%s", table.chars, failures.chars ? failures.chars : "", under_way.chars ? under_way.chars : "");
+    else bl_text_add(text, "%s", table.chars);
+    bl_text_add(text, "%s%s", failures.chars ? failures.chars : "", under_way.chars ? under_way.chars : "");
     for (int i = 0; i < experiment->skipped_count; i++) bl_text_add(text, "Left out:  %s\n", experiment->skipped[i]);
     status = BL_OK;
 done:

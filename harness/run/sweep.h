@@ -44,8 +44,8 @@ typedef enum bl_run_state {
 } bl_run_state;
 const char *bl_run_state_name(bl_run_state state);
 
-// Run files and checkpoints are read whole, and nothing is written or removed. *why: the message of FAILED and OTHER_RECIPE, and of a
-// finished run that more epochs go on from, in the arena's memory; else NULL.
+// Run files and checkpoints are read whole, and nothing is written or removed. *why: the message of FAILED and OTHER_RECIPE; of
+// FINISHED which rows its file lacks; how INTERRUPTED goes on from a finished run; in the arena's memory, or NULL.
 BL_CHECK int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed,
                              const char *results_folder, bl_run_state *state, const char **why);
 

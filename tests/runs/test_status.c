@@ -115,6 +115,8 @@ static void a_status_changes_nothing_and_reads_what_is_there(void **state) {
     bl_free(bytes);
     if (run_child((plan_of_run){.backend = bl_test_backend(), .results = results}, says)) fail_msg("%s", says);
     assert_table(results, NULL, NULL, "Runs:      1 finished\n");
+    assert_table(results, "evaluate", "[{knn: {k: 3, split: test}}]", "Runs:      1 finished\nfinished: main/7: lacks knn/k3/test; `byolab eval` adds it\n");
+    assert_table(results, "evaluate", "[{knn: {k: 3, split: test}}, {knn: {k: 5, split: test}}]", "lacks knn/k3/test and 1 more row; `byolab eval` adds them\n");
     assert_table(results, "train.epochs", "3", "other recipe: main/7: ");
     assert_table(results, "train.epochs", "3", "made by another recipe than the file now holds: train.epochs: 3, was 2\n");
     free(results);
