@@ -2,7 +2,7 @@
 //
 // The room experiment/ holds the file: YAML to a tree (yaml, value), the table of every key (schema), one key and all keys to fields and
 // back to canonical text (key_values, keys), the rows below `evaluate:` (rows), a cell and what follows from it (cell), what contradicts
-// itself (contradictions), cells and sweeps (drafts), and the whole (experiment). It uses base, and of graph and datasets the types that
+// itself (contradictions), cells and sweeps (drafts), ${NAME} (variables), and the whole (experiment). It uses base, and of graph and datasets the types that
 // options are made of. Its public door: experiment.h reads a file, options.h is what was read, cell.h what follows from it.
 
 #ifndef BL_EXPERIMENT_OPTIONS_H
