@@ -345,6 +345,7 @@ const bl_key bl_schema[] = {
     {"sweep.exclude", FORM, "", 0, 0, NULL, REPORT, NULL, "a list of {key: value}: combinations left out"},
 
     {"save.checkpoints", CELL_LIST(save_checkpoints, save_checkpoint_count), BL_TYPE_EPOCH_LIST, "[]", 1, 100000, NULL, HOST, NULL, "finished epochs whose checkpoints stay"},
+    {"save.checkpoint", CELL(save_last_checkpoint), BL_TYPE_CHOICE_BOOL, "none", 0, 0, keeps, HOST, NULL, "of the last epoch, beside the run file: where schedules are constant, more train.epochs go on from it"},
     {"save.weights", CELL(save_weights), BL_TYPE_CHOICE_BOOL, "last", 0, 0, keeps, HOST, NULL, "in the run file"},
     {"save.features", CELL(save_features), BL_TYPE_CHOICE_BOOL, "none", 0, 0, keeps, HOST, NULL, "of the evaluated splits, in the run file"},
 

@@ -37,6 +37,7 @@ struct bl_value {
     const char *text;     // scalar
     bool quoted;          // a quoted scalar is a string, whatever it looks like
     bool takes_back;      // null: written over a value that an earlier layer had
+    bool is_verbatim;     // of a variable that is not set it keeps the ${NAME} (variables.h)
     bl_entry *entries;
     int count, capacity;
 };
