@@ -4,6 +4,7 @@
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/progress.h"
+#include "experiment/cell.h" // bl_cell_warn
 #include "report/report.h"
 #include "run/sweep.h"
 
@@ -12,9 +13,22 @@ static void show_failure(void *context, const bl_cell *cell, uint64_t seed, cons
     fprintf(stderr, "byolab: %s/%llu: %s\n", cell->name, (unsigned long long)seed, message);
 }
 
+// What a file asks for and will not get, before hours are spent.
+static void warn(const bl_experiment *experiment, const bl_cell *only) {
+    for (int i = 0; i < experiment->cell_count; i++) {
+        const bl_cell *cell = &experiment->cells[i];
+        bl_text warnings = {0};
+        if (!only || cell == only) bl_cell_warn(cell, &warnings);
+        for (char *line = warnings.size ? strtok(warnings.chars, "\n") : NULL; line; line = strtok(NULL, "\n"))
+            fprintf(stderr, "%s: warning: %s\n", cell->name, line);
+        bl_text_free(&warnings);
+    }
+}
+
 static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experiment, bl_sweep_request request) {
     const bl_cell *cell;
     if (bl_arguments_cell(arguments, experiment, &cell)) return BL_FAILED;
+    warn(experiment, arguments->cell ? cell : NULL);
     bl_progress_bar bar = bl_progress_bar_create();
     request.experiment = experiment;
     request.cell = arguments->cell ? cell : NULL;

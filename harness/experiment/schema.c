@@ -347,7 +347,7 @@ const bl_key bl_schema[] = {
     {"save.checkpoints", CELL_LIST(save_checkpoints, save_checkpoint_count), BL_TYPE_EPOCH_LIST, "[]", 1, 100000, NULL, HOST, NULL, "finished epochs whose checkpoints stay"},
     {"save.checkpoint", CELL(save_last_checkpoint), BL_TYPE_CHOICE_BOOL, "none", 0, 0, keeps, HOST, NULL, "of the last epoch, beside the run file: where schedules are constant, more train.epochs go on from it"},
     {"save.weights", CELL(save_weights), BL_TYPE_CHOICE_BOOL, "last", 0, 0, keeps, HOST, NULL, "in the run file"},
-    {"save.features", CELL(save_features), BL_TYPE_CHOICE_BOOL, "none", 0, 0, keeps, HOST, NULL, "of the evaluated splits, in the run file"},
+    {"save.features", CELL(save_features), BL_TYPE_CHOICE_BOOL, "none", 0, 0, keeps, HOST, NULL, "in the run file: of the splits that evaluations ask about, learn from or choose by; of all where nothing is evaluated"},
 
     {"machine.backend", MACHINE(backend), BL_TYPE_NAME, "onednn", 0, 0, backends, HOST, NULL, "what computes: a CPU, f64 in plain loops, or an NVIDIA GPU"},
     {"machine.threads", MACHINE(threads), BL_TYPE_INT, "0", 0, 1024, NULL, HOST, NULL, "of the backend; 0: chosen from the processors"},

@@ -10,6 +10,7 @@
 #include "base/stop.h"            // bl_stop_here
 #include "datasets/labels.h"      // bl_labels_choose
 #include "datasets/view_loader.h" // bl_view_loader_create
+#include "experiment/cell.h"       // bl_cell_check_length
 #include "experiment/protocol_facts.h"
 #include "protocols/arms.h"       // bl_arms_fit
 #include "protocols/choice.h"     // bl_shares_fit
@@ -123,6 +124,7 @@ static int refuse_not_finite(trainer *t, int slot) {
 }
 
 static int log_step(trainer *t, bl_step_row *row) {
+    if (!bl_cell_has_average(t->cell)) row->tau = NAN;
     if (t->model.step.std) {
         const double first = t->history.step_count ? t->history.steps[0].std : row->std;
         row->std_ratio = first > 0 ? row->std / first : 0;
@@ -376,7 +378,7 @@ static int count_steps(trainer *t) {
     if (t->steps > t->steps_per_epoch * train->epochs)
         return bl_fail("cell %s: %" PRId64 " steps are more than the %" PRId64 " of %d epoch%s; write more epochs", t->cell->name, t->steps,
                        t->steps_per_epoch * train->epochs, train->epochs, bl_plural(train->epochs));
-    return BL_OK;
+    return bl_cell_check_length(t->cell, t->steps_per_epoch);
 }
 
 // `before`: the run's file or checkpoint, where one is there: what was chosen for its plans is chosen again.

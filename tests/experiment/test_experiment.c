@@ -45,8 +45,8 @@ static void what_is_written_reaches_its_field(void **state) {
         "    color_jitter: {p: 0.7, brightness: 0.1, contrast: 0.2, saturation: 0.3, hue: 0.4}\n"
         "    blur: {p: 0.6, kernel: 5, sigma: [0.5, 1.5]}\n"
         "    grayscale: 0.15\n"
-        "    normalize: {mean: [0.1, 0.2, 0.3], std: [1, 2, 3]}\n"
-        "  - {grayscale: 1, normalize: {mean: [0.1, 0.2, 0.3], std: [1, 2, 3]}}\n"
+        "    normalize: {mean: [0.1, 0.2, 0.3], std: [0.5, 0.25, 1]}\n"
+        "  - {grayscale: 1, normalize: {mean: [0.1, 0.2, 0.3], std: [0.5, 0.25, 1]}}\n"
         "network: {encoder: resnet18, stem: cifar, width: 8, projector: {hidden: 20, out: 10, batch_norm: none}}\n"
         "method: {predictor: {kind: mlp, hidden: 30, batch_norm: none, lr_scale: 10},\n"
         "         target: {source: ema, init: independent, tau: 0, schedule: cosine}, stop_gradient: true, pairing: same_view}\n"
@@ -83,7 +83,7 @@ static void what_is_written_reaches_its_field(void **state) {
     assert_int_equal(cell->views[1].count, 2);
     assert_true(cell->views[1].items[0].kind == BL_GRAYSCALE && cell->views[1].items[0].p == 1);
     assert_int_equal(cell->evaluation_view.count, 1);
-    assert_true(cell->evaluation_view.items[0].mean[2] == 0.3 && cell->evaluation_view.items[0].std[2] == 3);
+    assert_true(cell->evaluation_view.items[0].mean[2] == 0.3 && cell->evaluation_view.items[0].std[2] == 1);
     assert_int_equal(cell->model.encoder.width, 8);
     assert_int_equal(cell->model.projector.hidden, 20);
     assert_int_equal(cell->model.projector.out, 10);
