@@ -30,7 +30,7 @@ static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experi
     if (status) bl_text_add(&failure, "%s", bl_error());
     bool written;
     int told = bl_report_write(experiment, arguments->results, false, &summary, &written);
-    if (!told && !written) bl_text_add(&summary, "No run of %s is finished or under way: no report is written.\n", experiment->study);
+    if (!told && !written) bl_text_add(&summary, "%sNo run of %s is finished or under way: no report is written.\n", summary.size ? "\n" : "", experiment->study);
     if (!told) told = bl_sweep_table(experiment, arguments->results, &summary);
     if (!told) fputs(summary.chars, stdout);
     // Runs that were left to other processes may be finished by now, as the table says.

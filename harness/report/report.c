@@ -147,6 +147,7 @@ int bl_report_write(const bl_experiment *experiment, const char *results_folder,
         report.published = bl_label_published_of(&report.study, report.curves, report.curve_count, &report.published_count);
         *written = report.study.run_count > 0;
         status = *written ? write_all(&report, summary) : BL_OK;
+        if (!*written && report.study.unreadable) bl_text_add(summary, "%s", report.study.unreadable);
         bl_study_free(&report.study);
     }
     if (held) {

@@ -65,7 +65,7 @@ static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, con
     int status = BL_FAILED;
     bl_container_reader *reader = NULL;
     char *run_status = NULL, *train_id = NULL, *run_id = NULL, *digest = NULL;
-    int64_t *mixed = NULL, count;
+    int64_t mixed = 0;
     bl_text manifest = {0};
     if (bl_container_reader_open(&reader, path) || bl_container_get_text(reader, "/manifest/status", &run_status) ||
         bl_container_get_text(reader, "/manifest/train_id", &train_id) || bl_container_get_text(reader, "/manifest/run_id", &run_id) ||
@@ -80,14 +80,15 @@ static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, con
         bl_fail("trained by another recipe than the file now holds (train id %.12s, not %.12s)", train_id, cell->train_id);
         goto done;
     }
-    if (bl_container_get_i64(reader, "/trainer/mixed", &mixed, &count) || bl_history_get(&run->history, reader) ||
+    if (bl_container_read_i64(reader, "/trainer/mixed", &mixed, 1) || bl_history_get(&run->history, reader) ||
+        bl_history_check(&run->history, reader, cell->train.epochs, 0) ||
         bl_stretches_get(&run->stretches, reader) || read_manifest(reader, &manifest) ||
         (!run->is_finished && bl_standing_of(&run->standing, reader, &run->history, cell)))
         goto done;
     run->run_id = bl_arena_copy(study->arena, run_id);
     run->digest = bl_arena_copy(study->arena, digest);
     run->manifest = bl_arena_copy(study->arena, manifest.chars ? manifest.chars : "");
-    run->mixed = count && mixed[0];
+    run->mixed = mixed != 0;
     if (is_stopped) run->stopped = bl_arena_copy(study->arena, run_status + sizeof early - 1);
     status = BL_OK;
 done:
@@ -96,7 +97,6 @@ done:
     bl_free(train_id);
     bl_free(run_id);
     bl_free(digest);
-    bl_free(mixed);
     bl_container_reader_close(reader);
     return status;
 }
@@ -130,7 +130,8 @@ static void take_in(bl_study *study, const bl_cell *cell, bl_study_run *run, con
                 return;
             }
             free_run(run);
-            if (!why) why = bl_arena_format(study->arena, "not finished; its checkpoint: %s", bl_error());
+            study->unreadable = bl_arena_copy(study->arena, bl_error());
+            if (!why) why = bl_arena_format(study->arena, "not finished; its checkpoint: %s", study->unreadable);
         }
         if (!why) why = "not run yet";
     }
@@ -141,7 +142,7 @@ static void take_in(bl_study *study, const bl_cell *cell, bl_study_run *run, con
             return;
         }
         free_run(run);
-        why = bl_error();
+        why = study->unreadable = bl_arena_copy(study->arena, bl_error());
     }
     add_absent(study, cell, run->seed, why);
 }

@@ -307,11 +307,14 @@ static int leave(trainer *t) {
     return BL_OK;
 }
 
+static bl_run_length length_of(const trainer *t) { return (bl_run_length){t->steps, t->steps_per_epoch, t->cell->train.epochs}; }
+
 // `checkpoint`: *checkpoint is NULL where none is there; closed when it was read: it is larger than the model.
 static int train_and_save(trainer *t, bl_container_reader **checkpoint) {
     t->progress.plateau = bl_plateau_start(strcmp(t->cell->train.plateau_row, "loss") != 0);
     if (prepare_diagnosis(t)) return BL_FAILED;
-    if (*checkpoint && bl_checkpoint_read(t->checkpoint_path, *checkpoint, &t->identity, t->cell, &t->model, &t->progress, t->collapse, &t->history))
+    const bl_run_length run = length_of(t);
+    if (*checkpoint && bl_checkpoint_read(t->checkpoint_path, *checkpoint, &t->identity, t->cell, &run, &t->model, &t->progress, t->collapse, &t->history))
         return BL_FAILED;
     bl_container_reader_close(*checkpoint);
     *checkpoint = NULL;
@@ -328,9 +331,10 @@ static int train_and_save(trainer *t, bl_container_reader **checkpoint) {
 
 // A finished run: measure what its file lacks where its training ended, from its own weights.
 static int evaluate_finished(trainer *t, bl_arena *arena, bl_container_reader *reader) {
+    const bl_run_length run = length_of(t);
     t->is_trained = true;
     if (bl_identity_check_data(&t->identity, reader, t->path) || bl_identity_keep(&t->identity, arena, reader)) return BL_FAILED;
-    if (bl_run_file_restore(t->path, reader, &t->model, &t->progress) || bl_run_file_epoch(reader, t->cell, &t->progress.epoch))
+    if (bl_run_file_restore(t->path, reader, &run, &t->model, &t->progress) || bl_run_file_epoch(reader, t->cell, &t->progress.epoch))
         return BL_FAILED;
     if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history)) return bl_stopped() ? stop_here(t) : BL_FAILED;
     if (bl_run_file_write(t->path, &t->identity, &t->request->key, &t->evaluator, &t->progress, &t->history)) return BL_FAILED;
@@ -405,7 +409,7 @@ static void close_run(trainer *t) {
 static int open_finished(const bl_run_request *request, const char *path, bl_container_reader **reader, bl_history *history, bool *complete) {
     int epoch;
     if (bl_container_reader_open(reader, path) || bl_identity_check(&request->key, *reader, path) || bl_history_get(history, *reader) ||
-        bl_run_file_epoch(*reader, request->key.cell, &epoch))
+        bl_history_check(history, *reader, request->key.cell->train.epochs, 0) || bl_run_file_epoch(*reader, request->key.cell, &epoch))
         return BL_FAILED;
     *complete = bl_is_evaluated(request->key.cell, epoch, history);
     return BL_OK;
