@@ -1,5 +1,6 @@
 // main.c - the table of subcommands, and the only place that decides how the program ends.
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ static bool is_help(const char *word) {
 }
 
 int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN); // a file that may not grow is a failed write (ulimit -f), with a message, as a full disk is
     if (argc < 2) {
         print_help(stderr);
         return EXIT_FAILURE;

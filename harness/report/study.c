@@ -297,7 +297,7 @@ const int *bl_study_epochs(const bl_study *study, int cell, const char *row, int
     size_t most = 0;
     for (int r = 0; r < study->run_count; r++) most += (size_t)study->runs[r].history.measurement_count;
     int *epochs = bl_alloc(most * sizeof *epochs), found = 0;
-    if (!epochs) abort(); // as the arena does
+    if (!epochs) bl_out_of_memory(); // as the arena does
     for (int r = 0; own && r < study->run_count; r++) {
         const bl_history *history = &study->runs[r].history;
         for (int64_t m = 0; counts_for(&study->runs[r], cell) && m < history->measurement_count; m++)

@@ -466,10 +466,11 @@ int bl_run(const bl_run_request *request) {
     t.checkpoint_path = bl_run_beside(arena, t.path, ".ckpt");
     const char *lock_path = bl_arena_format(arena, "%s.lock", t.path);
     const char *folder = bl_arena_format(arena, "%.*s", (int)(strrchr(t.path, '/') - t.path), t.path);
-    bl_lock lock;
-    bool held = false;
+    const bool has_locks = !request->key.experiment->machine.without_locks;
+    bl_lock lock = {-1};
+    bool held = !has_locks;
     int status = BL_FAILED;
-    if (bl_make_folders(folder) || bl_lock_try(&lock, lock_path, &held)) goto done;
+    if (bl_make_folders(folder) || (has_locks && bl_lock_try(&lock, lock_path, &held))) goto done;
     if (!held) {
         emit(&t, (bl_event){.kind = BL_EVENT_BUSY});
         status = BL_OK;
@@ -477,7 +478,7 @@ int bl_run(const bl_run_request *request) {
     }
     bl_remove_leftovers(bl_run_beside(arena, t.path, ""));
     status = run_locked(&t, arena);
-    unlink(lock_path);
+    if (has_locks) unlink(lock_path);
     bl_lock_release(&lock);
 done:
     bl_arena_free(arena);
