@@ -437,6 +437,7 @@ static int run_locked(trainer *t, bl_arena *arena) {
         if (open_finished(t->request, t->path, &reader, &t->history, &complete)) goto done;
         unlink(t->checkpoint_path); // of a kill between the run file and this
         if (complete) {
+            unlink(bl_run_beside(arena, t->path, ".fit.ckpt")); // likewise, of the last row
             emit(t, (bl_event){.kind = BL_EVENT_SKIPPED, .verdict = verdict_of(t)});
             status = BL_OK;
             goto done;

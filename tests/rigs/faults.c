@@ -4,10 +4,9 @@
 //     FAULTS_MEMORY=n                                                         calls of malloc and its like, anybody's
 //     FAULTS_COUNT=FILE     receives how many calls on files and how many allocations there were: "files 12 memory 3456\n"
 //
-// Where a process then dies by a signal, the library that asked for the memory and those on the stack are told on standard error: whose
+// Where a process then dies by a signal, or ends otherwise than byolab does, the library that asked for the memory and those on the stack are told on standard error: whose
 // crash it is. It works beside the address sanitizer, whose malloc it stands in front of.
 
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -148,20 +147,32 @@ static void name_of(void *address, char *out, size_t size) {
     snprintf(out, size, "%s", slash ? slash + 1 : name);
 }
 
-static void tell(int number) {
+static void tell(const char *what, int number) {
     void *frames[64];
     char line[4096], name[128];
     const int count = backtrace(frames, 64);
     name_of(asker, name, sizeof name);
-    int length = snprintf(line, sizeof line, "FAULTS signal %d, memory asked for by %s, stack:", number, name);
-    for (int i = 2; i < count && length < 3800; i++) { // behind this handler and the kernel's frame
+    int length = snprintf(line, sizeof line, "FAULTS %s %d, memory asked for by %s, stack:", what, number, name);
+    for (int i = 2; i < count && length < 3800; i++) { // behind this and who called it
         name_of(frames[i], name, sizeof name);
         length += snprintf(line + length, sizeof line - (size_t)length, " %s", name);
     }
     line[length++] = '\n';
     if (write(2, line, (size_t)length) < 0) length = 0;
+}
+
+static void on_signal(int number) {
+    tell("signal", number);
     signal(number, SIG_DFL);
     raise(number);
+}
+
+// HDF5 1.10 ends the process where it has no memory for a number of its own.
+void exit(int status) {
+    static void (*next)(int) __attribute__((noreturn));
+    if (!next) *(void **)&next = dlsym(RTLD_NEXT, "exit");
+    if (status < 0 || status > 2) tell("exit", status);
+    next(status);
 }
 
 __attribute__((constructor)) static void begin(void) {
@@ -172,7 +183,7 @@ __attribute__((constructor)) static void begin(void) {
     kind = getenv("FAULTS_KIND") ? getenv("FAULTS_KIND") : "ENOSPC";
     file_at = number("FAULTS_FILE");
     memory_at = number("FAULTS_MEMORY");
-    for (int i = 0; i < 3; i++) signal((const int[]){SIGSEGV, SIGABRT, SIGFPE}[i], tell);
+    for (int i = 0; i < 3; i++) signal((const int[]){SIGSEGV, SIGABRT, SIGFPE}[i], on_signal);
     unsetenv("LD_PRELOAD"); // what this process starts is not our business
     atomic_store(&is_ready, true);
 }
