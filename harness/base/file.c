@@ -89,34 +89,60 @@ void bl_remove_leftovers(const char *stem) {
     closedir(entries);
 }
 
-int bl_read_file(const char *path, void **data, size_t *bytes) {
+// NULL: a regular file.
+static const char *kind_of(const struct stat *facts) {
+    if (S_ISREG(facts->st_mode)) return NULL;
+    if (S_ISDIR(facts->st_mode)) return "a folder";
+    if (S_ISFIFO(facts->st_mode)) return "a FIFO";
+    if (S_ISSOCK(facts->st_mode)) return "a socket";
+    return "a device";
+}
+
+int bl_open_file(const char *path, int64_t *bytes) {
+    struct stat facts;
+    // Looked at before it is opened, which some devices take for a command, and again once nobody can exchange it.
+    int descriptor = -1, problem = stat(path, &facts);
+    if (!problem && !kind_of(&facts)) {
+        descriptor = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+        problem = descriptor < 0 || fstat(descriptor, &facts);
+    }
+    if (!problem && !kind_of(&facts)) {
+        *bytes = facts.st_size;
+        return descriptor;
+    }
+    if (problem) bl_fail("%s: cannot read: %s", path, strerror(errno));
+    else bl_fail("%s: not a regular file (%s)", path, kind_of(&facts));
+    if (descriptor >= 0) close(descriptor);
+    return -1;
+}
+
+int bl_read_file_within(const char *path, size_t most, void **data, size_t *bytes) {
     *data = NULL;
     *bytes = 0;
-    int descriptor = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_CLOEXEC));
-    if (descriptor < 0) return bl_fail("%s: cannot read: %s", path, strerror(errno));
+    int64_t size = 0;
+    int descriptor = bl_open_file(path, &size);
+    if (descriptor < 0) return BL_FAILED;
     int status = BL_FAILED;
     unsigned char *into = NULL;
-    struct stat facts;
-    if (fstat(descriptor, &facts)) {
-        bl_fail("%s: cannot read: %s", path, strerror(errno));
+    size_t filled = 0;
+    if ((uint64_t)size > most) {
+        bl_fail("%s: %lld bytes, and at most %zu are read", path, (long long)size, most);
         goto done;
     }
-    if (!S_ISREG(facts.st_mode)) {
-        bl_fail("%s: not a regular file", path);
-        goto done;
-    }
-    size_t size = (size_t)facts.st_size, filled = 0;
-    into = bl_alloc(size + 1);
+    into = bl_alloc((size_t)size + 1);
     if (!into) goto done;
-    while (filled < size) {
-        ssize_t got = read(descriptor, into + filled, size - filled);
+    for (ssize_t got = 1; got && filled <= (size_t)size;) { // one byte more is asked for than there was: it may have grown
+        got = read(descriptor, into + filled, (size_t)size + 1 - filled);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
             bl_fail("%s: cannot read: %s", path, strerror(errno));
             goto done;
         }
-        if (!got) break; // it shrank while we read; what there was is what we return
         filled += (size_t)got;
+    }
+    if (filled != (size_t)size) {
+        bl_fail("%s: it changed while it was read; try again", path);
+        goto done;
     }
     into[filled] = 0;
     *data = into;
@@ -128,6 +154,8 @@ done:
     close(descriptor);
     return status;
 }
+
+int bl_read_file(const char *path, void **data, size_t *bytes) { return bl_read_file_within(path, SIZE_MAX - 1, data, bytes); }
 
 static int make_folder(const char *path) {
     struct stat facts;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h" // BL_CHECK
 
@@ -17,7 +18,13 @@ BL_CHECK int bl_atomic_write(const char *path, const void *data, size_t bytes);
 // no living process is writing one: the holder of the lock on them.
 void bl_remove_leftovers(const char *stem);
 
-BL_CHECK int bl_read_file(const char *path, void **data, size_t *bytes); // a terminating zero follows; free with bl_free
+// The one door through which files are read: a descriptor of a regular file, and its size; -1 on failure. A folder, a FIFO, a device or a
+// socket is refused by its kind, and none is waited for.
+BL_CHECK int bl_open_file(const char *path, int64_t *bytes);
+// All of it; a terminating zero follows; free with bl_free. One that changes while it is read is refused.
+BL_CHECK int bl_read_file(const char *path, void **data, size_t *bytes);
+BL_CHECK int bl_read_file_within(const char *path, size_t most, void **data, size_t *bytes); // refuses one of more bytes
+
 BL_CHECK int bl_make_folders(const char *path);                          // every missing folder of `path`, like mkdir -p
 bool bl_file_exists(const char *path);
 

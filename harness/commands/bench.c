@@ -297,11 +297,11 @@ static int run(int argc, char **argv) {
     }
     const char *unfit = r.options.plan ? "plan" : r.as_csv ? "csv" : r.record ? "record" : NULL;
     if (r.contended && (unfit || bl_arguments_option(&arguments, "turns", NULL)))
-        bl_fail("--contended takes turns of its own and prints what they found; leave out --%s", unfit ? unfit : "turns");
+        status = bl_misused(bl_fail("--contended takes turns of its own and prints what they found; leave out --%s", unfit ? unfit : "turns"));
     else if (r.options.plan && (r.as_csv || !r.options.nodes))
-        bl_fail("--plan is a table of its own; leave out --%s", r.as_csv ? "csv" : "brief");
+        status = bl_misused(bl_fail("--plan is a table of its own; leave out --%s", r.as_csv ? "csv" : "brief"));
     else if (r.record && r.options.turn)
-        bl_fail("--record is for a machine that does nothing else; leave out --turns");
+        status = bl_misused(bl_fail("--record is for a machine that does nothing else; leave out --turns"));
     else if (bl_arguments_cell(&arguments, experiment, &r.cell) == BL_OK && look_around(&r) == BL_OK && make_loads(&r) == BL_OK)
         status = time_all(&r, bl_arguments_option(&arguments, "segmentation", NULL));
 done:

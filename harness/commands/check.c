@@ -6,6 +6,8 @@
 #include "base/load.h"           // bl_load_watch
 #include "base/threads.h"        // bl_processors
 #include "commands/command.h"
+#include "commands/progress.h"   // bl_print_remarks
+#include "datasets/facts.h"      // bl_dataset_facts_of
 #include "experiment/cell.h"     // bl_cell_steps, bl_cell_warn
 #include "experiment/schema.h"   // bl_schema_print
 #include "inspect/bench.h"       // bl_bench_product
@@ -74,6 +76,25 @@ static void print_cell(const bl_cell *cell) {
     bl_text_free(&warnings);
 }
 
+// Folders of scenes are looked through as a run would: what it would refuse, and what it would say. Images take long to read: not here.
+static void print_data(const bl_experiment *experiment) {
+    bl_text said = {0};
+    for (int i = 0; i < experiment->cell_count; i++) {
+        const bl_dataset_options *data = &experiment->cells[i].data;
+        const bl_dataset_facts *facts = bl_dataset_facts_of(data->name);
+        bl_dataset *dataset = NULL;
+        bl_text now = {0};
+        if (!facts->scenes || facts->is_drawn) continue;
+        if (bl_dataset_open(&dataset, data)) bl_text_add(&now, "warning: %s\n", bl_error());
+        else bl_text_add(&now, "%s", bl_dataset_remarks(dataset));
+        if (!said.size || strcmp(said.chars, now.chars) != 0) bl_print_remarks(stdout, now.chars); // cells share their data as a rule
+        bl_text_free(&said);
+        said = now;
+        bl_dataset_close(dataset);
+    }
+    bl_text_free(&said);
+}
+
 static void print_needs(const char *what, const bl_needs *needs) {
     const double gib = 1ull << 30;
     printf("    %s needs %.2f GiB: activations and workspace %.2f, batches %.2f, packed weights %.2f, weights and optimiser %.2f", what,
@@ -132,6 +153,7 @@ static int run(int argc, char **argv) {
             if (backend) status = print_memory(&experiment->cells[i], backend);
         }
         bl_backend_close(backend);
+        print_data(experiment);
         for (int i = 0; i < experiment->skipped_count; i++) printf("  left out: %s\n", experiment->skipped[i]);
         for (int i = 0; !status && i < experiment->cell_count; i++) status = bl_arms_are_there(&experiment->cells[i]);
     }

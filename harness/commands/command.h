@@ -31,7 +31,15 @@ typedef struct bl_arguments {
     int option_count;
 } bl_arguments;
 
-// `options`: the command's. The first free word is the file.
+// Notes that a failure, where `status` is one, is the command line's own, whatever its files hold: the program ends with 2, not 1.
+// Returns it: return bl_misused(bl_fail("--%s takes no value", name));
+BL_CHECK int bl_misused(int status);
+bool bl_is_misused(void);
+
+// "no such command rnu; did you mean run?": `kind`, with what stands between it and the name, and the names there are. Misused.
+BL_CHECK int bl_refuse_word(const char *kind, const char *name, const char *const *names, int count);
+
+// `options`: the command's. The first free word is the file. An option given twice is refused, but for --set.
 BL_CHECK int bl_arguments_parse(bl_arguments *arguments, int argc, char **argv, const char *options);
 const char *bl_arguments_option(const bl_arguments *arguments, const char *name, const char *otherwise);
 BL_CHECK int bl_arguments_count(const bl_arguments *arguments, const char *name, int otherwise, int *value); // a whole number >= 1

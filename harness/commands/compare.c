@@ -19,7 +19,7 @@ static int run(int argc, char **argv) {
     snprintf(names, sizeof names, "%s", bl_arguments_option(&arguments, "backends", "reference,onednn"));
     char *judged = strchr(names, ',');
     if (!judged) {
-        bl_fail("--backends %s: write two, for example reference,onednn", names);
+        status = bl_misused(bl_fail("--backends %s: write two, for example reference,onednn", names));
         goto done;
     }
     *judged++ = '\0';

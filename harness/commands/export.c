@@ -34,8 +34,9 @@ static int run(int argc, char **argv) {
     if (bl_arguments_parse(&arguments, argc, argv, bl_command_export.options)) return BL_FAILED;
     const char *what = bl_arguments_option(&arguments, "what", "encoder");
     const bool all = !strcmp(what, "all");
-    if (!arguments.file) return bl_fail("write the run file to export, for example results/shapes/quickstart/main/seed-0.onednn.h5");
-    if (!all && strcmp(what, "encoder") != 0) return bl_fail("--what %s: write encoder or all", what);
+    if (!arguments.file)
+        return bl_misused(bl_fail("write the run file to export, for example results/shapes/quickstart/main/seed-0.onednn.h5"));
+    if (!all && strcmp(what, "encoder") != 0) return bl_misused(bl_fail("--what %s: write encoder or all", what));
     if (all ? bl_weights_read_run_all(&weights, arguments.file) : bl_weights_read_run(&weights, arguments.file)) goto done;
     const char *out = bl_arguments_option(&arguments, "out", NULL);
     if (!out) out = bl_path_with_ending(weights.arena, arguments.file, all ? ".all.safetensors" : ".safetensors");

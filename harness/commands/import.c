@@ -101,8 +101,8 @@ static int run(int argc, char **argv) {
     const char *file = arguments.file, *out = bl_arguments_option(&arguments, "out", NULL);
     const bool keep = bl_arguments_option(&arguments, "keep-preprocessing", NULL) != NULL;
     arguments.file = bl_arguments_option(&arguments, "experiment", NULL);
-    if (!file) return bl_fail("write the file to import: byolab import FILE.safetensors --experiment FILE.yaml");
-    if (!arguments.file) return bl_fail("--experiment is missing: whose encoder are these weights for?");
+    if (!file) return bl_misused(bl_fail("write the file to import: byolab import FILE.safetensors --experiment FILE.yaml"));
+    if (!arguments.file) return bl_misused(bl_fail("--experiment is missing: whose encoder are these weights for?"));
     if (bl_weights_read_safetensors(&weights, file) || bl_arguments_read(&arguments, &experiment) ||
         bl_arguments_cell(&arguments, experiment, &cell) || open_encoder(&e, cell) || bl_weights_apply_encoder(&weights, e.store, "online"))
         goto done;

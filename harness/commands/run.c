@@ -21,6 +21,7 @@ static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experi
     request.results_folder = arguments->results;
     request.sink = (bl_sink){bl_progress_show, &bar};
     request.failed = show_failure;
+    for (int i = 0; !arguments->cell && i < experiment->skipped_count; i++) fprintf(stderr, "byolab: left out: %s\n", experiment->skipped[i]);
     bl_stop_listen();
     int status = bl_sweep(&request);
     bl_progress_end(&bar);
@@ -49,7 +50,7 @@ static int sweep(int argc, char **argv, const bl_command *command) {
     bl_experiment *experiment = NULL;
     bl_sweep_request request = {.evaluate_only = command == &bl_command_eval};
     if (bl_arguments_parse(&arguments, argc, argv, command->options) ||
-        bl_shard_read(&request.shard, bl_arguments_option(&arguments, "shard", "1/1")) ||
+        bl_misused(bl_shard_read(&request.shard, bl_arguments_option(&arguments, "shard", "1/1"))) ||
         bl_arguments_count(&arguments, "stop-after-epoch", 0, &request.stop_after_epoch) || bl_arguments_read(&arguments, &experiment))
         return BL_FAILED;
     const int status = sweep_and_report(&arguments, experiment, request);

@@ -6,6 +6,7 @@
 #include "experiment/yaml.h" // BL_LAYER_CELL
 
 #define MAX_CELLS 1024
+#define MAX_COMBINATIONS 65536 // excluded ones among them
 
 static const char *const plain_name = "write letters, digits and _ . = -";
 
@@ -37,14 +38,14 @@ static int belongs_to_cells(bl_arena *arena, const bl_value *keys) {
     return BL_OK;
 }
 
-static int add(bl_arena *arena, const bl_value *file, bl_draft *drafts, int *count, const char *name, bl_spot spot, bool of_product) {
-    if (*count == MAX_CELLS) return bl_refuse(spot, "write fewer values", "more than %d cells", MAX_CELLS);
+static int add(bl_arena *arena, const bl_value *file, bl_drafts *drafts, const char *name, bl_spot spot, bool of_product) {
+    if (drafts->count == MAX_CELLS) return bl_refuse(spot, "write fewer values", "more than %d cells", MAX_CELLS);
     if (!is_plain(name)) return bl_refuse(spot, plain_name, "\"%s\" cannot name a cell: it names a folder", name);
-    drafts[(*count)++] = (bl_draft){name, spot, bl_value_copy(arena, file), of_product};
+    drafts->items[drafts->count++] = (bl_draft){name, spot, bl_value_copy(arena, file), of_product};
     return BL_OK;
 }
 
-static int named_cells(bl_arena *arena, const bl_value *file, bl_value *cells, bl_draft *drafts, int *count) {
+static int named_cells(bl_arena *arena, const bl_value *file, bl_value *cells, bl_drafts *drafts) {
     if (cells->kind != BL_VALUE_MAP || !cells->count)
         return bl_refuse(cells->spot, "write `cells: {name: {key: value}}`, or leave it out", "cells: none is named");
     for (int i = 0; i < cells->count; i++) {
@@ -53,9 +54,8 @@ static int named_cells(bl_arena *arena, const bl_value *file, bl_value *cells, b
             return bl_refuse(entry->value->spot, "write {key: value}, or {} for the file as it is", "cells.%s: expected a map of keys",
                              entry->key);
         bl_value_raise(entry->value, BL_LAYER_CELL);
-        if (belongs_to_cells(arena, entry->value) || add(arena, file, drafts, count, entry->key, entry->key_spot, false))
-            return BL_FAILED;
-        bl_value_merge(arena, drafts[*count - 1].tree, entry->value);
+        if (belongs_to_cells(arena, entry->value) || add(arena, file, drafts, entry->key, entry->key_spot, false)) return BL_FAILED;
+        bl_value_merge(arena, drafts->items[drafts->count - 1].tree, entry->value);
     }
     return BL_OK;
 }
@@ -102,7 +102,8 @@ static int check_exclude(bl_arena *arena, const bl_value *exclude, const bl_valu
     return BL_OK;
 }
 
-static bool is_excluded(const bl_value *exclude, const bl_value *product, const int *chosen) {
+// The rule that does; NULL: none.
+static const bl_value *excluding(const bl_value *exclude, const bl_value *product, const int *chosen) {
     for (int i = 0; exclude && i < exclude->count; i++) {
         const bl_value *rule = exclude->entries[i].value;
         bool matches = true;
@@ -110,27 +111,33 @@ static bool is_excluded(const bl_value *exclude, const bl_value *product, const 
             const bl_value *wanted = bl_value_get(rule, product->entries[p].key);
             matches &= !wanted || is_same(product->entries[p].value->entries[chosen[p]].value, wanted);
         }
-        if (matches) return true;
+        if (matches) return rule;
     }
-    return false;
+    return NULL;
 }
 
-static int one_combination(bl_arena *arena, const bl_value *file, const bl_value *product, const int *chosen, bl_draft *drafts,
-                           int *count) {
+static int one_combination(bl_arena *arena, const bl_value *file, const bl_value *product, const bl_value *exclude, const int *chosen,
+                           bl_drafts *drafts) {
     const char *name = "";
     for (int p = 0; p < product->count; p++) {
         const bl_entry *axis = &product->entries[p];
         name = bl_arena_format(arena, "%s%s%s", name, p ? "_" : "", label(arena, axis->key, axis->value, chosen[p]));
     }
-    if (add(arena, file, drafts, count, name, product->spot, true)) return BL_FAILED;
+    const bl_value *rule = excluding(exclude, product, chosen);
+    if (rule) {
+        drafts->excluded[drafts->excluded_count++] = bl_arena_format(arena, "%s: sweep.exclude, %s", name, bl_spot_name(arena, rule->spot));
+        return BL_OK;
+    }
+    if (add(arena, file, drafts, name, product->spot, true)) return BL_FAILED;
     for (int p = 0; p < product->count; p++) {
         const bl_entry *axis = &product->entries[p];
-        if (bl_value_assign(arena, drafts[*count - 1].tree, axis->key, axis->value->entries[chosen[p]].value)) return BL_FAILED;
+        if (bl_value_assign(arena, drafts->items[drafts->count - 1].tree, axis->key, axis->key_spot, axis->value->entries[chosen[p]].value))
+            return BL_FAILED;
     }
     return BL_OK;
 }
 
-static int product_cells(bl_arena *arena, const bl_value *file, bl_value *sweep, bl_draft *drafts, int *count) {
+static int product_cells(bl_arena *arena, const bl_value *file, bl_value *sweep, bl_drafts *drafts) {
     bl_value *product = bl_value_get(sweep, "product"), *exclude = bl_value_get(sweep, "exclude");
     if (!product || product->kind != BL_VALUE_MAP || !product->count)
         return bl_refuse(sweep->spot, "write `sweep: {product: {key: [values]}}`", "sweep: nothing to vary");
@@ -138,31 +145,36 @@ static int product_cells(bl_arena *arena, const bl_value *file, bl_value *sweep,
         if (strcmp(sweep->entries[i].key, "product") && strcmp(sweep->entries[i].key, "exclude"))
             return bl_refuse(sweep->entries[i].key_spot, "write product or exclude", "sweep.%s: no such key", sweep->entries[i].key);
     int *chosen = bl_arena_take(arena, (size_t)product->count * sizeof *chosen); // of each key's values, from the first
+    int combinations = 1;
     bl_value_raise(product, BL_LAYER_CELL);
     for (int p = 0; p < product->count; p++) {
         const bl_entry *axis = &product->entries[p];
         if (axis->value->kind != BL_VALUE_LIST || !axis->value->count)
             return bl_refuse(axis->value->spot, "write [value, value]", "sweep.product: %s needs a list of values", axis->key);
         bl_value *probe = bl_value_new(arena, BL_VALUE_MAP, axis->key_spot, BL_LAYER_CELL);
-        if (bl_value_assign(arena, probe, axis->key, axis->value->entries[0].value) || belongs_to_cells(arena, probe)) return BL_FAILED;
+        if (bl_value_assign(arena, probe, axis->key, axis->key_spot, axis->value->entries[0].value) || belongs_to_cells(arena, probe))
+            return BL_FAILED;
+        if (axis->value->count > MAX_COMBINATIONS / combinations)
+            return bl_refuse(axis->key_spot, "write fewer values", "sweep.product: more than %d combinations", MAX_COMBINATIONS);
+        combinations *= axis->value->count;
     }
     if (check_exclude(arena, exclude, product)) return BL_FAILED;
+    drafts->excluded = bl_arena_take(arena, (size_t)combinations * sizeof *drafts->excluded);
     for (bool is_done = false; !is_done;) {
-        if (!is_excluded(exclude, product, chosen) && one_combination(arena, file, product, chosen, drafts, count)) return BL_FAILED;
+        if (one_combination(arena, file, product, exclude, chosen, drafts)) return BL_FAILED;
         int p = product->count - 1; // count up, the last key fastest
         while (p >= 0 && ++chosen[p] == product->entries[p].value->count) chosen[p--] = 0;
         is_done = p < 0;
     }
-    if (!*count) return bl_refuse(sweep->spot, "write fewer exclusions", "sweep: every combination is excluded");
+    if (!drafts->count) return bl_refuse(sweep->spot, "write fewer exclusions", "sweep: every combination is excluded");
     return BL_OK;
 }
 
-int bl_drafts_make(bl_arena *arena, bl_value *file, bl_draft **drafts, int *count) {
+int bl_drafts_make(bl_arena *arena, bl_value *file, bl_drafts *drafts) {
     bl_value *cells = bl_value_detach(file, "cells"), *sweep = bl_value_detach(file, "sweep");
-    *count = 0;
-    *drafts = bl_arena_take(arena, MAX_CELLS * sizeof **drafts);
+    *drafts = (bl_drafts){.items = bl_arena_take(arena, MAX_CELLS * sizeof *drafts->items)};
     if (cells && sweep) return bl_refuse(sweep->spot, "write one of the two", "sweep beside cells");
-    if (cells) return named_cells(arena, file, cells, *drafts, count);
-    if (sweep) return product_cells(arena, file, sweep, *drafts, count);
-    return add(arena, file, *drafts, count, "main", file->spot, false);
+    if (cells) return named_cells(arena, file, cells, drafts);
+    if (sweep) return product_cells(arena, file, sweep, drafts);
+    return add(arena, file, drafts, "main", file->spot, false);
 }

@@ -31,6 +31,7 @@ static const char *study_of(bl_arena *arena, const char *path) {
 
 typedef struct override { // --set, parsed
     const char *key;
+    bl_spot key_spot;
     bl_value *value;
 } override;
 
@@ -43,75 +44,110 @@ static const char *with_dots(bl_arena *arena, const char *key) {
     return dotted;
 }
 
+static int parse_override(bl_arena *arena, const bl_override *given, override *out) {
+    static const char option[] = "--set ";
+    bl_source *source = bl_arena_take(arena, sizeof *source);
+    source->name = source->text = bl_arena_format(arena, "%s%s=%s", option, given->key, given->value);
+    *out = (override){.key = bl_arena_copy(arena, given->key), .key_spot = {source, 1, (int)sizeof option}};
+    if (!*given->key || !strcmp(given->key, "base"))
+        return bl_refuse(out->key_spot, "write --set train.epochs=2", "%s cannot be set here", *given->key ? "base" : "a key without a name");
+    if (strchr(given->key, '['))
+        return bl_refuse(out->key_spot, bl_arena_format(arena, "write `%s`", with_dots(arena, given->key)),
+                         "an entry of a list is named by a dot and its index");
+    // Behind as many blanks as what stands before it, which YAML passes over, the value stands in its own column.
+    const int before = strchr(given->value, '\n') ? 0 : (int)(sizeof option + strlen(given->key));
+    return bl_yaml_parse(arena, source, bl_arena_format(arena, "%*s%s", before, "", given->value), BL_LAYER_SET, &out->value);
+}
+
 static int parse_overrides(bl_arena *arena, const bl_override *given, int count, override **out) {
     *out = bl_arena_take(arena, (size_t)(count + 1) * sizeof **out);
-    for (int i = 0; i < count; i++) {
-        bl_source *source = bl_arena_take(arena, sizeof *source);
-        *source = (bl_source){bl_arena_format(arena, "--set %s=%s", given[i].key, given[i].value), NULL};
-        bl_spot spot = {source, 1, 1};
-        (*out)[i].key = bl_arena_copy(arena, given[i].key);
-        if (!*given[i].key || !strcmp(given[i].key, "base"))
-            return bl_refuse(spot, "write --set train.epochs=2", "%s cannot be set here",
-                             *given[i].key ? "base" : "a key without a name");
-        if (strchr(given[i].key, '[')) {
-            const char *dotted = with_dots(arena, given[i].key);
-            return bl_refuse(spot, bl_arena_format(arena, "write `%s`", dotted), "an entry of a list is named by a dot and its index");
-        }
-        if (bl_yaml_parse(arena, source, given[i].value, BL_LAYER_SET, &(*out)[i].value)) return BL_FAILED;
-    }
+    for (int i = 0; i < count; i++)
+        if (parse_override(arena, &given[i], &(*out)[i])) return BL_FAILED;
     return BL_OK;
 }
 
 static int apply(bl_arena *arena, bl_value *tree, const override *overrides, int count) {
     for (int i = 0; i < count; i++)
-        if (bl_value_assign(arena, tree, overrides[i].key, overrides[i].value)) return BL_FAILED;
+        if (bl_value_assign(arena, tree, overrides[i].key, overrides[i].key_spot, overrides[i].value)) return BL_FAILED;
     return BL_OK;
 }
 
-// What chooses cells was used up when they were made; a cell has no use for it.
-static int apply_to_cell(bl_arena *arena, bl_value *tree, const override *overrides, int count) {
-    for (int i = 0; i < count; i++) {
-        size_t length = strcspn(overrides[i].key, ".");
-        bool chooses = (length == 5 && (!strncmp(overrides[i].key, "cells", 5) || !strncmp(overrides[i].key, "sweep", 5))) ||
-                       (length == 6 && !strncmp(overrides[i].key, "expect", 6));
-        if (!chooses && bl_value_assign(arena, tree, overrides[i].key, overrides[i].value)) return BL_FAILED;
-    }
+// What chooses cells or stands beside them: no cell holds it.
+static bool is_of_study(const char *key) {
+    static const char *const study[] = {"cells", "sweep", "expect"};
+    for (int i = 0; i < 3; i++)
+        if (strlen(study[i]) == strcspn(key, ".") && !strncmp(key, study[i], strlen(study[i]))) return true;
+    return false;
+}
+
+// A cell's own value stands above --set, as it stands above the file: where it is another one --set would be without effect there.
+static int is_heard(bl_arena *arena, const bl_draft *draft, const char *key, const bl_value *value) {
+    for (int i = 0; value->kind == BL_VALUE_MAP && i < value->count; i++)
+        if (is_heard(arena, draft, bl_arena_format(arena, "%s.%s", key, value->entries[i].key), value->entries[i].value)) return BL_FAILED;
+    const bl_value *there = bl_value_at(draft->tree, key);
+    const bool is_gone = value->kind == BL_VALUE_NULL;
+    if (value->kind == BL_VALUE_MAP || (there ? there->layer != BL_LAYER_CELL : is_gone)) return BL_OK;
+    if (there && there->kind == BL_VALUE_SCALAR && value->kind == BL_VALUE_SCALAR && !strcmp(there->text, value->text)) return BL_OK;
+    const char *advice = draft->of_product ? "change sweep.product in the file" :
+                                             bl_arena_format(arena, "write --set cells.%s.%s for this cell", draft->name, key);
+    return bl_refuse(value->spot, advice, "%s: cell %s has its own, which stands above the file and this: %s", key, draft->name,
+                     bl_spot_name(arena, there ? there->spot : draft->spot));
+}
+
+static int are_heard(bl_arena *arena, const bl_draft *draft, const override *overrides, int count) {
+    for (int i = 0; i < count; i++)
+        if (!is_of_study(overrides[i].key) && is_heard(arena, draft, overrides[i].key, overrides[i].value)) return BL_FAILED;
     return BL_OK;
 }
 
 // ---- cells ----
 
-static void skip(bl_experiment *experiment, const char *name, int drafts) {
-    if (!experiment->skipped) experiment->skipped = bl_arena_take(experiment->arena, (size_t)drafts * sizeof *experiment->skipped);
-    int first_line = (int)strcspn(bl_error(), "\n");
-    experiment->skipped[experiment->skipped_count++] = bl_arena_format(experiment->arena, "%s: %.*s", name, first_line, bl_error());
+// The first line of what was wrong, without its file's folder: what is kept must not depend on where it was asked for.
+static const char *reason(bl_arena *arena) {
+    const char *error = bl_error(), *start = error;
+    const int length = (int)strcspn(error, "\n");
+    for (const char *at = error; at < error + strcspn(error, ":"); at++)
+        if (*at == '/' && *error != '-') start = at + 1;
+    return bl_arena_format(arena, "%.*s", length - (int)(start - error), start);
+}
+
+static void leave_out(bl_experiment *experiment, const char *name) {
+    experiment->skipped[experiment->skipped_count++] = bl_arena_format(experiment->arena, "%s: %s", name, reason(experiment->arena));
+}
+
+// The last one's message stands.
+static int refuse_all(const bl_experiment *experiment) {
+    const int count = experiment->skipped_count;
+    return count == 1 ? BL_FAILED : bl_fail("%s\n  no cell is left of sweep.product: this is one of %d", bl_error(), count);
 }
 
 static int make_cells(bl_experiment *experiment, bl_value *file, const override *overrides, int override_count) {
     bl_arena *arena = experiment->arena;
-    bl_draft *drafts;
-    int count;
-    if (bl_drafts_make(arena, file, &drafts, &count)) return BL_FAILED;
-    experiment->cells = bl_arena_take(arena, (size_t)count * sizeof *experiment->cells);
-    for (int i = 0; i < count; i++) {
+    bl_drafts drafts;
+    if (bl_drafts_make(arena, file, &drafts)) return BL_FAILED;
+    experiment->cells = bl_arena_take(arena, (size_t)drafts.count * sizeof *experiment->cells);
+    experiment->skipped = bl_arena_take(arena, (size_t)(drafts.count + drafts.excluded_count) * sizeof *experiment->skipped);
+    for (int i = 0; i < drafts.count; i++) {
+        const bl_draft *draft = &drafts.items[i];
         bl_cell *cell = &experiment->cells[experiment->cell_count];
-        *cell = (bl_cell){.name = drafts[i].name};
-        if (apply_to_cell(arena, drafts[i].tree, overrides, override_count)) return BL_FAILED;
-        int status = bl_cell_fill(arena, drafts[i].tree, cell);
-        if (!status && bl_cell_check(arena, drafts[i].tree, &experiment->machine, cell)) status = BL_MEANINGLESS;
-        if (status == BL_MEANINGLESS && drafts[i].of_product) {
-            skip(experiment, drafts[i].name, count);
+        *cell = (bl_cell){.name = draft->name};
+        if (are_heard(arena, draft, overrides, override_count)) return BL_FAILED;
+        int status = bl_cell_fill(arena, draft->tree, cell);
+        if (!status && bl_cell_check(arena, draft->tree, &experiment->machine, cell)) status = BL_MEANINGLESS;
+        if (status == BL_MEANINGLESS && draft->of_product) {
+            leave_out(experiment, draft->name);
             continue;
         }
         if (status) return BL_FAILED;
-        bl_cell_identify(arena, drafts[i].tree, &experiment->machine, cell);
+        bl_cell_identify(arena, draft->tree, &experiment->machine, cell);
         for (int k = 0; k < experiment->cell_count; k++)
             if (!strcmp(experiment->cells[k].train_id, cell->train_id))
-                return bl_refuse(drafts[i].spot, "leave one of them out", "cells %s and %s train the same thing",
+                return bl_refuse(draft->spot, "leave one of them out", "cells %s and %s train the same thing",
                                  experiment->cells[k].name, cell->name);
         experiment->cell_count++;
     }
-    return experiment->cell_count ? BL_OK : BL_FAILED; // nothing but skipped ones: the last one's message stands
+    for (int i = 0; i < drafts.excluded_count; i++) experiment->skipped[experiment->skipped_count++] = drafts.excluded[i];
+    return experiment->cell_count ? BL_OK : refuse_all(experiment);
 }
 
 // ---- published figures ----

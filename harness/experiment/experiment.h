@@ -7,7 +7,9 @@
 
 #include "experiment/options.h" // bl_experiment
 
-typedef struct bl_override { // --set key=value
+// --set key=value: that line in a file over this one, which has it as its base. What a cell says itself stands above both; where that
+// leaves an override without effect it is refused.
+typedef struct bl_override {
     const char *key, *value;
 } bl_override;
 

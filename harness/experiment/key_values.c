@@ -29,23 +29,25 @@ static int unexpected(bl_arena *arena, const bl_key *key, const char *name, cons
     return bl_refuse(value->spot, advice, "%s: %s does not fit here", name, describe(arena, value));
 }
 
-// Edit distance, at most `limit` + 1; names are short.
+// Edit distance, in which two neighbours that changed places are one mistake; at most `limit` + 1. Names are short.
 static int distance(const char *a, const char *b, int limit) {
     size_t width = strlen(b);
-    int row[64];
+    int rows[3][64]; // of a's prefixes: row i % 3
     if (width >= 64 || strlen(a) >= 64) return limit + 1;
-    for (size_t j = 0; j <= width; j++) row[j] = (int)j;
+    for (size_t j = 0; j <= width; j++) rows[0][j] = (int)j;
     for (size_t i = 1; a[i - 1]; i++) {
-        int diagonal = row[0];
+        int *row = rows[i % 3];
+        const int *above = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
         row[0] = (int)i;
         for (size_t j = 1; j <= width; j++) {
-            int replaced = diagonal + (a[i - 1] != b[j - 1]);
-            int best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = replaced < best ? replaced : best;
+            const int replaced = above[j - 1] + (a[i - 1] != b[j - 1]);
+            row[j] = row[j - 1] < above[j] ? row[j - 1] + 1 : above[j] + 1;
+            if (replaced < row[j]) row[j] = replaced;
+            const bool is_swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (is_swapped && before[j - 2] + 1 < row[j]) row[j] = before[j - 2] + 1;
         }
     }
-    return row[width];
+    return rows[strlen(a) % 3][width];
 }
 
 const char *bl_nearest_name(const char *name, const char *const *names, int count) {

@@ -199,7 +199,7 @@ typedef struct bl_experiment {
     int seed_count;
     bl_cell *cells;
     int cell_count;
-    const char **skipped;          // meaningless cells of a product: "name: why"
+    const char **skipped;          // cells of a product that are left out, as meaningless or excluded: "name: why"
     int skipped_count;
     bl_expectation *expectations;
     int expectation_count;

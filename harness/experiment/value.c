@@ -122,17 +122,17 @@ void bl_value_merge(bl_arena *arena, bl_value *onto, const bl_value *from) {
     for (int i = 0; i < from->count; i++) merge_entry(arena, onto, &from->entries[i]);
 }
 
-int bl_value_assign(bl_arena *arena, bl_value *root, const char *path, const bl_value *value) {
+int bl_value_assign(bl_arena *arena, bl_value *root, const char *path, bl_spot path_spot, const bl_value *value) {
     bl_value *container = root;
     for (;;) {
         size_t length = strcspn(path, ".");
         bool is_last = !path[length];
         bl_entry *entry = step(container, path, length);
         if (container->kind == BL_VALUE_LIST && !entry)
-            return bl_refuse(value->spot, "write an index of the list, from 0", "%.*s: the list has %d entries", (int)length, path,
+            return bl_refuse(path_spot, "write an index of the list, from 0", "%.*s: the list has %d entries", (int)length, path,
                              container->count);
         if (is_last && container->kind == BL_VALUE_MAP) {
-            bl_entry last = {entry ? entry->key : bl_arena_format(arena, "%s", path), value->spot, (bl_value *)value};
+            bl_entry last = {entry ? entry->key : bl_arena_format(arena, "%s", path), path_spot, (bl_value *)value};
             merge_entry(arena, container, &last);
             return BL_OK;
         }
@@ -141,8 +141,8 @@ int bl_value_assign(bl_arena *arena, bl_value *root, const char *path, const bl_
             return BL_OK;
         }
         if (!entry) {
-            bl_value *map = bl_value_new(arena, BL_VALUE_MAP, value->spot, value->layer);
-            bl_value_append(arena, container, bl_arena_format(arena, "%.*s", (int)length, path), value->spot, map);
+            bl_value *map = bl_value_new(arena, BL_VALUE_MAP, path_spot, value->layer);
+            bl_value_append(arena, container, bl_arena_format(arena, "%.*s", (int)length, path), path_spot, map);
             container = map;
         } else {
             if (entry->value->kind != BL_VALUE_MAP && entry->value->kind != BL_VALUE_LIST)
@@ -150,6 +150,7 @@ int bl_value_assign(bl_arena *arena, bl_value *root, const char *path, const bl_
             container = entry->value;
         }
         path += length + 1;
+        path_spot.column += (int)length + 1;
     }
 }
 
@@ -168,9 +169,16 @@ static void show_line(bl_text *text, bl_spot spot) {
     if (caret >= 0) bl_text_add(text, "\n    %*s^", caret, "");
 }
 
+const char *bl_spot_name(bl_arena *arena, bl_spot spot) {
+    if (!spot.source) return "";
+    if (spot.source->text == spot.source->name) return spot.source->name;
+    const char *slash = strrchr(spot.source->name, '/');
+    return bl_arena_format(arena, "%s:%d:%d", slash ? slash + 1 : spot.source->name, spot.line, spot.column);
+}
+
 int bl_refuse_at(const char *file, int line, bl_spot spot, const char *advice, const char *format, ...) {
     bl_text text = {0};
-    if (spot.source && spot.source->text)
+    if (spot.source && spot.source->text && spot.source->text != spot.source->name)
         bl_text_add(&text, "%s:%d:%d: ", spot.source->name, spot.line, spot.column);
     else if (spot.source)
         bl_text_add(&text, "%s: ", spot.source->name);

@@ -13,7 +13,7 @@
 
 typedef struct bl_source { // a file, or one --set
     const char *name;      // "experiments/mine.yaml", "--set train.epochs=2"
-    const char *text;      // all of it, for the line an error shows; NULL for --set
+    const char *text;      // all of it, for the line an error shows; of --set its name itself; NULL: there is none to show
 } bl_source;
 
 typedef struct bl_spot {   // where something was written
@@ -33,7 +33,7 @@ typedef struct bl_entry { // of a map; in a list, `key` is NULL
 struct bl_value {
     bl_value_kind kind;
     bl_spot spot;
-    int layer;            // who wrote it: bases first, then the file, its cells, --set; later ones win
+    int layer;            // who wrote it: bases first, then the file, --set, the cells; later ones win
     const char *text;     // scalar
     bool quoted;          // a quoted scalar is a string, whatever it looks like
     bl_entry *entries;
@@ -54,8 +54,11 @@ bl_value *bl_value_detach(bl_value *map, const char *key);          // removes a
 
 // Copies `from` over `onto`: maps merge, lists and scalars replace, null deletes.
 void bl_value_merge(bl_arena *arena, bl_value *onto, const bl_value *from);
-// The same below `path`; a number in the path is an index of a list that is there.
-BL_CHECK int bl_value_assign(bl_arena *arena, bl_value *root, const char *path, const bl_value *value);
+// The same below `path`, which is written at `path_spot`; a number in the path is an index of a list that is there.
+BL_CHECK int bl_value_assign(bl_arena *arena, bl_value *root, const char *path, bl_spot path_spot, const bl_value *value);
+
+// "mine.yaml:14:12", without its folder: what is kept must not depend on where it was asked for; "--set train.epochs=2"; "" of a default.
+const char *bl_spot_name(bl_arena *arena, bl_spot spot);
 
 // "file:line:column: message", the line, a caret, and the advice ("write ...") below; "" for no advice. Always BL_FAILED.
 #define bl_refuse(spot, advice, ...) bl_refuse_at(__FILE__, __LINE__, spot, advice, __VA_ARGS__)

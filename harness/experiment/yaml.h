@@ -5,8 +5,8 @@
 
 #include "experiment/value.h"
 
-// Later layers win; a cell's own keys and --set stand above every file.
-enum { BL_LAYER_FILE = 16, BL_LAYER_CELL, BL_LAYER_SET };
+// Later layers win. --set is a line of a file over the one that was given; a cell's own keys stand above both.
+enum { BL_LAYER_FILE = 16, BL_LAYER_SET, BL_LAYER_CELL };
 
 // One file or piece of text. An empty one is null. `source` must live as long as the tree.
 BL_CHECK int bl_yaml_parse(bl_arena *arena, const bl_source *source, const char *text, int layer, bl_value **value);

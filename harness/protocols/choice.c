@@ -122,6 +122,33 @@ int bl_shares_fit(const bl_evaluator *evaluator) {
     return status;
 }
 
+static int check_part(const bl_scenes *scenes, const bl_evaluation *row, const uint32_t *part, int64_t count, const char *use,
+                      const char *key) {
+    for (int64_t i = 0; i < count; i++)
+        if (bl_scenes_classes(scenes, part[i])) return BL_OK;
+    if (!count) return BL_OK;
+    return bl_fail("%s: no pixel is of a class in the %lld scene%s that it %s (%s%s): write a larger %s, or put label maps there that "
+                   "hold classes", row->row, (long long)count, bl_plural(count), use, bl_scenes_name(scenes, part[0]),
+                   count > 1 ? ", ..." : "", key);
+}
+
+int bl_shares_are_labelled(const bl_evaluator *evaluator) {
+    const bl_scenes *scenes = bl_dataset_labelled(evaluator->dataset);
+    int status = BL_OK;
+    for (int i = 0; !status && i < evaluator->cell->evaluation_count; i++) {
+        const bl_evaluation *row = &evaluator->cell->evaluations[i];
+        bl_labelled labels = {0};
+        if (!bl_protocol_facts_of(row->kind)->of_scenes) continue;
+        status = choose_scenes(&labels, evaluator, row) ||
+                                 check_part(scenes, row, labels.fitted, labels.fitted_count, "learns from", "share") ||
+                                 check_part(scenes, row, labels.held_out, labels.held_out_count, "holds out", "validation")
+                         ? BL_FAILED
+                         : BL_OK;
+        bl_labelled_free(&labels);
+    }
+    return status;
+}
+
 static int choose_labels(bl_labelled *labels, int candidate_count, const bl_evaluator *evaluator, bl_feature_cache *cache,
                          const bl_evaluation *row) {
     const uint8_t *train_labels;

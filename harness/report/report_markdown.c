@@ -234,6 +234,8 @@ void bl_report_markdown(bl_report *report, bl_text *out, const char *figures) {
     bl_report_makers_markdown(report, out);
     if (report->study.absent_count) bl_text_add(out, "\n## Not counted\n\n");
     for (int i = 0; i < report->study.absent_count; i++) bl_text_add(out, "- %s\n", report->study.absent[i]);
+    if (report->experiment->skipped_count) bl_text_add(out, "\n## Cells left out\n\n");
+    for (int i = 0; i < report->experiment->skipped_count; i++) bl_text_add(out, "- %s\n", report->experiment->skipped[i]);
     const int64_t outdated = count_outdated(report);
     if (outdated)
         bl_text_add(out, "\n%" PRId64 " measurements were made with other options than the file's evaluations now have; they are in "

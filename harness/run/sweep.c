@@ -271,6 +271,7 @@ int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, 
     const int all = experiment->cell_count * experiment->seed_count;
     if (sums[BL_RUN_FINISHED] == all) bl_text_add(text, "Runs:      %d finished\n", all);
     else bl_text_add(text, "%s%s%s", table.chars, failures.chars ? failures.chars : "", under_way.chars ? under_way.chars : "");
+    for (int i = 0; i < experiment->skipped_count; i++) bl_text_add(text, "Left out:  %s\n", experiment->skipped[i]);
     status = BL_OK;
 done:
     bl_text_free(&table);

@@ -49,7 +49,7 @@ BL_CHECK int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, c
                              const char *results_folder, bl_run_state *state, const char **why);
 
 // One line where every run is finished ("Runs:      6 finished"); else a table by cell, what failed and why, and how far those under way
-// are.
+// are. Then the cells that are left out of a crossed study, and why.
 BL_CHECK int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, bl_text *text);
 
 #endif

@@ -451,8 +451,9 @@ static int run_locked(trainer *t, bl_arena *arena) {
         (bl_container_reader_open(&reader, t->checkpoint_path) || bl_identity_check(&t->request->key, reader, t->checkpoint_path)))
         goto done;
     if (open_run(t, arena, reader) || bl_arms_fit(&t->evaluator, &t->history) || bl_shares_fit(&t->evaluator) ||
-        bl_dataset_check_labels(t->dataset, t->pool))
+        bl_dataset_check_labels(t->dataset, t->pool) || bl_shares_are_labelled(&t->evaluator))
         goto done;
+    emit(t, (bl_event){.kind = BL_EVENT_DATA, .remarks = bl_dataset_remarks(t->dataset)});
     status = is_finished ? evaluate_finished(t, arena, reader) : train_and_save(t, &reader);
 done:
     bl_container_reader_close(reader);

@@ -16,6 +16,7 @@
 #include "record/paths.h"       // bl_run_key
 
 typedef enum bl_event_kind {
+    BL_EVENT_DATA,       // the data set is open: `remarks` on it
     BL_EVENT_BEGIN,      // what is about to run; `resumed_from` steps
     BL_EVENT_STEP,       // after every step
     BL_EVENT_FIT,        // after every update of a fit; `row` says of what
@@ -41,6 +42,7 @@ typedef struct bl_event {
     const bl_measurement *measurement;
     const char *row;                // FIT: the evaluation in hand; STOPPED: the one that was interrupted, or NULL
     int64_t fit_step, fit_steps;    // FIT: finished updates
+    const char *remarks;            // DATA: a line each (bl_dataset_remarks), or ""
     const char *path;               // of the run file
 } bl_event;
 

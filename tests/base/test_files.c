@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -300,8 +302,55 @@ static void unreadable_things_are_named(void **state) {
     assert_null(data);
     assert_non_null(strstr(bl_error(), path));
     assert_non_null(strstr(bl_error(), strerror(ENOENT)));
-    assert_int_equal(bl_read_file(folder, &data, &bytes), BL_FAILED);
-    assert_non_null(strstr(bl_error(), "not a regular file"));
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+// Whatever is no regular file is refused at once, by what it is: a FIFO that nobody writes to would be waited for.
+static void only_regular_files_are_opened(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *fifo = inside(folder, "fifo"), *link = inside(folder, "link"), *socket_path = inside(folder, "socket");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    assert_int_equal(mkfifo(fifo, 0666), 0);
+    assert_int_equal(symlink("fifo", link), 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", socket_path);
+    const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    const struct {
+        const char *path, *kind;
+    } others[] = {{folder, "a folder"}, {fifo, "a FIFO"}, {link, "a FIFO"}, {socket_path, "a socket"}, {"/dev/zero", "a device"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        void *data = folder;
+        size_t bytes = 1;
+        int64_t size = 0;
+        char expected[200];
+        snprintf(expected, sizeof expected, "%s: not a regular file (%s)", others[i].path, others[i].kind);
+        assert_int_equal(bl_read_file(others[i].path, &data, &bytes), BL_FAILED);
+        assert_null(data);
+        assert_string_equal(bl_error(), expected);
+        assert_int_equal(bl_open_file(others[i].path, &size), -1);
+        assert_string_equal(bl_error(), expected);
+    }
+    close(listener);
+    free(socket_path);
+    free(link);
+    free(fifo);
+    bl_test_folder_remove(folder);
+}
+
+static void larger_files_than_wanted_are_refused(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "file");
+    void *data = NULL;
+    size_t bytes = 0;
+    assert_ok(bl_atomic_write(path, "12345", 5));
+    assert_ok(bl_read_file_within(path, 5, &data, &bytes));
+    assert_int_equal(bytes, 5);
+    assert_string_equal(data, "12345");
+    bl_free(data);
+    assert_int_equal(bl_read_file_within(path, 4, &data, &bytes), BL_FAILED);
+    assert_null(data);
+    assert_non_null(strstr(bl_error(), "5 bytes, and at most 4 are read"));
     free(path);
     bl_test_folder_remove(folder);
 }
@@ -388,6 +437,8 @@ int main(void) {
         cmocka_unit_test(signals_and_short_writes_are_no_failures),
         cmocka_unit_test(where_nothing_is_written_out_a_file_is_written_all_the_same),
         cmocka_unit_test(unreadable_things_are_named),
+        cmocka_unit_test(only_regular_files_are_opened),
+        cmocka_unit_test(larger_files_than_wanted_are_refused),
         cmocka_unit_test(missing_folders_are_made),
         cmocka_unit_test(lock_is_held_by_one_process_and_ends_with_it),
         cmocka_unit_test(lock_in_a_missing_folder_is_a_failure),

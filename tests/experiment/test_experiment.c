@@ -189,12 +189,12 @@ static void the_size_of_the_views_is_what_the_encoder_sees_and_is_evaluated_at(v
     bl_experiment_free(experiment);
 }
 
-static void overrides_stand_above_file_and_cells(void **state) {
+static void overrides_stand_above_the_file(void **state) {
     (void)state;
     char text[1024];
     snprintf(text, sizeof text, "%scells: {short: {train: {epochs: 2}}, long: {train: {epochs: 9}, network: {width: 8}}}\n", minimal);
     const bl_override overrides[] = {{"train.optimizer.lr", "0.5"}, {"cells.short", "null"}, {"evaluate.0.knn.k", "7"},
-                                     {"train.epochs", "3"},         {"machine", "{backend: reference}"}};
+                                     {"cells.long.train.epochs", "3"}, {"machine", "{backend: reference}"}};
     bl_experiment *experiment = read_with(text, overrides, 5);
     assert_int_equal(experiment->cell_count, 1);
     assert_string_equal(experiment->cells[0].name, "long");
@@ -236,9 +236,11 @@ static void products_make_a_cell_each_and_skip_the_meaningless(void **state) {
     };
     assert_int_equal(experiment->cell_count, 4);
     for (int i = 0; i < 4; i++) assert_string_equal(experiment->cells[i].name, names[i]);
-    assert_int_equal(experiment->skipped_count, 2); // no predictor, same view, a target that starts equal
+    assert_int_equal(experiment->skipped_count, 4); // two without predictor, of the same view, with a target that starts equal
     assert_non_null(strstr(experiment->skipped[0], "predictor.kind=none_target.source=ema_pairing=same_view: "));
     assert_non_null(strstr(experiment->skipped[0], "the loss is 0"));
+    assert_string_equal(experiment->skipped[2], "predictor.kind=mlp_target.source=ema_pairing=crossed: sweep.exclude, mine.yaml:8:8"); // by the file
+    assert_string_equal(experiment->skipped[3], "predictor.kind=none_target.source=ema_pairing=crossed: sweep.exclude, mine.yaml:8:8");
     bl_experiment_free(experiment);
 
     experiment = read_over_minimal("sweep: {product: {method.target.source: [ema, online], method.target.tau: [0.5, 1]}}\n");
@@ -405,7 +407,7 @@ static const refusal refusals[] = {
     {"cells: {a: {network: {widht: 8}}}", ":2:23: ", "network.widht: no such key", "`width`"},
     {"cells: {a: {}}\nsweep: {product: {network.width: [8]}}", ":3:1: ", "sweep beside cells", "one of the two"},
     {"sweep: {product: {network.width: 8}}", ":2:34: ", "needs a list of values", "[value, value]"},
-    {"sweep: {product: {network.widht: [8]}}", ":2:35: ", "network.widht: no such key", "`width`"},
+    {"sweep: {product: {network.widht: [8]}}", ":2:27: ", "network.widht: no such key", "`width`"},
     {"sweep: {product: {method.target.tau: [1]}}", ":2:39: ", "1 would never move the target", "`source: frozen`"},
     {"sweep: {product: {network.width: [8]}, exclude: [{network.stem: cifar}]}", ":2:51: ", "network.stem is not swept", "sweep.product"},
     {"sweep: {product: {network.width: [8, 16]}, exclude: [{network.width: 61}]}", ":2:70: ", "network.width is not swept over this value", "one of 8, 16"},
@@ -462,6 +464,108 @@ static void a_mistake_in_an_override_names_the_override(void **state) {
     }
 }
 
+static void an_override_shows_itself_and_a_caret(void **state) {
+    (void)state;
+    static const struct {
+        bl_override set;
+        const char *says;
+    } cases[] = {
+        {{"train.epochs", "many"}, "--set train.epochs=many: train.epochs: many does not fit here\n    --set train.epochs=many\n                       ^\n"},
+        {{"train.epoch", "3"}, "--set train.epoch=3: train.epoch: no such key\n    --set train.epoch=3\n                ^\n  write `epochs`"},
+        {{"views.0.blur", "{p: 2}"}, "\n    --set views.0.blur={p: 2}\n                           ^\n"},
+        {{"evaluate.9.knn.k", "3"}, "\n    --set evaluate.9.knn.k=3\n                   ^\n"},
+        {{"evaluate[0].knn.k", "3"}, "\n    --set evaluate[0].knn.k=3\n          ^\n"},
+        {{"method.target.tau", "1"}, "\n    --set method.target.tau=1\n                            ^\n"},
+        {{"base", "other.yaml"}, "\n    --set base=other.yaml\n          ^\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bl_experiment *experiment;
+        assert_int_not_equal(bl_experiment_read(&experiment, write_file("mine.yaml", minimal), &cases[i].set, 1), BL_OK);
+        bl_test_holds(bl_error(), cases[i].says);
+    }
+}
+
+// What --set says, and a file over that one with the same line, as keys or as a whole: one recipe.
+static void an_override_is_a_line_of_a_file_over_this_one(void **state) {
+    (void)state;
+    static const char cells[] = "method: {predictor: {hidden: 64}}\n"
+                                "cells:\n  a: {}\n  b: {method: {predictor: {kind: none}, target: {source: online}}}\n  c: {network: {width: 8}}\n";
+    static const struct {
+        bl_override set;
+        const char *line;
+    } cases[] = {
+        {{"train.epochs", "9"}, "train: {epochs: 9}\n"},
+        {{"train", "{epochs: 9, batch: null}"}, "train: {epochs: 9, batch: null}\n"},
+        {{"train.epochs", " 9 # as long as it takes"}, "train: {epochs: 9}\n"},
+        {{"method.predictor.hidden", "32"}, "method: {predictor: {hidden: 32}}\n"}, // idle in b
+        {{"method.predictor", "{hidden: 32, depth: 3}"}, "method: {predictor: {hidden: 32, depth: 3}}\n"},
+        {{"method.target.tau", "0.5"}, "method: {target: {tau: 0.5}}\n"},
+        {{"evaluate", "[{knn: {k: 3, split: test}}]"}, "evaluate: [{knn: {k: 3, split: test}}]\n"},
+        {{"evaluate.0", "{knn: {k: 3, split: test}}"}, "evaluate: [{knn: {k: 3, split: test}}]\n"},
+        {{"train.seeds", "[3, 1]"}, "train: {seeds: [3, 1]}\n"},
+        {{"report.title", "'a: b'"}, "report: {title: 'a: b'}\n"},
+        {{"data.train", "300"}, "data: {train: 300}\n"},
+        {{"data.train", "null"}, "data: {train: null}\n"},
+    };
+    char text[1500], over[1500];
+    snprintf(text, sizeof text, "%s%s", minimal, cells);
+    write_file("minimal.yaml", minimal);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bl_experiment *set = read_with(text, &cases[i].set, 1);
+        snprintf(over, sizeof over, "base: under.yaml\n%s%s", cases[i].line, strstr(cells, "cells:"));
+        write_file("under.yaml", text);
+        bl_experiment *file = read_text(over);
+        assert_int_equal(set->cell_count, 3);
+        assert_int_equal(file->cell_count, 3);
+        for (int c = 0; c < 3; c++) {
+            assert_string_equal(set->cells[c].resolved, file->cells[c].resolved);
+            assert_string_equal(set->cells[c].train_id, file->cells[c].train_id);
+        }
+        assert_string_equal(set->title, i == 9 ? "a: b" : "mine");
+        assert_int_equal(set->seed_count, file->seed_count);
+        assert_int_equal(set->seeds[0], file->seeds[0]);
+        bl_experiment_free(set);
+        bl_experiment_free(file);
+    }
+}
+
+static void an_override_that_a_cell_would_not_hear_of_is_refused(void **state) {
+    (void)state;
+    static const char named[] = "cells:\n  a: {}\n  b: {train: {batch: 8}, evaluate: [{knn: {k: 3, split: test}}], network: {width: 8}}\n  c: {train: {epochs: 2}}\n";
+    static const char crossed[] = "sweep: {product: {method.predictor.kind: [mlp, linear]}}\n";
+    static const struct {
+        const char *study;
+        bl_override set;
+        const char *says; // NULL: it is heard
+    } cases[] = {
+        {named, {"train.batch", "4"}, "train.batch: cell b has its own, which stands above the file and this: mine.yaml:9:22"},
+        {named, {"train", "{batch: 4}"}, "train.batch: cell b has its own"},
+        {named, {"train.batch", "null"}, "train.batch: cell b has its own"},
+        {named, {"train.batch", "8"}, NULL}, // as the cell says
+        {named, {"cells.b.train.batch", "4"}, NULL},
+        {named, {"train.accumulate", "2"}, NULL},
+        {named, {"evaluate.0.knn.k", "7"}, "evaluate.0.knn.k: cell b has its own"},
+        {named, {"evaluate", "[]"}, "write --set cells.b.evaluate for this cell"},
+        {crossed, {"method.predictor.kind", "none"}, "method.predictor.kind: cell predictor.kind=mlp has its own"},
+        {crossed, {"method.predictor.hidden", "8"}, NULL}, // of one cell alone: no reason to leave the other out
+        {crossed, {"method.predictor", "null"}, "change sweep.product in the file"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[1500];
+        bl_experiment *experiment;
+        snprintf(text, sizeof text, "%s%s", minimal, cases[i].study);
+        const int status = bl_experiment_read(&experiment, write_file("mine.yaml", text), &cases[i].set, 1);
+        if (cases[i].says) {
+            assert_int_not_equal(status, BL_OK);
+            bl_test_holds(bl_error(), cases[i].says);
+            continue;
+        }
+        assert_ok(status);
+        assert_int_equal(experiment->skipped_count, 0);
+        bl_experiment_free(experiment);
+    }
+}
+
 static void files_that_are_no_experiment_are_refused(void **state) {
     (void)state;
     static const struct {
@@ -491,7 +595,7 @@ int main(void) {
         cmocka_unit_test(epochs_are_hit_as_written_and_the_last_always),
         cmocka_unit_test(bases_merge_maps_replace_lists_and_null_deletes),
         cmocka_unit_test(the_size_of_the_views_is_what_the_encoder_sees_and_is_evaluated_at),
-        cmocka_unit_test(overrides_stand_above_file_and_cells),
+        cmocka_unit_test(overrides_stand_above_the_file),
         cmocka_unit_test(keys_that_a_cell_makes_idle_are_dropped),
         cmocka_unit_test(products_make_a_cell_each_and_skip_the_meaningless),
         cmocka_unit_test(shipped_studies_keep_their_recipes_and_read_back_to_the_same),
@@ -500,6 +604,9 @@ int main(void) {
         cmocka_unit_test(a_refusal_shows_the_line_and_a_caret),
         cmocka_unit_test(a_mistake_in_a_base_is_shown_in_the_base),
         cmocka_unit_test(a_mistake_in_an_override_names_the_override),
+        cmocka_unit_test(an_override_shows_itself_and_a_caret),
+        cmocka_unit_test(an_override_is_a_line_of_a_file_over_this_one),
+        cmocka_unit_test(an_override_that_a_cell_would_not_hear_of_is_refused),
         cmocka_unit_test(files_that_are_no_experiment_are_refused),
     };
     return cmocka_run_group_tests(tests, set_environment, bl_test_leave);

@@ -274,7 +274,7 @@ static void finished_runs_of_another_recipe_are_refused_and_keep_no_marker(void 
     assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
     bl_test_holds(says, "byolab report: no run of tiny is finished or under way below ");
     snprintf(words, sizeof words, "report '%s' --results '%s' --cell crossed", here->file, here->results);
-    assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
+    assert_int_equal(bl_test_byolab(words, says, sizeof says), 2);
     bl_test_holds(says, "--cell");
 }
 
@@ -372,6 +372,39 @@ static void a_run_that_another_process_saw_failing_is_not_repeated_at_once(void 
     assert_false(bl_file_exists(path_of(here, 2, "failed")));
 }
 
+static void cells_that_are_left_out_are_listed_with_the_reason(void **state) {
+    fixture *here = *state;
+    static const char crossed[] = "sweep:\n"
+                                  "  product: {method.predictor.kind: [mlp, none], method.pairing: [crossed, same_view]}\n"
+                                  "  exclude: [{method.predictor.kind: none, method.pairing: crossed}]\n";
+    static const char meaningless[] = "predictor.kind=none_pairing=same_view: crossed.yaml:";
+    static const char excluded[] = "predictor.kind=none_pairing=crossed: sweep.exclude, crossed.yaml:13:14\n";
+    static const char *const commands[] = {"check", "run", "status"};
+    char text[2000], file[400], words[1200], says[TEXT];
+    const char *cells = strstr(recipe, "cells:"), *machine = strstr(recipe, "machine:");
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(cells - recipe), recipe, crossed, machine);
+    snprintf(file, sizeof file, "%s/crossed.yaml", here->folder);
+    assert_ok(bl_atomic_write(file, text, strlen(text)));
+    for (int i = 0; i < 3; i++) {
+        snprintf(words, sizeof words, "%s '%s' --results '%s' --backend %s --seeds 0", commands[i], file, here->results, bl_test_backend());
+        assert_int_equal(bl_test_byolab(words, says, sizeof says), 0);
+        bl_test_holds(says, i ? "Left out:  predictor.kind=none_pairing=same_view: crossed.yaml:" : meaningless);
+        bl_test_holds(says, meaningless);
+        bl_test_holds(says, excluded);
+        if (i) bl_test_holds(says, "Runs:      2 finished\n");
+    }
+    snprintf(text, sizeof text, "%s/crossed/report.md", here->results);
+    void *report;
+    size_t bytes;
+    assert_ok(bl_read_file(text, &report, &bytes));
+    bl_test_holds(report, "\n## Cells left out\n\n- predictor.kind=none_pairing=same_view: crossed.yaml:");
+    bl_test_holds(report, excluded);
+    bl_free(report);
+    snprintf(words, sizeof words, "run '%s' --results '%s' --cell predictor.kind=none_pairing=crossed", file, here->results);
+    assert_int_equal(bl_test_byolab(words, says, sizeof says), 1);
+    bl_test_holds(says, "it is left out: predictor.kind=none_pairing=crossed: sweep.exclude");
+}
+
 static void the_slurm_script_gives_each_task_its_part(void **state) {
     fixture *here = *state;
     char line[600], says[TEXT];
@@ -396,6 +429,7 @@ int main(void) {
             cmocka_unit_test_setup_teardown(two_processes_on_one_study_do_each_run_once, set_up, tear_down),
             cmocka_unit_test_setup_teardown(a_run_of_another_process_is_named_and_left_alone, set_up, tear_down),
             cmocka_unit_test_setup_teardown(a_run_that_another_process_saw_failing_is_not_repeated_at_once, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(cells_that_are_left_out_are_listed_with_the_reason, set_up, tear_down),
             cmocka_unit_test_setup_teardown(the_slurm_script_gives_each_task_its_part, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
