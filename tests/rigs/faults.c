@@ -2,6 +2,7 @@
 //
 //     FAULTS_BELOW=/folder FAULTS_FILE=n FAULTS_KIND=ENOSPC|EIO|EINTR|short    calls on files there: open, write, fsync, rename, mkdir
 //     FAULTS_MEMORY=n                                                         calls of malloc and its like, anybody's
+//     FAULTS_LOCKS=n                                                          each flock fails with this errno: a file system without locks
 //     FAULTS_COUNT=FILE     receives how many calls on files and how many allocations there were: "files 12 memory 3456\n"
 //
 // Where a process then dies by a signal, or ends otherwise than byolab does, the library that asked for the memory and those on the stack are told on standard error: whose
@@ -20,11 +21,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static const char *below, *kind, *count_to;
 static long file_at, memory_at;
+static int lock_error;
 static atomic_long files, allocations;
 static void *asker; // of the allocation that failed: an address in the library that called
 static atomic_bool is_ready;
@@ -111,6 +114,13 @@ int fsync(int descriptor) {
     return breaks(is_open_below(descriptor)) ? WHOLE(next(descriptor)) : next(descriptor);
 }
 
+int flock(int descriptor, int operation) {
+    NEXT(flock);
+    if (!lock_error) return next(descriptor, operation);
+    errno = lock_error;
+    return -1;
+}
+
 int rename(const char *from, const char *to) {
     NEXT(rename);
     return breaks(is_below(to)) ? WHOLE(next(from, to)) : next(from, to);
@@ -183,6 +193,7 @@ __attribute__((constructor)) static void begin(void) {
     kind = getenv("FAULTS_KIND") ? getenv("FAULTS_KIND") : "ENOSPC";
     file_at = number("FAULTS_FILE");
     memory_at = number("FAULTS_MEMORY");
+    lock_error = (int)number("FAULTS_LOCKS");
     for (int i = 0; i < 3; i++) signal((const int[]){SIGSEGV, SIGABRT, SIGFPE}[i], on_signal);
     unsetenv("LD_PRELOAD"); // what this process starts is not our business
     atomic_store(&is_ready, true);

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "run_rig.h"
@@ -41,6 +42,8 @@ typedef struct call {
     const char *more[3];
     long file, memory;                      // which one fails; 0: none
     const char *kind;                       // of a file's: the error
+    long lock_error;                        // of each lock; 0: none
+    rlim_t most_bytes;                      // of a file; 0: any
 } call;
 
 typedef struct end {
@@ -87,7 +90,9 @@ static void become(const call *c, const char *said, const char *shown, const cha
     setenv("FAULTS_COUNT", count, 1);
     set_number("FAULTS_FILE", c->file);
     set_number("FAULTS_MEMORY", c->memory);
+    set_number("FAULTS_LOCKS", c->lock_error);
     setenv("FAULTS_KIND", c->kind ? c->kind : "", 1);
+    if (c->most_bytes && setrlimit(RLIMIT_FSIZE, &(struct rlimit){c->most_bytes, c->most_bytes})) _exit(126);
     alarm(120); // whatever hangs dies
     execv(program, (char *const *)words);
     _exit(127);
@@ -301,6 +306,79 @@ static void one_failed_call_on_a_file_loses_nothing(void **state) {
     assert_true(failed > 10 && failed < tried);
 }
 
+// ---- file systems that are otherwise ----
+
+static void without_locks_a_run_says_what_to_write_and_then_needs_none(void **state) {
+    (void)state;
+    static const char *const commands[] = {"run", "status", "report", "eval"};
+    work w = works[0];
+    w.call.lock_error = ENOLCK;
+    replace_folder(w.call.results, NULL);
+    const end refused = done(&w.call);
+    assert_int_equal(refused.status, 1);
+    bl_test_holds(refused.said, "No locks available");
+    bl_test_holds(refused.said, "write `machine: {lock: none}`");
+    assert_no_halves(w.call.results, "without locks");
+    free_end(refused);
+    for (int i = 0; i < 4; i++) {
+        call c = w.call;
+        c.command = commands[i];
+        c.more[0] = "--set";
+        c.more[1] = "machine.lock=none";
+        const end e = done(&c);
+        if (e.status) fail_msg("%s: exit status %d: %s", c.command, e.status, e.said);
+        free_end(e);
+    }
+    char *a = run_file(w.whole, "reference"), *b = run_file(w.call.results, "reference");
+    assert_same_run_but(a, b, "manifest/resolved"); // the same ids
+    free(a);
+    free(b);
+}
+
+static void a_file_that_may_not_grow_is_said(void **state) {
+    (void)state;
+    work w = works[1]; // there is an old checkpoint
+    char *checkpoint, *marker;
+    void *before, *after;
+    size_t size, size_after;
+    replace_folder(w.call.results, w.from);
+    assert_true(asprintf(&checkpoint, "%s/recipe/main/seed-7.reference.ckpt", w.call.results) > 0);
+    assert_true(asprintf(&marker, "%s/recipe/main/seed-7.reference.failed", w.call.results) > 0);
+    assert_ok(bl_read_file(checkpoint, &before, &size));
+    w.call.most_bytes = 20000;
+    const end e = done(&w.call);
+    assert_int_equal(e.status, 1);
+    bl_test_holds(e.said, "File too large");
+    assert_true(bl_file_exists(marker));
+    assert_ok(bl_read_file(checkpoint, &after, &size_after));
+    assert_int_equal(size, size_after);
+    assert_memory_equal(before, after, size);
+    assert_no_halves(w.call.results, "a limit");
+    w.call.most_bytes = 0;
+    assert_recovers(&w, "a limit");
+    free_end(e);
+    bl_free(before);
+    bl_free(after);
+    free(checkpoint);
+    free(marker);
+}
+
+static void what_dead_processes_left_is_gone_after_the_next(void **state) {
+    (void)state;
+    static const char *const names[] = {"recipe/aggregate.csv", "recipe/curves.svg", "recipe/pictures.png", "recipe/main/seed-7.reference.h5",
+                                        "recipe/main/seed-7.reference.ckpt", "recipe/main/seed-7.reference.fit.ckpt",
+                                        "recipe/main/seed-7.reference.epoch-1.ckpt", "recipe/main/seed-7.reference.failed"};
+    work w = works[1];
+    replace_folder(w.call.results, w.from);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path;
+        assert_true(asprintf(&path, "%s/%s.999999-%zu.tmp", w.call.results, names[i], i + 1) > 0);
+        write_text(path, "half");
+        free(path);
+    }
+    assert_recovers(&w, "halves of dead processes");
+}
+
 // ---- memory ----
 
 static bool is_nobodys(const char *name) { // who only does as he is told: the C library, the sanitizers, what lets calls fail
@@ -375,6 +453,9 @@ static void one_failed_allocation_is_said_or_changes_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_failed_call_on_a_file_loses_nothing),
+        cmocka_unit_test(without_locks_a_run_says_what_to_write_and_then_needs_none),
+        cmocka_unit_test(a_file_that_may_not_grow_is_said),
+        cmocka_unit_test(what_dead_processes_left_is_gone_after_the_next),
         cmocka_unit_test(one_failed_allocation_is_said_or_changes_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
