@@ -26,13 +26,12 @@ int bl_longer(bl_arena *arena, const bl_run_key *key, const bl_container_reader 
     bool same, longer; // same: not so, as its caller knows
     char *status = NULL;
     int result = BL_FAILED;
-    if (bl_recipe_compare(finished, key->cell, &same, &longer, &difference) || bl_container_get_text(finished, "/manifest/status", &status) ||
-        bl_run_file_epoch(finished, key->cell, epochs))
-        goto done;
+    if (bl_recipe_compare(finished, key->cell, &same, &longer, &difference) || bl_container_get_text(finished, "/manifest/status", &status)) goto done;
     if (!longer) {
         if (bl_identity_check(key, finished, path) == BL_OK) bl_fail("%s: it is of this recipe", path);
         goto done;
     }
+    if (bl_run_file_epoch(finished, key->cell, epochs)) goto done;
     const char *bound = bound_to_its_end(key->cell), *kept = bl_kept_checkpoint(arena, path, *epochs), *because = NULL;
     if (bound) because = bl_arena_format(arena, "%s depends on where training ends", bound);
     else if (strcmp(status, "complete") != 0) because = bl_arena_format(arena, "it ended as \"%s\"", status);

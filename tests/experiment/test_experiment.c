@@ -533,7 +533,7 @@ static void an_override_is_a_line_of_a_file_over_this_one(void **state) {
 static void an_override_that_a_cell_would_not_hear_of_is_refused(void **state) {
     (void)state;
     static const char named[] = "cells:\n  a: {}\n  b: {train: {batch: 8}, evaluate: [{knn: {k: 3, split: test}}], network: {width: 8}}\n  c: {train: {epochs: 2}}\n"
-                               "  d: {train: {optimizer: {lr: {value: 0.1, per: 32}}}, method: {target: {tau: null}}}\n";
+                               "  d: {train: {optimizer: {lr: {value: 0.1, per: 32}}}, method: {target: {tau: 0.5}}}\n";
     static const char crossed[] = "sweep: {product: {method.predictor.kind: [mlp, linear]}}\n";
     static const struct {
         const char *study;

@@ -164,7 +164,7 @@ static void overrides_are_read_whole(void **state) {
     (void)state;
     static const struct {
         const char *value, *says;
-    } cases[] = {{"%\xff", "begins with %"}, {"\xff", "not UTF-8"}, {"3\n---\n4", "`---` begins a second document"},
+    } cases[] = {{"%YAML 1.1", "cannot start with '%'"}, {"%\xff", "not UTF-8"}, {"\xff", "not UTF-8"}, {"3\n---\n4", "`---` begins a second document"},
                  {"[3] 4", "document"},      {"3\n...", "`...` ends"}, {"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "more than 32"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const bl_override override = {"train.epochs", cases[i].value};

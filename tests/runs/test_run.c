@@ -129,7 +129,7 @@ static void tau_is_kept_where_there_is_an_average_alone(void **state) {
         char *results = joined(bl_test_here(), moves ? "average" : "no average"), *path = run_file(results, bl_test_backend());
         char says[512];
         const plan_of_run plan = {.backend = bl_test_backend(), .results = results,
-                                  .more = {{"method.target", moves ? "{source: ema}" : "{source: online, init: null, tau: null, schedule: null}"},
+                                  .more = {{"method.target", moves ? "{source: ema}" : "{source: online}"},
                                            {"evaluate", "[]"}, {"train.epochs", "1"}}};
         if (run_child(plan, says)) fail_msg("%s", says);
         bl_history history = history_in(path);
