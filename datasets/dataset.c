@@ -147,15 +147,19 @@ int bl_dataset_open(bl_dataset **out, const bl_dataset_options *options) {
     return BL_OK;
 }
 
+static void free_images(bl_images *images) {
+    bl_free(images->pixels);
+    bl_free(images->labels);
+    bl_text_free(&images->remarks);
+}
+
 void bl_dataset_close(bl_dataset *dataset) {
     if (!dataset) return;
     for (int s = 0; s < BL_SPLITS; ++s) bl_free(dataset->order[s]);
     if (dataset->scenes) bl_scene_sets_close(dataset->scenes);
     bl_free(dataset->scenes);
-    bl_free(dataset->train.pixels);
-    bl_free(dataset->train.labels);
-    bl_free(dataset->test.pixels);
-    bl_free(dataset->test.labels);
+    free_images(&dataset->train);
+    free_images(&dataset->test);
     bl_free(dataset);
 }
 
@@ -190,11 +194,13 @@ int bl_dataset_picture(const bl_dataset *dataset, bl_split split, uint32_t index
 const bl_scenes *bl_dataset_labelled(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->of[BL_LABELLED] : NULL; }
 const bl_scenes *bl_dataset_scored(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->of[BL_SCORED] : NULL; }
 
-int bl_dataset_check_labels(const bl_dataset *dataset, bl_pool *pool) {
-    const bl_scenes *sets[] = {bl_dataset_labelled(dataset), bl_dataset_scored(dataset)};
-    for (int i = 0; i < 2; ++i)
-        if (sets[i] && bl_scenes_check_labels(sets[i], pool)) return BL_FAILED;
-    return BL_OK;
+int bl_dataset_check_labels(bl_dataset *dataset, bl_pool *pool) {
+    return dataset->scenes ? bl_scene_sets_check_labels(dataset->scenes, pool) : BL_OK;
+}
+
+const char *bl_dataset_remarks(const bl_dataset *dataset) {
+    const bl_text *remarks = dataset->scenes ? &dataset->scenes->remarks : &dataset->train.remarks;
+    return remarks->size ? remarks->chars : "";
 }
 
 const char *bl_dataset_files(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->files.chars : ""; }

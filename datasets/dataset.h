@@ -56,8 +56,12 @@ BL_CHECK int bl_dataset_picture(const bl_dataset *dataset, bl_split split, uint3
 // Scenes with label maps, where they were opened (options.labelled), else NULL: what is fine-tuned on, and what is scored.
 const bl_scenes *bl_dataset_labelled(const bl_dataset *dataset);
 const bl_scenes *bl_dataset_scored(const bl_dataset *dataset);
-// Every label map of both, before hours are spent on what is held against them (bl_scenes_check_labels).
-BL_CHECK int bl_dataset_check_labels(const bl_dataset *dataset, bl_pool *pool);
+// Every label map of both, before hours are spent on what is held against them (bl_scenes_check_labels), and before other threads read.
+BL_CHECK int bl_dataset_check_labels(bl_dataset *dataset, bl_pool *pool);
+// What a user should know of the set and is no fault: files that were passed over or are there twice, classes of which there are more or
+// fewer images than in the official files, or that are scored and stand in no map to learn from.
+// A line each, or "". bl_dataset_check_labels adds to it. Borrowed.
+const char *bl_dataset_remarks(const bl_dataset *dataset);
 // Every file of a set of scenes: a heading a set (unlabelled, labelled, scored), then a line a file (bl_scenes_list). Borrowed; empty for
 // images. bl_dataset_compare names the first file that is not as such a list has it; sets with labels that only one of both has, for rows
 // come and go, are left out.

@@ -1,6 +1,7 @@
 #include "datasets/loader.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -11,7 +12,8 @@ typedef struct staging {
     bl_loader *owner;
     bl_batch *batch;
     bl_slot slot;
-    uint32_t *samples;
+    uint32_t *samples, *occurrences;
+    uint64_t *order; // of the samples; in each the sample stands above its place
     int capacity;
     bool busy; // submitted and not yet waited for
 } staging;
@@ -84,12 +86,21 @@ int bl_loader_create(bl_loader **out, const bl_maker *maker, int threads, int sl
     return BL_OK;
 }
 
+static void forget_samples(staging *item) {
+    bl_free(item->samples);
+    bl_free(item->occurrences);
+    bl_free(item->order);
+    item->samples = item->occurrences = NULL;
+    item->order = NULL;
+    item->capacity = 0;
+}
+
 void bl_loader_free(bl_loader *loader) {
     if (!loader) return;
     bl_pool_free(loader->pool); // before what its threads work in
     for (int i = 0; i < loader->item_count; ++i) {
         bl_batch_free(loader->items[i].batch);
-        bl_free(loader->items[i].samples);
+        forget_samples(&loader->items[i]);
     }
     for (int i = 0; loader->maker.free_workspace && i < loader->free_count; ++i) loader->maker.free_workspace(loader->free_spaces[i]);
     bl_free(loader->items);
@@ -100,14 +111,32 @@ void bl_loader_free(bl_loader *loader) {
     bl_free(loader);
 }
 
+static int reserve_samples(staging *item, int count) {
+    if (count <= item->capacity) return BL_OK;
+    forget_samples(item);
+    if (!(item->samples = bl_alloc((size_t)count * sizeof *item->samples)) ||
+        !(item->occurrences = bl_alloc((size_t)count * sizeof *item->occurrences)) ||
+        !(item->order = bl_alloc((size_t)count * sizeof *item->order)))
+        return BL_FAILED;
+    item->capacity = count;
+    return BL_OK;
+}
+
+static int compare_places(const void *a, const void *b) {
+    const uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+    return one < other ? -1 : one > other;
+}
+
 static int keep_samples(staging *item, const uint32_t *samples, int count) {
-    if (count > item->capacity) {
-        bl_free(item->samples);
-        item->capacity = 0;
-        if (!(item->samples = bl_alloc((size_t)count * sizeof *item->samples))) return BL_FAILED;
-        item->capacity = count;
-    }
+    if (reserve_samples(item, count)) return BL_FAILED;
     memcpy(item->samples, samples, (size_t)count * sizeof *samples);
+    for (int i = 0; i < count; ++i) item->order[i] = (uint64_t)samples[i] << 32 | (uint32_t)i;
+    qsort(item->order, (size_t)count, sizeof *item->order, compare_places);
+    for (int i = 0; i < count; ++i) {
+        const uint32_t at = (uint32_t)item->order[i];
+        const bool again = i && samples[(uint32_t)item->order[i - 1]] == samples[at];
+        item->occurrences[at] = again ? item->occurrences[(uint32_t)item->order[i - 1]] + 1 : 0;
+    }
     return BL_OK;
 }
 
@@ -118,7 +147,7 @@ int bl_loader_submit(bl_loader *loader, int slot, const uint32_t *samples, int c
         if (samples[i] >= loader->maker.available)
             return bl_fail("loader: sample %u is past the %lld of %s", samples[i], (long long)loader->maker.available, loader->maker.set);
     if (keep_samples(item, samples, count)) return BL_FAILED;
-    item->slot = (bl_slot){item->samples, count, epoch, images, labels};
+    item->slot = (bl_slot){item->samples, item->occurrences, count, epoch, images, labels};
     item->busy = true;
     const int each = loader->maker.samples_a_task, tasks = (count + each - 1) / each;
     if (loader->pool) {

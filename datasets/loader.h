@@ -1,8 +1,9 @@
 // loader.h - threads that fill staging slots with samples: pixels, and the labels beside them.
 //
 // The caller decides the order and lends slots; the loader writes in place. What a sample is made of is the maker's affair
-// (view_loader.h, scene_loader.h), a function of (sample, epoch) alone: the same bytes with 1, 2 or 4 threads. An error of a worker
-// waits in its slot for bl_loader_wait.
+// (view_loader.h, scene_loader.h), a function of (sample, epoch, occurrence) alone: the same bytes with 1, 2 or 4 threads. A sample that
+// comes several times in one batch occurs for the 0th, 1st, ... time, and is drawn anew each time. An error of a worker waits in its slot
+// for bl_loader_wait.
 
 #ifndef BL_DATASETS_LOADER_H
 #define BL_DATASETS_LOADER_H
@@ -28,7 +29,7 @@ void bl_epoch_order(uint64_t seed, uint32_t epoch, bool shuffle, uint32_t *order
 // ---- for those who make samples ----
 
 typedef struct bl_slot { // what was submitted
-    const uint32_t *samples;
+    const uint32_t *samples, *occurrences; // occurrences: how often each came before it in this batch
     int count;
     uint32_t epoch;
     float *images, *labels;

@@ -1,6 +1,7 @@
 #include "datasets/scene_loader.h"
 
 #include "base/memory.h"
+#include "base/random.h"
 
 typedef struct scene_maker {
     const bl_scenes *scenes;
@@ -25,9 +26,10 @@ static int make(const void *context, const bl_slot *slot, int first, int end, vo
     workspace *own = space;
     for (int i = first; i < end; ++i) {
         const uint32_t sample = slot->samples[i];
+        const uint64_t seed = bl_random_seed_again(maker->seed, slot->occurrences[i]);
         float *labels = slot->labels ? slot->labels + area * (size_t)i : NULL;
         if (bl_scenes_read(maker->scenes, sample, &own->scene) ||
-            bl_scene_view_make(&maker->recipe, maker->seed, sample, slot->epoch, &own->scene, slot->images + 3 * area * (size_t)i, labels,
+            bl_scene_view_make(&maker->recipe, seed, sample, slot->epoch, &own->scene, slot->images + 3 * area * (size_t)i, labels,
                                &own->scratch))
             return BL_FAILED;
     }

@@ -7,6 +7,44 @@
 enum { DEFAULT_TRAIN = 256, DEFAULT_TEST = 64, DEFAULT_WIDTH = 256, DEFAULT_HEIGHT = 128 }; // of drawn scenes
 static const char *const headings[BL_SCENE_ROLES] = {"# unlabelled\n", "# labelled\n", "# scored\n"};
 
+// ---- remarks ----
+
+// Sets that share a folder say the same of it.
+static void add_remarks(bl_scene_sets *sets, const char *lines) {
+    for (size_t length; *lines; lines += length) {
+        bl_text line = {0};
+        length = strcspn(lines, "\n") + 1;
+        bl_text_add(&line, "%.*s", (int)length, lines);
+        if (!sets->remarks.size || !strstr(sets->remarks.chars, line.chars)) bl_text_add(&sets->remarks, "%s", line.chars);
+        bl_text_free(&line);
+    }
+}
+
+static uint32_t classes_of(const bl_scenes *scenes) {
+    uint32_t classes = 0;
+    for (int64_t i = 0; i < bl_scenes_count(scenes); ++i) classes |= bl_scenes_classes(scenes, i);
+    return classes;
+}
+
+static void remark_unknown(bl_scene_sets *sets) {
+    const uint32_t unknown = classes_of(sets->of[BL_SCORED]) & ~classes_of(sets->of[BL_LABELLED]);
+    bl_text names = {0};
+    for (int c = 0; c < BL_SCENE_CLASSES; ++c)
+        if (unknown >> c & 1) bl_text_add(&names, "%s%s", names.size ? ", " : "", bl_scene_classes[c].name);
+    if (unknown) bl_text_add(&sets->remarks, "scored in val, and in no label map of train: %s\n", names.chars);
+    bl_text_free(&names);
+}
+
+int bl_scene_sets_check_labels(bl_scene_sets *sets, bl_pool *pool) {
+    for (int r = 0; r < BL_SCENE_ROLES; ++r) {
+        if (!sets->of[r]) continue;
+        if (bl_scenes_check_labels(sets->of[r], pool)) return BL_FAILED;
+        add_remarks(sets, bl_scenes_remarks(sets->of[r]));
+    }
+    if (sets->of[BL_LABELLED] && sets->of[BL_SCORED]) remark_unknown(sets);
+    return BL_OK;
+}
+
 // ---- opening ----
 
 // The square must fit into every scene; the message says what would fit into all of them.
@@ -41,6 +79,7 @@ static int open_set(bl_scene_sets *sets, bl_scene_role role, const bl_scene_sets
         .height = options->height > 0 ? options->height : DEFAULT_HEIGHT,
     };
     if (bl_scenes_open(&sets->of[role], &wanted)) return BL_FAILED;
+    add_remarks(sets, bl_scenes_remarks(sets->of[role]));
     bl_text_add(&sets->files, "%s", headings[role]);
     return bl_scenes_list(sets->of[role], &sets->files);
 }
@@ -56,6 +95,7 @@ int bl_scene_sets_open(bl_scene_sets *sets, const bl_scene_sets_options *options
 void bl_scene_sets_close(bl_scene_sets *sets) {
     for (int r = 0; r < BL_SCENE_ROLES; ++r) bl_scenes_close(sets->of[r]);
     bl_text_free(&sets->files);
+    bl_text_free(&sets->remarks);
 }
 
 // ---- pictures ----

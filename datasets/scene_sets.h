@@ -24,6 +24,7 @@ typedef struct bl_scene_sets {
     bl_scenes *of[BL_SCENE_ROLES]; // NULL: not asked for
     int crop;
     bl_text files;                 // a heading a set, then its list
+    bl_text remarks;               // of all sets (bl_scenes_remarks), and of one beside the other
 } bl_scene_sets;
 
 // Whatever fails, close what was opened.
@@ -33,6 +34,8 @@ void bl_scene_sets_close(bl_scene_sets *sets);
 // The square is a function of (seed, "scene_square", index, epoch).
 BL_CHECK int bl_scene_sets_picture(const bl_scene_sets *sets, bl_scene_role role, uint32_t index, uint64_t seed, uint32_t epoch,
                                    bl_picture *picture);
+// bl_scenes_check_labels of the labelled and the scored set. What it says joins the remarks.
+BL_CHECK int bl_scene_sets_check_labels(bl_scene_sets *sets, bl_pool *pool);
 BL_CHECK int bl_scene_sets_compare(const bl_scene_sets *sets, const char *list);
 
 #endif

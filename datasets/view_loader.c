@@ -1,6 +1,7 @@
 #include "datasets/view_loader.h"
 
 #include "base/memory.h"
+#include "base/random.h"
 
 enum { SAMPLES_A_TASK = 8 }; // long enough (about 20 us a view of 32 pixels) that handing out tasks costs nothing; of scenes one is
 
@@ -28,11 +29,12 @@ static void free_workspace(void *space) {
 static int make_sample(const view_maker *maker, const bl_slot *slot, int i, workspace *own) {
     const size_t floats = 3 * (size_t)maker->out * maker->out;
     const uint32_t sample = slot->samples[i];
+    const uint64_t seed = bl_random_seed_again(maker->seed, slot->occurrences[i]);
     bl_picture *picture = &own->picture;
-    if (bl_dataset_picture(maker->dataset, maker->split, sample, maker->seed, slot->epoch, picture)) return BL_FAILED;
+    if (bl_dataset_picture(maker->dataset, maker->split, sample, seed, slot->epoch, picture)) return BL_FAILED;
     for (int v = 0; v < maker->views; ++v) {
         const size_t row = (size_t)v * slot->count + i;
-        if (bl_view_make(&maker->recipes[v], maker->seed, sample, slot->epoch, (uint32_t)v, picture->pixels,
+        if (bl_view_make(&maker->recipes[v], seed, sample, slot->epoch, (uint32_t)v, picture->pixels,
                          (bl_extent){picture->width, picture->height}, slot->images + row * floats, &own->scratch))
             return BL_FAILED;
         if (slot->labels) slot->labels[row] = (float)bl_dataset_label(maker->dataset, maker->split, sample);

@@ -80,9 +80,14 @@ done:
     return status;
 }
 
-static int load_files(const bl_cifar *format, const char *root, const char *const *names, int records, bl_images *images) {
+static int count_files(const char *const *names) {
     int count = 0;
     while (names[count]) ++count;
+    return count;
+}
+
+static int load_files(const bl_cifar *format, const char *root, const char *const *names, int records, bl_images *images) {
+    const int count = count_files(names);
     *images = (bl_images){.size = SIDE, .classes = format->labels[format->label_count - 1].below, .count = (int64_t)count * records};
     images->pixels = bl_alloc((size_t)images->count * PIXELS);
     images->labels = bl_alloc((size_t)images->count);
@@ -94,11 +99,61 @@ static int load_files(const bl_cifar *format, const char *root, const char *cons
     return BL_OK;
 }
 
+// ---- what is odd ----
+
+typedef struct batch { // a file's images
+    const char *name;
+    const uint8_t *pixels, *labels;
+    size_t records;
+} batch;
+
+static batch batch_of(const bl_cifar *format, const bl_images *train, const bl_images *test, int file) {
+    const int of_train = count_files(format->train_files);
+    const bool is_train = file < of_train;
+    const bl_images *images = is_train ? train : test;
+    const size_t records = (size_t)(is_train ? format->train_records : format->test_records), first = records * (size_t)(is_train ? file : file - of_train);
+    return (batch){is_train ? format->train_files[file] : format->test_files[file - of_train], images->pixels + first * PIXELS,
+                   images->labels + first, records};
+}
+
+// A download that was interrupted, or a copy under another's name.
+static void remark_twins(const bl_cifar *format, bl_images *train, const bl_images *test) {
+    const int count = count_files(format->train_files) + count_files(format->test_files);
+    for (int i = 1; i < count; ++i)
+        for (int j = 0; j < i; ++j) {
+            const batch one = batch_of(format, train, test, j), other = batch_of(format, train, test, i);
+            if (one.records != other.records || memcmp(one.pixels, other.pixels, one.records * PIXELS) ||
+                memcmp(one.labels, other.labels, one.records))
+                continue;
+            bl_text_add(&train->remarks, "%s holds the images of %s again: unpack %s again unless that is meant\n", other.name, one.name,
+                        format->archive);
+            break;
+        }
+}
+
+// The official files hold as many images of one class as of any other.
+static void remark_classes(const bl_cifar *format, const bl_images *images, const char *set, bl_text *remarks) {
+    int64_t of_class[256] = {0}, least = images->count, most = 0;
+    for (int64_t i = 0; i < images->count; ++i) ++of_class[images->labels[i]];
+    for (int c = 0; c < images->classes; ++c) {
+        if (of_class[c] < least) least = of_class[c];
+        if (of_class[c] > most) most = of_class[c];
+    }
+    if (least != most)
+        bl_text_add(remarks, "%s: from %lld to %lld images of a class to %s on, and %lld of each in the official files\n", format->name,
+                    (long long)least, (long long)most, set, (long long)(images->count / images->classes));
+}
+
 int bl_cifar_load(const bl_cifar *format, const bl_images_options *options, bl_images *train, bl_images *test) {
     if (!options->root || !*options->root)
         return bl_fail("data.root: %s needs the folder of %s: write it there, for example \"${BYOLAB_DATA}/%s\" with BYOLAB_DATA set",
                        format->name, format->files, format->name);
     // The test file first: when the folder is wrong, this says so before 150 MB are read.
-    if (load_files(format, options->root, format->test_files, format->test_records, test)) return BL_FAILED;
-    return load_files(format, options->root, format->train_files, format->train_records, train);
+    if (load_files(format, options->root, format->test_files, format->test_records, test) ||
+        load_files(format, options->root, format->train_files, format->train_records, train))
+        return BL_FAILED;
+    remark_twins(format, train, test);
+    remark_classes(format, train, "train", &train->remarks);
+    remark_classes(format, test, "test", &train->remarks);
+    return BL_OK;
 }

@@ -6,13 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/error.h" // BL_CHECK
+#include "base/error.h"  // BL_CHECK
+#include "base/memory.h" // bl_text
 
 typedef struct bl_images {
     int size, classes; // pixels a side
     int64_t count;
     uint8_t *pixels;   // count x size x size x 3, HWC
     uint8_t *labels;   // count
+    bl_text remarks;   // what is odd about them and no fault, a line each
 } bl_images;
 
 typedef struct bl_images_options {
@@ -21,7 +23,7 @@ typedef struct bl_images_options {
     int train, test;  // images of drawn ones; 0: their default
 } bl_images_options;
 
-// Fills both sets whole; the splits are dataset.c's. What they hold is the caller's to bl_free, also where it fails.
+// Fills both sets whole; the splits are dataset.c's. What they hold is the caller's to free, also where it fails.
 typedef int bl_images_load(const bl_images_options *options, bl_images *train, bl_images *test);
 
 // Every set of images: a row here, and a file that defines bl_<name>_load. Images to train and to test on are 0 where they are as many

@@ -1,6 +1,8 @@
 #include "datasets/scenes/png.h"
 
+#include <errno.h>
 #include <spng.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,26 +11,45 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-// Signature and first chunk; the last chunk and what stands before it: Adler-32 and CRC-32 of the last piece of pixels.
-enum { HEAD = 33, TAIL = 32, LAST_CHUNK = 12 };
+// Signature and first chunk; the last chunk and what stands before it: Adler-32 and CRC-32 of the last piece of pixels. A chunk is the
+// length of its data, its kind, its data and a CRC-32: the last one has none, and is but its frame.
+enum { HEAD = 33, TAIL = 32, FRAME = 12 };
 
 static uint32_t big_endian(const uint8_t *bytes) {
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
+static bool is_last_chunk(const uint8_t *bytes) { return !memcmp(bytes, "\0\0\0\0IEND\xae\x42\x60\x82", FRAME); }
+
+static bool is_png(const uint8_t *head) { return !memcmp(head, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16); }
+
+// What a file of another kind is by its first bytes; NULL: no idea.
+static const char *kind_of(const uint8_t *head) {
+    static const struct {
+        const char *bytes;
+        int at, count;
+        const char *kind;
+    } known[] = {{"\xff\xd8\xff", 0, 3, "JPEG"}, {"GIF8", 0, 4, "GIF"},     {"BM", 0, 2, "BMP"},  {"II*\0", 0, 4, "TIFF"},
+                 {"MM\0*", 0, 4, "TIFF"},        {"WEBP", 8, 4, "WebP"},    {"P6", 0, 2, "PPM"},  {"version https://git-lfs", 0, 23, "Git LFS pointer"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
+        if (!memcmp(head + known[i].at, known[i].bytes, (size_t)known[i].count)) return known[i].kind;
+    return NULL;
+}
+
+static int refuse_kind(const char *path, const uint8_t *head) {
+    const char *kind = kind_of(head);
+    if (kind) return bl_fail("%s: not a PNG file: it begins as a %s file does", path, kind);
+    return bl_fail("%s: not a PNG file", path);
+}
+
 static int examine(const char *path, uint64_t bytes, const uint8_t head[HEAD], const uint8_t tail[TAIL], bl_png *png) {
-    static const uint8_t signature[16] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
-    static const uint8_t last[LAST_CHUNK] = "\0\0\0\0IEND\xae\x42\x60\x82";
     static const char *const kinds[] = {[0] = "grey", [2] = "RGB", [3] = "palette", [4] = "grey with alpha", [6] = "RGB with alpha"};
-    if (memcmp(head, signature, sizeof signature)) return bl_fail("%s: not a PNG file", path);
-    if (memcmp(tail + TAIL - LAST_CHUNK, last, LAST_CHUNK))
-        return bl_fail("%s: truncated: it does not end as a PNG file does; fetch it again", path);
     uint32_t width = big_endian(head + 16), height = big_endian(head + 20);
     int depth = head[24], kind = head[25];
     if (!width || !height || width > BL_PNG_SIDE || height > BL_PNG_SIDE)
         return bl_fail("%s: %u x %u pixels: between 1 and %d a side are read", path, width, height, BL_PNG_SIDE);
     if (depth != 8 || (kind != 0 && kind != 2))
-        return bl_fail("%s: a %d-bit %s PNG: 8-bit RGB (images) and 8-bit grey (label maps) are read", path, depth,
+        return bl_fail("%s: a%s %d-bit %s PNG: 8-bit RGB (images) and 8-bit grey (label maps) are read", path, depth == 8 ? "n" : "", depth,
                        kind < 7 && kinds[kind] ? kinds[kind] : "unknown");
 
     unsigned char sum[32];
@@ -42,18 +63,60 @@ static int examine(const char *path, uint64_t bytes, const uint8_t head[HEAD], c
     return BL_OK;
 }
 
-int bl_png_look(const char *path, bl_png *png) {
+// ---- ends ----
+
+typedef struct source { // a file's bytes, wherever they are
+    const char *path;
+    int descriptor;        // read from here
+    const uint8_t *memory; // or from here
+    uint64_t bytes;
+} source;
+
+static int take(const source *from, uint64_t at, int count, uint8_t *into) {
+    if (from->memory) {
+        memcpy(into, from->memory + at, (size_t)count);
+        return BL_OK;
+    }
+    return pread(from->descriptor, into, (size_t)count, (off_t)at) == count ? BL_OK : bl_fail("%s: cannot read it: %s", from->path, strerror(errno));
+}
+
+// Where the last chunk ends: as a rule with the file. What other programs put behind it is no part of the picture: then the way leads
+// from chunk to chunk.
+static int find_end(const source *from, uint64_t *end) {
+    uint8_t chunk[FRAME];
+    *end = from->bytes;
+    if (take(from, *end - FRAME, FRAME, chunk)) return BL_FAILED;
+    if (is_last_chunk(chunk)) return BL_OK;
+    for (*end = HEAD; !is_last_chunk(chunk); *end += FRAME + big_endian(chunk)) {
+        if (*end + FRAME > from->bytes) return bl_fail("%s: truncated: it does not end as a PNG file does; fetch it again", from->path);
+        if (take(from, *end, FRAME, chunk)) return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+static int look_at(const source *from, bl_png *png) {
     uint8_t head[HEAD], tail[TAIL];
+    uint64_t end;
+    if (from->bytes < HEAD + TAIL) return bl_fail("%s: %llu bytes are too few for a PNG file", from->path, (unsigned long long)from->bytes);
+    if (take(from, 0, HEAD, head)) return BL_FAILED;
+    if (!is_png(head)) return refuse_kind(from->path, head);
+    if (find_end(from, &end) || take(from, end - TAIL, TAIL, tail)) return BL_FAILED;
+    return examine(from->path, from->bytes, head, tail, png);
+}
+
+int bl_png_look(const char *path, bl_png *png) {
     int64_t bytes = 0;
-    int descriptor = bl_open_file(path, &bytes);
+    const int descriptor = bl_open_file(path, &bytes);
     if (descriptor < 0) return BL_FAILED;
-    int status = BL_FAILED;
-    if (bytes < HEAD + TAIL) bl_fail("%s: %lld bytes are too few for a PNG file", path, (long long)bytes);
-    else if (pread(descriptor, head, HEAD, 0) != HEAD || pread(descriptor, tail, TAIL, bytes - TAIL) != TAIL)
-        bl_fail("%s: cannot read its ends", path);
-    else status = examine(path, (uint64_t)bytes, head, tail, png);
+    const int status = look_at(&(source){path, descriptor, NULL, (uint64_t)bytes}, png);
     close(descriptor);
     return status;
+}
+
+// The chunks behind the pixels are read too: the checksum of the last piece of pixels is looked at on the way to them.
+static int decode(spng_ctx *context, const bl_png *png, uint8_t *pixels) {
+    const int problem = spng_decode_image(context, pixels, (size_t)png->width * png->height * png->channels, SPNG_FMT_PNG, 0);
+    return problem ? problem : spng_decode_chunks(context);
 }
 
 int bl_png_read(const char *path, const bl_png *png, uint8_t *pixels) {
@@ -61,9 +124,9 @@ int bl_png_read(const char *path, const bl_png *png, uint8_t *pixels) {
     void *file = NULL;
     size_t bytes = 0;
     spng_ctx *context = NULL;
+    bl_png now;
     if (bl_read_file(path, &file, &bytes)) return BL_FAILED;
-    bl_png now = {0};
-    if (bytes >= HEAD + TAIL && examine(path, bytes, file, (uint8_t *)file + bytes - TAIL, &now)) goto done;
+    if (look_at(&(source){path, -1, file, bytes}, &now)) goto done;
     if (now.fingerprint != png->fingerprint) {
         bl_fail("%s: changed since it was first read: put it back, or begin a new run", path);
         goto done;
@@ -73,8 +136,7 @@ int bl_png_read(const char *path, const bl_png *png, uint8_t *pixels) {
         goto done;
     }
     problem = spng_set_png_buffer(context, file, bytes);
-    if (!problem)
-        problem = spng_decode_image(context, pixels, (size_t)png->width * png->height * png->channels, SPNG_FMT_PNG, 0);
+    if (!problem) problem = decode(context, png, pixels);
     status = problem ? bl_fail("%s: damaged: %s; fetch it again", path, spng_strerror(problem)) : BL_OK;
 done:
     spng_ctx_free(context);

@@ -2,6 +2,7 @@
 //
 // A file is looked at before it is decoded: its head says what it holds, and its last bytes are checksums of its pixels (Adler-32 and
 // CRC-32 of the compressed data), so that head, tail and length tell whether a file is whole and still the same without reading it.
+// Bytes behind the picture's end are no part of it. Decoding reads every checksum: a file in which one bit changed is refused.
 
 #ifndef BL_DATASETS_PNG_H
 #define BL_DATASETS_PNG_H

@@ -51,6 +51,11 @@ typedef struct bl_scene_entry {
     const char *image, *labels; // files; NULL: none
     bl_png image_file, labels_file;
     bool train_ids;             // the map holds classes, not label ids
+    const char *label_ids;      // the map of label ids beside one of classes, which must say the same; NULL: none
+    bl_png label_ids_file;
+    uint32_t present;           // bit c: a pixel is of class c. Once bl_scenes_check_labels has looked; of files
+    bool is_blended;            // the map looks as if a picture's resizing had mixed its ids; likewise
+    bool is_of_classes;         // a map of label ids that looks as if it held classes; likewise
     bl_scene_split split;       // drawn
     uint32_t number;            // drawn: in its split
     _Atomic(uint8_t *) kept;    // drawn: pixels and labels, once they are
@@ -61,13 +66,16 @@ typedef struct bl_scene_index { // the scenes of a set, in their order
     bl_arena *names;
     bl_scene_entry *entries;
     int count, capacity;
+    bl_text remarks;            // a line each: what was passed over, and what is odd
 } bl_scene_index;
 BL_CHECK int bl_scene_index_add(bl_scene_index *index, const bl_scene_entry *entry);
 
 struct bl_scene_format {
     int (*index)(const bl_scenes_options *options, bl_scene_index *index); // adds the scenes that are asked for
     int (*read)(const bl_scene_index *index, int64_t at, bl_scene *scene);
-    int (*read_labels)(const bl_scene_entry *entry, uint8_t *labels); // height x width. NULL: drawn, so that no file can be damaged
+    // Decodes a label map (height x width), notes what it holds (entry->present) and fails where it is none. NULL: drawn, so that no file
+    // can be damaged.
+    int (*check_labels)(bl_scene_entry *entry, uint8_t *labels);
     int (*list)(const bl_scene_index *index, bl_text *list);          // what the set is, in lines: of files a line each, its name first
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/stop.h"
+#include "datasets/scenes/scene_remarks.h"
 
 struct bl_scenes {
     const bl_scene_format *format;
@@ -18,7 +19,7 @@ int bl_scenes_open(bl_scenes **out, const bl_scenes_options *options) {
     scenes->index.options = *options;
     scenes->index.options.root = NULL;
     scenes->index.names = bl_arena_create();
-    if (options->format->index(options, &scenes->index)) {
+    if (options->format->index(options, &scenes->index) || (options->format->check_labels && bl_remark_doubles(&scenes->index))) {
         bl_scenes_close(scenes);
         return BL_FAILED;
     }
@@ -31,6 +32,7 @@ void bl_scenes_close(bl_scenes *scenes) {
     for (int i = 0; i < scenes->index.count; ++i) bl_free(scenes->index.entries[i].kept);
     bl_arena_free(scenes->index.names);
     bl_free(scenes->index.entries);
+    bl_text_free(&scenes->index.remarks);
     bl_free(scenes);
 }
 
@@ -46,19 +48,33 @@ int bl_scenes_read(const bl_scenes *scenes, int64_t index, bl_scene *scene) {
 }
 
 static int check_labels(void *context, int index) {
-    const bl_scenes *scenes = context;
-    const bl_scene_entry *entry = &scenes->index.entries[index];
+    bl_scenes *scenes = context;
+    bl_scene_entry *entry = &scenes->index.entries[index];
     if (bl_stop_here()) return BL_FAILED;
     uint8_t *labels = bl_alloc((size_t)entry->width * entry->height);
-    const int status = labels ? scenes->format->read_labels(entry, labels) : BL_FAILED;
+    const int status = labels ? scenes->format->check_labels(entry, labels) : BL_FAILED;
     bl_free(labels);
     return status;
 }
 
-int bl_scenes_check_labels(const bl_scenes *scenes, bl_pool *pool) {
-    if (!scenes->format->read_labels || !scenes->index.options.labelled) return BL_OK;
-    return bl_pool_run(pool, scenes->index.count, check_labels, (void *)scenes);
+int bl_scenes_check_labels(bl_scenes *scenes, bl_pool *pool) {
+    const bl_scene_index *index = &scenes->index;
+    uint32_t present = 0;
+    if (!scenes->format->check_labels || !index->options.labelled) return BL_OK;
+    if (bl_pool_run(pool, index->count, check_labels, scenes)) return BL_FAILED;
+    for (int i = 0; i < index->count; ++i) present |= index->entries[i].present;
+    if (!present)
+        return bl_fail("%s: no pixel of it is of a class, nor of any of the %d label maps of its set: with all pixels ignored there is "
+                       "nothing to learn or to score", index->entries[0].labels, index->count);
+    bl_remark_labels(&scenes->index);
+    return BL_OK;
 }
+
+uint32_t bl_scenes_classes(const bl_scenes *scenes, int64_t index) {
+    return scenes->format->check_labels ? scenes->index.entries[index].present : (1u << BL_SCENE_CLASSES) - 1;
+}
+
+const char *bl_scenes_remarks(const bl_scenes *scenes) { return scenes->index.remarks.size ? scenes->index.remarks.chars : ""; }
 
 // ---- identity ----
 
@@ -92,7 +108,7 @@ int bl_scenes_compare(const bl_scenes *scenes, const char *was) {
     }
     size_t old_name = strcspn(was, " \n"), name = strcspn(now, " \n");
     if (!*was && !*now) status = BL_OK;
-    else if (!scenes->format->read_labels) status = bl_fail("data: \"%.*s\" was \"%.*s\" when the run began", (int)line, now, (int)old_line, was);
+    else if (!scenes->format->check_labels) status = bl_fail("data: \"%.*s\" was \"%.*s\" when the run began", (int)line, now, (int)old_line, was);
     else if (*was && !lists(now, was, old_name))
         status = bl_fail("%.*s: gone since the run began: put it back, or begin a new run", (int)old_name, was);
     else if (*now && !lists(was, now, name))

@@ -23,8 +23,14 @@ void bl_scenes_size(const bl_scenes *scenes, int64_t index, int *width, int *hei
 
 BL_CHECK int bl_scenes_read(const bl_scenes *scenes, int64_t index, bl_scene *scene);
 
-// Decodes every label map: the first one that is damaged or holds an unknown id is named.
-BL_CHECK int bl_scenes_check_labels(const bl_scenes *scenes, bl_pool *pool);
+// Decodes every label map: the first one that is damaged, holds an unknown id or says other than the one beside it is named, and a set
+// without a pixel of a class is refused. Before other threads read the set.
+BL_CHECK int bl_scenes_check_labels(bl_scenes *scenes, bl_pool *pool);
+// The classes of a scene's pixels, bit c of class c, once they were checked. Drawn ones are not looked at: all.
+uint32_t bl_scenes_classes(const bl_scenes *scenes, int64_t index);
+
+// What nobody would notice of itself, a line each, or "": files that were passed over, doubles, label maps without a label. Borrowed.
+const char *bl_scenes_remarks(const bl_scenes *scenes);
 
 // What the set is: a line a file with its name, length and fingerprint, the same wherever the folder lies; and the SHA-256 of these
 // lines. A run keeps both: bl_scenes_compare names the first file that is not as it was.

@@ -45,6 +45,13 @@ uint32_t bl_random_bits(bl_random *random) {
     return random->block[random->used++];
 }
 
+uint64_t bl_random_seed_again(uint64_t seed, uint32_t occurrence) {
+    if (!occurrence) return seed;
+    bl_random random = bl_random_stream(seed, "occurrence", occurrence, 0, 0);
+    const uint64_t high = bl_random_bits(&random);
+    return high << 32 | bl_random_bits(&random);
+}
+
 double bl_random_uniform(bl_random *random) {
     uint64_t high = bl_random_bits(random) >> 5; // 27 bits
     uint64_t low = bl_random_bits(random) >> 6;  // 26 bits

@@ -21,6 +21,9 @@ void bl_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4]
 // The stream called `name` (a transform, a parameter, "order") for one sample in one epoch and view.
 bl_random bl_random_stream(uint64_t seed, const char *name, uint32_t sample, uint32_t epoch, uint32_t view);
 
+// What a sample draws from that comes again in one epoch: the seed itself where `occurrence` is 0, and others for 1, 2, ...
+uint64_t bl_random_seed_again(uint64_t seed, uint32_t occurrence);
+
 uint32_t bl_random_bits(bl_random *random);                             // 32 uniform bits
 double bl_random_uniform(bl_random *random);                            // [0, 1), 53 bits (two draws)
 double bl_random_between(bl_random *random, double low, double high);   // [low, high)

@@ -7,7 +7,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "base/file.h" // bl_seconds
+#include "base/digest.h" // bl_digest_hex
+#include "base/file.h"   // bl_seconds
 
 bl_progress_bar bl_progress_bar_create(void) {
     return (bl_progress_bar){.is_terminal = isatty(STDERR_FILENO), .last_percent = -1};
@@ -16,6 +17,13 @@ bl_progress_bar bl_progress_bar_create(void) {
 static int terminal_width(void) {
     struct winsize size;
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+void bl_print_remarks(FILE *file, const char *remarks) {
+    for (int length; *remarks; remarks += length + 1) {
+        length = (int)strcspn(remarks, "\n");
+        fprintf(file, "data: %.*s\n", length, remarks);
+    }
 }
 
 void bl_progress_end(bl_progress_bar *bar) {
@@ -112,6 +120,15 @@ static void show_step(bl_progress_bar *bar, const bl_event *event) {
             event->seed, event->step, event->steps, event->epoch, event->epochs, event->scalars->loss, line, event->images_per_second, left);
 }
 
+static void show_remarks(bl_progress_bar *bar, const bl_event *event) {
+    char digest[65];
+    bl_digest_hex(event->remarks, strlen(event->remarks), digest);
+    if (!strcmp(digest, bar->last_remarks)) return;
+    strcpy(bar->last_remarks, digest);
+    bl_progress_end(bar);
+    bl_print_remarks(stderr, event->remarks);
+}
+
 void bl_progress_show(void *context, const bl_event *event) {
     bl_progress_bar *bar = context;
     char spent[16];
@@ -121,6 +138,10 @@ void bl_progress_show(void *context, const bl_event *event) {
     }
     if (event->kind == BL_EVENT_FIT) {
         show_fit(bar, event);
+        return;
+    }
+    if (event->kind == BL_EVENT_DATA) {
+        show_remarks(bar, event);
         return;
     }
     if (event->kind == BL_EVENT_EPOCH) return;

@@ -64,7 +64,7 @@ static int fill(const preview_sheet *sheet, const bl_cell *cell, uint64_t seed, 
     return status;
 }
 
-int bl_preview_write(const bl_cell *cell, uint64_t seed, const char *png_path) {
+int bl_preview_write(const bl_cell *cell, uint64_t seed, const char *png_path, bl_text *remarks) {
     int status = BL_FAILED;
     bl_dataset *dataset = NULL;
     float *view = NULL;
@@ -91,6 +91,7 @@ int bl_preview_write(const bl_cell *cell, uint64_t seed, const char *png_path) {
     if (!sheet.rgb || !view || !image) goto done;
     memset(sheet.rgb, PAPER, (size_t)sheet.width * (size_t)sheet.height * 3);
     if (fill(&sheet, cell, seed, dataset, view, image)) goto done;
+    bl_text_add(remarks, "%s", bl_dataset_remarks(dataset));
     status = bl_png_save(png_path, sheet.rgb, sheet.width, sheet.height, 3);
 done:
     bl_free(sheet.rgb);

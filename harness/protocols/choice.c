@@ -3,7 +3,8 @@
 #include <math.h>
 
 #include "base/memory.h"
-#include "base/stop.h" // bl_stopped
+#include "base/stop.h"       // bl_stopped
+#include "experiment/cell.h" // bl_fit_check_length
 #include "experiment/protocol_facts.h"
 
 typedef struct choice { // a row in the making
@@ -116,9 +117,37 @@ int bl_shares_fit(const bl_evaluator *evaluator) {
                 status = choose_images(&labels, evaluator, &row->fit, train_labels, bl_dataset_count(evaluator->dataset, BL_TRAIN),
                                        row->fit.validation);
         }
+        if (!status && labels.count) status = bl_fit_check_length(row, labels.fitted_count);
         bl_labelled_free(&labels);
     }
     bl_free(train_labels);
+    return status;
+}
+
+static int check_part(const bl_scenes *scenes, const bl_evaluation *row, const uint32_t *part, int64_t count, const char *use,
+                      const char *key) {
+    for (int64_t i = 0; i < count; i++)
+        if (bl_scenes_classes(scenes, part[i])) return BL_OK;
+    if (!count) return BL_OK;
+    return bl_fail("%s: no pixel is of a class in the %lld scene%s that it %s (%s%s): write a larger %s, or put label maps there that "
+                   "hold classes", row->row, (long long)count, bl_plural(count), use, bl_scenes_name(scenes, part[0]),
+                   count > 1 ? ", ..." : "", key);
+}
+
+int bl_shares_are_labelled(const bl_evaluator *evaluator) {
+    const bl_scenes *scenes = bl_dataset_labelled(evaluator->dataset);
+    int status = BL_OK;
+    for (int i = 0; !status && i < evaluator->cell->evaluation_count; i++) {
+        const bl_evaluation *row = &evaluator->cell->evaluations[i];
+        bl_labelled labels = {0};
+        if (!bl_protocol_facts_of(row->kind)->of_scenes) continue;
+        status = choose_scenes(&labels, evaluator, row) ||
+                                 check_part(scenes, row, labels.fitted, labels.fitted_count, "learns from", "share") ||
+                                 check_part(scenes, row, labels.held_out, labels.held_out_count, "holds out", "validation")
+                         ? BL_FAILED
+                         : BL_OK;
+        bl_labelled_free(&labels);
+    }
     return status;
 }
 
@@ -139,7 +168,7 @@ int bl_choose_and_measure(const bl_fitter *fitter, const double *candidates, int
     int status = BL_FAILED;
     measurement->validation = NAN;
     bl_fit_place_begin(&c.place, candidate_count > 1 ? 0 : candidate_count); // a single one needs no choice
-    if (fitter->kept && bl_fit_restore(evaluator->fits, fitter->kept, &c.place)) goto done;
+    if (fitter->kept && bl_fit_restore(evaluator->fits, fitter->kept, candidate_count, &c.place)) goto done;
     if (candidate_count > 1 && try_candidates(&c, measurement)) goto done;
     status = fit_and_measure(&c, measurement);
 done:

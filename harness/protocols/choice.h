@@ -26,6 +26,9 @@ typedef struct bl_fitter { // what learns; each fit begins where the first one b
 
 // Whether the train split has the labels that every row asks for, before hours are spent on what they are held against.
 BL_CHECK int bl_shares_fit(const bl_evaluator *evaluator);
+// And whether the scenes of each share hold a pixel of a class, once their maps were checked (bl_dataset_check_labels): those that are
+// learned from, and those that are held out.
+BL_CHECK int bl_shares_are_labelled(const bl_evaluator *evaluator);
 
 // Labels are a share of the train split. The best score on the held-out part decides (images with fit.validation 0: on the split
 // `validation`, which is never fitted); at a tie the first candidate does, so the caller puts the careful one first. A single

@@ -1,11 +1,13 @@
 #include "protocols/learner.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 #include "base/digest.h"          // bl_digest_hex
 #include "base/memory.h"
 #include "base/stop.h"            // bl_stop_here
 #include "datasets/view_loader.h" // bl_view_loader_create
+#include "experiment/cell.h"      // bl_fit_steps
 #include "protocols/pass.h"
 
 static const bl_block_kind kept_blocks[BL_START_BLOCKS] = {BL_PARAMETERS, BL_BUFFERS};
@@ -236,8 +238,7 @@ static int update(bl_learner *learner, attention *a, bl_loop *loop, bl_fit_place
 int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
                    bool *is_finite) {
     const bl_fit_options *fit = learner->fit;
-    const int64_t steps_per_epoch = trial->count > fit->batch ? trial->count / fit->batch : 1;
-    const int64_t steps = fit->steps ? fit->steps : fit->epochs * steps_per_epoch;
+    const int64_t steps_per_epoch = bl_fit_steps_per_pass(fit, trial->count), steps = bl_fit_steps(fit, trial->count);
     bl_schedule schedule = fit->schedule;
     schedule.base = trial->candidate;
     schedule.warmup = fit->warmup_steps / (double)steps_per_epoch;
@@ -250,6 +251,11 @@ int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial
     int status = BL_FAILED;
     *is_finite = true;
     learner->steps = steps;
+    if (place->step > steps) {
+        bl_fail("%s: damaged: its fit stands at step %" PRId64 " of %" PRId64 "; move it away to begin that row again",
+                learner->evaluator->fits->path, place->step, steps);
+        goto done;
+    }
     if ((place->step == 0 && restart(learner)) || bl_loop_create(&loop, &options, place->step)) goto done;
     bl_loop_scale(loop, place->plateau.scale);
     while (*is_finite && (place->step < steps || place->owes_look))

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "record/history_file.h" // bl_history_get
 #include "record/paths.h"        // bl_run_path
+#include "record/recipe.h"       // bl_recipe_compare
 
 // ---- reading ----
 
@@ -64,11 +65,13 @@ static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, con
     static const char early[] = "stopped: ";
     int status = BL_FAILED;
     bl_container_reader *reader = NULL;
-    char *run_status = NULL, *train_id = NULL, *run_id = NULL, *digest = NULL;
-    int64_t *mixed = NULL, count;
+    char *run_status = NULL, *run_id = NULL, *digest = NULL;
+    bl_text difference = {0};
+    bool same, longer;
+    int64_t mixed = 0;
     bl_text manifest = {0};
     if (bl_container_reader_open(&reader, path) || bl_container_get_text(reader, "/manifest/status", &run_status) ||
-        bl_container_get_text(reader, "/manifest/train_id", &train_id) || bl_container_get_text(reader, "/manifest/run_id", &run_id) ||
+        bl_recipe_compare(reader, cell, &same, &longer, &difference) || bl_container_get_text(reader, "/manifest/run_id", &run_id) ||
         bl_container_get_text(reader, "/manifest/graph_digest", &digest))
         goto done;
     const bool is_stopped = strncmp(run_status, early, sizeof early - 1) == 0;
@@ -76,27 +79,27 @@ static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, con
         bl_fail("%s, not complete", run_status);
         goto done;
     }
-    if (strcmp(train_id, cell->train_id) != 0) {
-        bl_fail("trained by another recipe than the file now holds (train id %.12s, not %.12s)", train_id, cell->train_id);
+    if (!same) {
+        bl_fail("trained by another recipe than the file now holds (%s)", difference.chars);
         goto done;
     }
-    if (bl_container_get_i64(reader, "/trainer/mixed", &mixed, &count) || bl_history_get(&run->history, reader) ||
+    if (bl_container_read_i64(reader, "/trainer/mixed", &mixed, 1) || bl_history_get(&run->history, reader) ||
+        bl_history_check(&run->history, reader, cell->train.epochs, 0) ||
         bl_stretches_get(&run->stretches, reader) || read_manifest(reader, &manifest) ||
         (!run->is_finished && bl_standing_of(&run->standing, reader, &run->history, cell)))
         goto done;
     run->run_id = bl_arena_copy(study->arena, run_id);
     run->digest = bl_arena_copy(study->arena, digest);
     run->manifest = bl_arena_copy(study->arena, manifest.chars ? manifest.chars : "");
-    run->mixed = count && mixed[0];
+    run->mixed = mixed != 0;
     if (is_stopped) run->stopped = bl_arena_copy(study->arena, run_status + sizeof early - 1);
     status = BL_OK;
 done:
     bl_text_free(&manifest);
     bl_free(run_status);
-    bl_free(train_id);
+    bl_text_free(&difference);
     bl_free(run_id);
     bl_free(digest);
-    bl_free(mixed);
     bl_container_reader_close(reader);
     return status;
 }
@@ -130,7 +133,8 @@ static void take_in(bl_study *study, const bl_cell *cell, bl_study_run *run, con
                 return;
             }
             free_run(run);
-            if (!why) why = bl_arena_format(study->arena, "not finished; its checkpoint: %s", bl_error());
+            study->unreadable = bl_arena_copy(study->arena, bl_error());
+            if (!why) why = bl_arena_format(study->arena, "not finished; its checkpoint: %s", study->unreadable);
         }
         if (!why) why = "not run yet";
     }
@@ -141,7 +145,13 @@ static void take_in(bl_study *study, const bl_cell *cell, bl_study_run *run, con
             return;
         }
         free_run(run);
-        why = bl_error();
+        why = study->unreadable = bl_arena_copy(study->arena, bl_error());
+        run->is_finished = false; // where more epochs go on from it, they have left a checkpoint
+        if (bl_file_exists(checkpoint) && read_run(study, run, cell, checkpoint) == BL_OK) {
+            study->run_count++;
+            return;
+        }
+        if (bl_file_exists(checkpoint)) free_run(run);
     }
     add_absent(study, cell, run->seed, why);
 }
@@ -296,7 +306,7 @@ const int *bl_study_epochs(const bl_study *study, int cell, const char *row, int
     size_t most = 0;
     for (int r = 0; r < study->run_count; r++) most += (size_t)study->runs[r].history.measurement_count;
     int *epochs = bl_alloc(most * sizeof *epochs), found = 0;
-    if (!epochs) abort(); // as the arena does
+    if (!epochs) bl_out_of_memory(); // as the arena does
     for (int r = 0; own && r < study->run_count; r++) {
         const bl_history *history = &study->runs[r].history;
         for (int64_t m = 0; counts_for(&study->runs[r], cell) && m < history->measurement_count; m++)

@@ -3,7 +3,8 @@
 // The trainer emits events and never prints. It resumes from a checkpoint bit for bit, and does nothing where the run file is
 // complete; evaluations that a finished run lacks are added from its saved weights (`eval`).
 //
-// The room run/ holds one run from start to end (trainer, checkpoint) and the runs of a study as a list (sweep). It sees protocols/ and all
+// The room run/ holds one run from start to end (trainer, checkpoint; longer: one that more epochs
+// go on from) and the runs of a study as a list (sweep), with the files that they need (needed). It sees protocols/ and all
 // below it. Its door: sweep.h, and this header's events.
 
 #ifndef BL_RUN_TRAINER_H
@@ -16,6 +17,7 @@
 #include "record/paths.h"       // bl_run_key
 
 typedef enum bl_event_kind {
+    BL_EVENT_DATA,       // the data set is open: `remarks` on it
     BL_EVENT_BEGIN,      // what is about to run; `resumed_from` steps
     BL_EVENT_STEP,       // after every step
     BL_EVENT_FIT,        // after every update of a fit; `row` says of what
@@ -41,6 +43,7 @@ typedef struct bl_event {
     const bl_measurement *measurement;
     const char *row;                // FIT: the evaluation in hand; STOPPED: the one that was interrupted, or NULL
     int64_t fit_step, fit_steps;    // FIT: finished updates
+    const char *remarks;            // DATA: a line each (bl_dataset_remarks), or ""
     const char *path;               // of the run file
 } bl_event;
 

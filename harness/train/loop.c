@@ -34,6 +34,9 @@ static bool is_watched(const bl_loop_options *options) {
 int bl_loop_create(bl_loop **out, const bl_loop_options *options, int64_t first_step) {
     *out = NULL;
     if (!is_watched(options)) return bl_fail("a loop needs a plan that watches what bl_loop_watch names");
+    if (options->accumulate > 1 && options->sample_count < (int64_t)options->batch * options->accumulate)
+        return bl_fail("%lld samples do not fill an update of %d batches of %d: write fewer or smaller ones",
+                       (long long)options->sample_count, options->accumulate, options->batch);
     bl_loop *loop = bl_alloc(sizeof *loop);
     if (!loop) return BL_FAILED;
     *loop = (bl_loop){.options = *options, .step = first_step, .order_epoch = {-1, -1}, .scale = 1};

@@ -38,7 +38,8 @@ int bl_loop_watch(const bl_step_graph *graph, bl_tensor *watch[BL_WATCHED]);
 typedef struct bl_loop bl_loop;
 
 // An epoch is as many whole updates as the samples give, at least one: a labelled part smaller than a batch is repeated until it
-// fills one. `first_step` is where it continues.
+// fills one, in the order of that epoch, and drawn anew each time (loader.h). One that does not fill several micro steps is refused: what
+// comes again must come in one batch. `first_step` is where it continues.
 BL_CHECK int bl_loop_create(bl_loop **loop, const bl_loop_options *options, int64_t first_step);
 void bl_loop_free(bl_loop *loop);
 int64_t bl_loop_steps_per_epoch(const bl_loop *loop);

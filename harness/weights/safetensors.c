@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "experiment/yaml.h" // bl_json_parse
+#include "datasets/views/normalization.h" // bl_normalization_has_fault
+#include "experiment/yaml.h"              // bl_json_parse
 #include "weights/weights_table.h"
 
 enum {
@@ -169,6 +170,10 @@ static int read_metadata(header *h, const bl_value *map) {
                            "channel_order as \"rgb\"", h->path, key, value);
     }
     found->known = has_mean && has_std && found->image_size > 0;
+    static const double none[3] = {1, 1, 1};
+    bl_normalization_fault fault;
+    if (bl_normalization_has_fault(found->mean, has_std ? found->std : none, &fault)) // a mean that is not there is 0
+        return bl_fail("%s: __metadata__: %s: %s", h->path, fault.what, fault.advice);
     return BL_OK;
 }
 

@@ -138,6 +138,20 @@ static void every_permutation_is_equally_likely(void **state) {
     assert_int_equal(kinds, 6);
 }
 
+static void sample_that_comes_again_draws_from_another_seed(void **state) {
+    (void)state;
+    enum { SEEDS = 3, TIMES = 100 };
+    static const uint64_t seeds[SEEDS] = {0, 1, UINT64_MAX};
+    uint64_t drawn[SEEDS * TIMES];
+    for (int s = 0; s < SEEDS; ++s) {
+        assert_true(bl_random_seed_again(seeds[s], 0) == seeds[s]);
+        for (uint32_t k = 0; k < TIMES; ++k) drawn[s * TIMES + (int)k] = bl_random_seed_again(seeds[s], k);
+    }
+    for (int i = 0; i < SEEDS * TIMES; ++i)
+        for (int j = 0; j < i; ++j) assert_true(drawn[i] != drawn[j]);
+    assert_true(bl_random_seed_again(0, 1) == 0xac53cbd153e2a579u); // never changes
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(philox_gives_its_published_answers),
@@ -149,6 +163,7 @@ int main(void) {
         cmocka_unit_test(below_is_unbiased),
         cmocka_unit_test(permutation_is_pinned_and_complete),
         cmocka_unit_test(every_permutation_is_equally_likely),
+        cmocka_unit_test(sample_that_comes_again_draws_from_another_seed),
     };
     return cmocka_run_group_tests_name("random numbers", tests, NULL, NULL);
 }

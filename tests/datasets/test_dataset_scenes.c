@@ -196,7 +196,7 @@ static const bl_recipe recipes[2] = {
 };
 
 enum { COUNT = 11 }; // samples of a batch: every scene several times
-static const uint32_t samples[COUNT] = {3, 0, 1, 2, 2, 0, 3, 1, 1, 3, 0};
+static const uint32_t samples[COUNT] = {3, 0, 1, 2, 2, 0, 3, 1, 1, 3, 0}, occurrences[COUNT] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2};
 
 static float *load(const bl_dataset *dataset, int threads) {
     bl_loader *loader;
@@ -216,10 +216,11 @@ static void assert_loaded(bl_dataset *dataset) {
     bl_picture picture = {0};
     bl_view_scratch scratch = {0};
     for (int i = 0; i < COUNT; i++) {
-        assert_ok(bl_dataset_picture(dataset, BL_TRAIN, samples[i], 4, 6, &picture));
+        const uint64_t seed = bl_random_seed_again(4, occurrences[i]); // each time another square, other views
+        assert_ok(bl_dataset_picture(dataset, BL_TRAIN, samples[i], seed, 6, &picture));
         for (int v = 0; v < 2; v++) {
             const bl_extent size = {picture.width, picture.height};
-            assert_ok(bl_view_make(&recipes[v], 4, samples[i], 6, (uint32_t)v, picture.pixels, size, view, &scratch));
+            assert_ok(bl_view_make(&recipes[v], seed, samples[i], 6, (uint32_t)v, picture.pixels, size, view, &scratch));
             assert_memory_equal(one + (v * COUNT + i) * FLOATS, view, sizeof view);
         }
     }

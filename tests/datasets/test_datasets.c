@@ -127,6 +127,29 @@ static void cifar10_refuses_a_label_out_of_range(void **state) {
     assert_refused(&options, "test_batch.bin: record 17: label 10 is not below 10");
 }
 
+static void cifar10_says_which_file_holds_what_another_does_and_that_classes_are_of_other_sizes(void **state) {
+    bl_dataset_options options = cifar10_in(*state);
+    bl_dataset *dataset;
+    for (int f = 0; f < 6; ++f) // no two alike but the second and the fifth
+        write_at(*state, files[f], (int64_t)RECORDS * RECORD - 1, (unsigned char)(f == 4 ? 1 : f));
+    write_at(*state, "data_batch_1.bin", 0, 3);
+    assert_ok(bl_dataset_open(&dataset, &options));
+    assert_string_equal(bl_dataset_remarks(dataset),
+                        "data_batch_5.bin holds the images of data_batch_2.bin again: unpack cifar-10-binary.tar.gz again unless that is meant\n"
+                        "cifar10: from 0 to 49999 images of a class to train on, and 5000 of each in the official files\n"
+                        "cifar10: from 0 to 10000 images of a class to test on, and 1000 of each in the official files\n");
+    bl_dataset_close(dataset);
+    write_at(*state, "test_batch.bin", (int64_t)RECORDS * RECORD - 1, 3); // as the fourth's last byte, but not its images
+    write_at(*state, "test_batch.bin", 0, 1);
+    assert_ok(bl_dataset_open(&dataset, &options));
+    assert_null(strstr(bl_dataset_remarks(dataset), "test_batch.bin"));
+    bl_dataset_close(dataset);
+    write_at(*state, "test_batch.bin", 0, 0);
+    assert_ok(bl_dataset_open(&dataset, &options));
+    bl_test_holds(bl_dataset_remarks(dataset), "test_batch.bin holds the images of data_batch_4.bin again");
+    bl_dataset_close(dataset);
+}
+
 static void cifar10_refuses_a_folder_where_a_file_should_be(void **state) {
     char *path = path_of(*state, "test_batch.bin");
     assert_int_equal(unlink(path), 0);
@@ -151,6 +174,7 @@ static void cifar10_of_the_official_files_has_its_known_digest(void **state) {
     assert_ok(bl_dataset_open(&dataset, &options));
     bl_dataset_digest(dataset, digest);
     assert_string_equal(digest, "7a23f0d71f9055d6a9499a6d8502f7bd3a6c8e7f93f02faf1fb6d91bdcb48972");
+    assert_string_equal(bl_dataset_remarks(dataset), "");
     bl_dataset_close(dataset);
     free(folder);
 }
@@ -416,6 +440,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(cifar10_refuses_a_file_that_is_too_short_or_too_long, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(cifar10_refuses_a_label_out_of_range, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(cifar10_refuses_a_folder_where_a_file_should_be, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(cifar10_says_which_file_holds_what_another_does_and_that_classes_are_of_other_sizes, make_folder,
+                                        remove_folder),
         cmocka_unit_test(cifar10_of_the_official_files_has_its_known_digest),
         cmocka_unit_test_setup_teardown(cifar100_reads_the_fine_label_and_then_the_planes, make_folder_100, remove_folder),
         cmocka_unit_test_setup_teardown(cifar100_says_what_is_wrong_with_a_file, make_folder_100, remove_folder),

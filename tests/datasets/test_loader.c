@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/random.h"
 #include "datasets/view_loader.h"
 
 enum { SIDE = 32, FLOATS = 3 * SIDE * SIDE, COUNT = 100 };
@@ -71,6 +72,34 @@ static void batch_holds_view_0_of_every_sample_and_then_view_1(void **state) {
     assert_memory_not_equal(batch, batch + 11 * FLOATS, sizeof view);
     free(batch);
     bl_view_scratch_free(&scratch);
+    bl_dataset_close(dataset);
+}
+
+// A set smaller than a batch: the views of a sample's first occurrence are what they are alone, those of the others are drawn anew.
+static void sample_that_comes_again_in_a_batch_is_drawn_anew(void **state) {
+    (void)state;
+    enum { BATCH = 9, LABELLED = 2 };
+    bl_dataset *dataset = shapes();
+    bl_recipe recipe = recipe_of(3), recipes[2] = {recipe, recipe};
+    bl_view_scratch scratch = {0};
+    float *dst = malloc(sizeof *dst * 2 * BATCH * FLOATS), view[FLOATS];
+    uint32_t samples[BATCH];
+    for (int i = 0; i < BATCH; ++i) samples[i] = i % LABELLED ? 17 : 140;
+    bl_loader *loader;
+    assert_ok(bl_view_loader_create(&loader, dataset, BL_TRAIN, recipes, 2, 0, 2, 1));
+    assert_ok(bl_loader_submit(loader, 0, samples, BATCH, 3, dst, NULL));
+    assert_ok(bl_loader_wait(loader, 0));
+    for (int row = 0; row < 2 * BATCH; ++row) {
+        const int i = row % BATCH;
+        const uint64_t seed = i < LABELLED ? 0 : bl_random_seed_again(0, (uint32_t)(i / LABELLED));
+        assert_ok(bl_view_make(&recipe, seed, samples[i], 3, (uint32_t)(row / BATCH), bl_dataset_image(dataset, BL_TRAIN, samples[i]),
+                               bl_square(SIDE), view, &scratch));
+        assert_memory_equal(dst + row * FLOATS, view, sizeof view);
+        for (int other = 0; other < row; ++other) assert_memory_not_equal(dst + other * FLOATS, view, sizeof view);
+    }
+    bl_loader_free(loader);
+    bl_view_scratch_free(&scratch);
+    free(dst);
     bl_dataset_close(dataset);
 }
 
@@ -232,6 +261,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_two_and_four_threads_write_the_same_bytes),
         cmocka_unit_test(batch_holds_view_0_of_every_sample_and_then_view_1),
+        cmocka_unit_test(sample_that_comes_again_in_a_batch_is_drawn_anew),
         cmocka_unit_test(label_of_a_sample_stands_beside_each_of_its_views),
         cmocka_unit_test(first_batches_of_seed_0_are_these_bytes),
         cmocka_unit_test(error_of_a_worker_waits_for_its_slot_and_spares_the_next_batch),

@@ -227,6 +227,35 @@ static void batches_are_the_same_bytes_with_one_two_and_four_threads(void **stat
     bl_scenes_close(scenes);
 }
 
+// Two scenes in one batch of eight: the first of each is what it is alone, the others are drawn anew.
+static void scene_that_comes_again_in_a_batch_is_drawn_anew(void **state) {
+    (void)state;
+    enum { BATCH = 8 };
+    bl_scenes *scenes = streets(true);
+    const bl_scene_recipe recipe = recipe_of(0.5, 2, true);
+    static const uint32_t samples[BATCH] = {3, 5, 3, 5, 5, 5, 3, 3}, occurrences[BATCH] = {0, 0, 1, 1, 2, 3, 2, 3};
+    static float images[BATCH][3 * OUT], labels[BATCH][OUT], image[3 * OUT], map[OUT];
+    bl_scene_scratch scratch = {0};
+    bl_loader *loader;
+    assert_ok(bl_scene_loader_create(&loader, scenes, &recipe, 3, 2, 1));
+    for (uint32_t epoch = 0; epoch < 3; ++epoch) {
+        assert_ok(bl_loader_submit(loader, 0, samples, BATCH, epoch, images[0], labels[0]));
+        assert_ok(bl_loader_wait(loader, 0));
+        for (int i = 0; i < BATCH; ++i) {
+            bl_scene scene = drawn(samples[i]);
+            const uint64_t seed = occurrences[i] ? bl_random_seed_again(3, occurrences[i]) : 3;
+            assert_ok(bl_scene_view_make(&recipe, seed, samples[i], epoch, &scene, image, map, &scratch));
+            assert_memory_equal(images[i], image, sizeof image);
+            assert_memory_equal(labels[i], map, sizeof map);
+            for (int j = 0; j < i; ++j) assert_memory_not_equal(images[i], images[j], sizeof image);
+            bl_scene_free(&scene);
+        }
+    }
+    bl_loader_free(loader);
+    bl_scene_scratch_free(&scratch);
+    bl_scenes_close(scenes);
+}
+
 static void errors_of_workers_come_with_their_slot(void **state) {
     (void)state;
     char *root = bl_test_folder(), path[4096];
@@ -286,6 +315,7 @@ int main(void) {
         cmocka_unit_test(draws_differ_by_sample_and_epoch_and_one_moves_no_other),
         cmocka_unit_test(recipes_that_would_part_image_and_labels_are_refused),
         cmocka_unit_test(batches_are_the_same_bytes_with_one_two_and_four_threads),
+        cmocka_unit_test(scene_that_comes_again_in_a_batch_is_drawn_anew),
         cmocka_unit_test(errors_of_workers_come_with_their_slot),
         cmocka_unit_test(labels_of_a_set_without_any_are_refused),
     };

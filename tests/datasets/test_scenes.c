@@ -148,7 +148,7 @@ static void what_is_wrong_with_a_file_is_named_before_any_is_decoded(void **stat
         {grey_image, IMAGE, "a grey PNG: images are 8-bit RGB"},
         {coloured_labels, LABELS, "an RGB PNG: label maps are 8-bit grey"},
         {sixteen_bits, IMAGE, "a 16-bit RGB PNG"},
-        {palette, LABELS, "a 8-bit palette PNG"},
+        {palette, LABELS, "an 8-bit palette PNG"},
         {no_png, IMAGE, "not a PNG file"},
         {no_pixels, IMAGE, "0 x 32 pixels"},
     };

@@ -28,8 +28,15 @@ static atomic_int val_reads, train_reads_after_val, crops[TRAIN]; // crops: of e
 static double rates[MOST_RATES];
 static int rate_count;
 
+typedef struct made { // from which draws a crop was made
+    uint64_t seed;
+    uint32_t sample, epoch;
+} made;
+static made makings[MOST_RATES];
+static atomic_int making_count;
+
 static void forget(void) {
-    val_reads = train_reads_after_val = rate_count = 0;
+    val_reads = train_reads_after_val = rate_count = making_count = 0;
     for (int i = 0; i < TRAIN; i++) crops[i] = 0;
 }
 
@@ -45,7 +52,11 @@ int bl_scene_view_make(const bl_scene_recipe *recipe, uint64_t seed, uint32_t sa
                        float *labels, bl_scene_scratch *scratch) {
     int (*next)(const bl_scene_recipe *, uint64_t, uint32_t, uint32_t, const bl_scene *, float *, float *, bl_scene_scratch *);
     bl_test_next("bl_scene_view_make", &next);
-    if (recipe->width == CROP && recipe->height == CROP) crops[sample]++;
+    if (recipe->width == CROP && recipe->height == CROP) {
+        const int at = making_count++;
+        crops[sample]++;
+        if (at < MOST_RATES) makings[at] = (made){seed, sample, epoch};
+    }
     return next(recipe, seed, sample, epoch, scene, image, labels, scratch);
 }
 
@@ -247,6 +258,25 @@ static void held_out_scenes_are_never_trained_on_where_they_are_watched(void **s
         bl_history_free(&history);
     }
     bl_labelled_free(&labels);
+}
+
+// Two scenes in batches of seven: twice they come thrice, once four times.
+static void a_batch_larger_than_the_labelled_part_draws_each_crop_anew(void **state) {
+    (void)state;
+    bl_evaluation row = pretrained_row();
+    row.fit.share = 17; // 2.04 of 12
+    row.fit.batch = 7;
+    bl_history history = measure(row, 77, 2);
+    int first = 0, scenes = 0;
+    assert_int_equal(making_count, STEPS * 7);
+    for (int i = 0; i < making_count; i++) {
+        first += makings[i].seed == SEED;
+        for (int j = 0; j < i; j++) assert_memory_not_equal(&makings[i], &makings[j], sizeof *makings);
+    }
+    for (int i = 0; i < TRAIN; i++) scenes += crops[i] > 0;
+    assert_int_equal(scenes, 2);
+    assert_int_equal(first, STEPS * 2); // what comes first in an update draws as it does where nothing comes again
+    bl_history_free(&history);
 }
 
 static void listed_shares_are_the_first_scenes(void **state) {
@@ -564,6 +594,7 @@ int main(void) {
         cmocka_unit_test(a_plateau_lowers_the_rate_by_what_it_saw),
         cmocka_unit_test(a_poly_schedule_falls_by_its_power_to_its_least_rate),
         cmocka_unit_test(held_out_scenes_are_never_trained_on_where_they_are_watched),
+        cmocka_unit_test(a_batch_larger_than_the_labelled_part_draws_each_crop_anew),
         cmocka_unit_test(listed_shares_are_the_first_scenes),
         cmocka_unit_test(what_no_share_can_give_is_refused_before_training),
         cmocka_unit_test(arms_start_from_one_head_and_from_their_own_encoder),

@@ -50,7 +50,9 @@ static void sheet_shows_each_image_beside_its_views(void **state) {
     }
     char *folder = bl_test_folder(), path[512];
     snprintf(path, sizeof path, "%s/sheet.png", folder);
-    assert_ok(bl_preview_write(&cell, 0, path));
+    bl_text remarks = {0};
+    assert_ok(bl_preview_write(&cell, 0, path, &remarks));
+    bl_text_free(&remarks);
     int width, height;
     uint8_t *rgb = read_png(path, &width, &height);
     bl_dataset *dataset;
@@ -79,7 +81,9 @@ static void sheet_of_scenes_shows_them_smaller_beside_their_views(void **state) 
     }
     char *folder = bl_test_folder(), path[512];
     snprintf(path, sizeof path, "%s/sheet.png", folder);
-    assert_ok(bl_preview_write(&cell, 0, path));
+    bl_text remarks = {0};
+    assert_ok(bl_preview_write(&cell, 0, path, &remarks));
+    bl_text_free(&remarks);
     int width, height;
     uint8_t *rgb = read_png(path, &width, &height);
     bl_scene scene = {0};
@@ -97,7 +101,7 @@ static void sheet_of_scenes_shows_them_smaller_beside_their_views(void **state) 
     free(rgb);
 
     cell.views[1].items[0] = (bl_transform){.kind = BL_FLIP, .p = .5};
-    assert_int_not_equal(bl_preview_write(&cell, 0, path), BL_OK);
+    assert_int_not_equal(bl_preview_write(&cell, 0, path, &remarks), BL_OK);
     assert_non_null(strstr(bl_error(), "view 1 is made from whole scenes and nothing makes them square"));
     bl_test_folder_remove(folder);
 }

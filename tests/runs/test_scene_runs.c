@@ -1,6 +1,7 @@
 // Runs that pretrain on street scenes: what they are fed, that they continue bit for bit, and that a folder which is not as it was when
 // the run began stops them with the file's name.
 
+#include "datasets/labels.h"
 #include "datasets/scenes/cityscapes.h"
 #include "datasets/scenes/streets.h"
 #include "datasets/view_loader.h"
@@ -185,12 +186,73 @@ static void unknown_id_is_named_before_the_first_step(void **state) {
     free(path), free(checkpoint), free(labels), free(results);
 }
 
+// Which scene is held out is drawn: the map of that one is emptied. Listed, the first one is what a third of three is.
+static void share_without_a_pixel_of_a_class_is_refused_before_the_first_step(void **state) {
+    (void)state;
+    static const char *const maps[3] = {"aachen/aachen_000000_000000", "aachen/aachen_000000_000001", "zurich/zurich_000000_000002"};
+    static const uint8_t unlabelled[WIDTH * HEIGHT];
+    bl_labelled labelled;
+    assert_ok(bl_labels_choose_scenes(&labelled, 3, 100, false, .3, 7));
+    assert_int_equal(labelled.held_out_count, 1);
+    const struct {
+        uint32_t emptied;
+        const char *rows, *says;
+    } cases[] = {
+        {0, "[{segmentation: {arms: [random], shares: [34], labels: listed, steps: 1, batch: 1, crop: 32, pictures: 0}}]",
+         "no pixel is of a class in the 1 scene that it learns from (train/aachen/aachen_000000_000000): write a larger share"},
+        {labelled.held_out[0], "[{segmentation: {arms: [random], shares: [100], validation: 0.3, lr: [0.1, 0.2], steps: 1, batch: 1, crop: 32, pictures: 0}}]",
+         "no pixel is of a class in the 1 scene that it holds out (train/"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *results = joined(bl_test_here(), "empty"), *map, says[512];
+        plan_of_run plan = {.backend = bl_test_backend(), .results = results, .more = {{"evaluate", cases[i].rows}}};
+        char *path = run_file(results, plan.backend);
+        void *bytes;
+        size_t size;
+        assert_true(asprintf(&map, "%s/gtFine/train/%s_gtFine_labelIds.png", root, maps[cases[i].emptied]) > 0);
+        assert_ok(bl_read_file(map, &bytes, &size));
+        assert_ok(bl_png_save(map, unlabelled, WIDTH, HEIGHT, 1));
+        assert_int_equal(run_child(plan, says), 1);
+        bl_test_holds(says, cases[i].says);
+        assert_ok(bl_atomic_write(map, bytes, size));
+        assert_false(bl_file_exists(path));
+        bl_free(bytes);
+        free(path), free(map), free(results);
+    }
+    bl_labelled_free(&labelled);
+}
+
+// How many steps an epoch has is known once the folder is opened: two, here.
+static void schedule_without_room_is_refused_at_its_key_before_the_first_step(void **state) {
+    (void)state;
+    static const struct {
+        const char *key, *value, *says;
+    } cases[] = {
+        {"train.warmup", "0.2", "train.warmup: 0.2 epochs are less than a step"},
+        {"train", "{schedule: step, milestones: [2.8]}", "train.milestones: 2.8 is never passed, 6 steps of 6"},
+        {"evaluate", "[{segmentation: {arms: [random], crop: 32, batch: 2, epochs: 2, warmup_steps: 4, shares: [100], pictures: 0}}]",
+         "evaluate.segmentation.warmup_steps: 4 of 2"},
+    };
+    char *results = joined(bl_test_here(), "lengths"), says[512];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const plan_of_run plan = {.backend = bl_test_backend(), .results = results, .more = {{cases[i].key, cases[i].value}}};
+        char *path = run_file(results, plan.backend);
+        assert_int_equal(run_child(plan, says), 1);
+        bl_test_holds(says, cases[i].says);
+        assert_false(bl_file_exists(path));
+        free(path);
+    }
+    free(results);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(feed_gives_both_views_of_each_scene_from_one_square),
         cmocka_unit_test(killed_run_names_the_file_that_is_not_as_it_was_and_continues_bit_for_bit_once_it_is),
         cmocka_unit_test(finished_run_is_given_rows_with_labels_where_its_own_scenes_are_as_they_were),
         cmocka_unit_test(unknown_id_is_named_before_the_first_step),
+        cmocka_unit_test(share_without_a_pixel_of_a_class_is_refused_before_the_first_step),
+        cmocka_unit_test(schedule_without_room_is_refused_at_its_key_before_the_first_step),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

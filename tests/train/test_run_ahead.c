@@ -201,6 +201,23 @@ static void a_plan_that_does_not_watch_what_a_loop_reads_is_refused(void **state
     close_rig(&r);
 }
 
+// What comes again in an update is drawn anew where it comes in one batch; a second batch would not know of the first.
+static void samples_that_do_not_fill_several_micro_steps_are_refused(void **state) {
+    (void)state;
+    rig r;
+    bl_loop *loop;
+    open_rig(&r, false, 1, NONE, NULL);
+    bl_loop_options options = {.graph = &r.graph, .plan = r.plan, .store = r.store, .loader = r.loader, .sample_count = 3, .batch = BATCH,
+                               .accumulate = 2, .steps = STEPS};
+    assert_int_equal(bl_loop_create(&loop, &options, 0), BL_FAILED);
+    assert_string_equal(bl_error(), "3 samples do not fill an update of 2 batches of 2: write fewer or smaller ones");
+    options.accumulate = 1;
+    options.sample_count = 1;
+    assert_ok(bl_loop_create(&loop, &options, 0));
+    bl_loop_free(loop);
+    close_rig(&r);
+}
+
 // ---- whole runs ----
 
 static const char recipe[] =
@@ -434,6 +451,7 @@ int main(void) {
             cmocka_unit_test(the_loop_is_one_step_ahead_wherever_nobody_looks_and_nowhere_else),
             cmocka_unit_test(a_step_that_is_not_finite_is_named_with_its_batch_intact_and_the_one_behind_it_changes_nothing),
             cmocka_unit_test(a_plan_that_does_not_watch_what_a_loop_reads_is_refused),
+        cmocka_unit_test(samples_that_do_not_fill_several_micro_steps_are_refused),
             cmocka_unit_test(a_run_ahead_leaves_the_same_file_killed_or_not),
             cmocka_unit_test(a_bad_step_is_named_though_the_next_one_was_given),
             cmocka_unit_test(what_was_chosen_is_chosen_again_before_anything_is_compiled),

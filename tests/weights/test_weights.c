@@ -449,6 +449,8 @@ static void headers_that_lie_are_refused_with_one_line(void **state) {
         {"{\"__metadata__\":[]," A "}", 8, "__metadata__ is no object"},
         {"{\"__metadata__\":{\"mean\":\"0.5 0.5\"}," A "}", 8, "__metadata__: mean \"0.5 0.5\": write mean and std as"},
         {"{\"__metadata__\":{\"std\":\"0.5 0 0.5\"}," A "}", 8, "__metadata__: std \"0.5 0 0.5\""},
+        {"{\"__metadata__\":{\"mean\":\"123.675 116.28 103.53\",\"std\":\"58.395 57.12 57.375\"}," A "}", 8, "write mean: [0.485, 0.456, 0.406] (123.675 / 255 = 0.485)"},
+        {"{\"__metadata__\":{\"std\":\"58.395 57.12 57.375\"}," A "}", 8, "write std: [0.229, 0.224, 0.225]"},
         {"{\"__metadata__\":{\"image_size\":\"32.5\"}," A "}", 8, "__metadata__: image_size \"32.5\""},
         {"{\"__metadata__\":{\"channel_order\":\"bgr\"}," A "}", 8, "__metadata__: channel_order \"bgr\""},
         {"{" A, 8, "its header is not JSON"},
