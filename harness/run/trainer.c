@@ -360,7 +360,10 @@ static int read_checkpoint(trainer *t, bl_container_reader **before) {
     bl_history_free(&former);
     bl_container_reader_close(*before);
     *before = NULL;
-    if (t->grows) t->progress.epoch_loss = 0; // it ended an epoch
+    if (t->grows) {
+        t->progress.epoch_loss = 0;                              // it ended an epoch
+        if (!status && is_diagnosed(t)) t->history.collapse_count--; // as the network that training ended with
+    }
     return status;
 }
 
