@@ -93,8 +93,8 @@ static int layout_of(const source *s, bl_layout **layout) {
     bl_free(text);
     cell->name = "main";
     if (bl_yaml_parse(arena, where, where->text, BL_LAYER_FILE, &tree)) return BL_FAILED;
-    bl_value *data = bl_value_get(tree, "data");
-    if (data) bl_value_detach(data, "root"); // the images are not asked for: BYOLAB_DATA may be unset
+    bl_value *root = bl_value_at(tree, "data.root");
+    if (root) root->text = "."; // the images are not asked for: BYOLAB_DATA may be unset
     if (bl_cell_fill(arena, tree, cell) || bl_layout_create(layout)) return BL_FAILED;
     const int status = bl_model_build_step(&step, *layout, cell);
     bl_graph_free(step.graph);

@@ -194,7 +194,10 @@ __attribute__((constructor)) static void begin(void) {
     file_at = number("FAULTS_FILE");
     memory_at = number("FAULTS_MEMORY");
     lock_error = (int)number("FAULTS_LOCKS");
-    for (int i = 0; i < 3; i++) signal((const int[]){SIGSEGV, SIGABRT, SIGFPE}[i], on_signal);
+    static char stack[1 << 16]; // HDF5 may go in circles until its own is full
+    sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
+    for (int i = 0; i < 3; i++)
+        sigaction((const int[]){SIGSEGV, SIGABRT, SIGFPE}[i], &(struct sigaction){.sa_handler = on_signal, .sa_flags = SA_ONSTACK}, NULL);
     unsetenv("LD_PRELOAD"); // what this process starts is not our business
     atomic_store(&is_ready, true);
 }

@@ -200,6 +200,18 @@ static void a_checkpoint_holds_the_same_weights_as_the_run_file(void **state) {
     close_run(&run);
 }
 
+static void a_checkpoint_is_read_where_its_images_are_not(void **state) {
+    (void)state;
+    small_run run = open_run_with(5, &(bl_override){"data", "{dataset: cifar10, root: /nowhere}"}, 1);
+    bl_weights a, b;
+    save(&run, at("run.h5"), at("run.ckpt"));
+    assert_ok(bl_weights_read_run(&a, at("run.h5")));
+    assert_ok(bl_weights_read_run(&b, at("run.ckpt")));
+    assert_same_weights(&a, &b);
+    bl_weights_free(&a), bl_weights_free(&b);
+    close_run(&run);
+}
+
 static void everything_carries_the_names_of_its_networks(void **state) {
     (void)state;
     small_run run = open_run(6);
@@ -585,6 +597,7 @@ int main(void) {
         cmocka_unit_test(an_encoder_comes_back_from_its_safetensors_bit_for_bit),
         cmocka_unit_test(convolutions_leave_as_torch_lays_them_out),
         cmocka_unit_test(a_checkpoint_holds_the_same_weights_as_the_run_file),
+        cmocka_unit_test(a_checkpoint_is_read_where_its_images_are_not),
         cmocka_unit_test(everything_carries_the_names_of_its_networks),
         cmocka_unit_test(what_images_must_look_like_travels_with_the_weights),
         cmocka_unit_test(weights_of_imagenets_stem_travel_with_their_shape_and_size),
