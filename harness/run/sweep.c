@@ -95,20 +95,29 @@ done:
     return state;
 }
 
-// "lacks knn/k5/test and 2 more rows": of a finished run's file of this recipe, to which rows can be added; NULL: it has them all.
-static const char *lacking_rows(bl_arena *arena, const bl_cell *cell, const char *path) {
+// "lacks knn/k5/test and 2 more rows": of a finished run's file of this recipe, to which rows can be added; NULL: it has them all. Where it
+// cannot be read *state says so, and why is what is returned.
+static const char *lacking_rows(bl_arena *arena, const bl_cell *cell, const char *path, bl_run_state *state) {
     bl_container_reader *reader = NULL;
     bl_history history = {0};
     int epoch, count = 0;
-    const char *first = NULL;
-    if (bl_container_reader_open(&reader, path) || bl_history_get(&history, reader) || bl_run_file_epoch(reader, cell, &epoch)) goto done;
+    const char *first = NULL, *damage = NULL;
+    char *ended = NULL; // a report asks for it
+    if (bl_container_reader_open(&reader, path) || bl_container_get_text(reader, "/manifest/status", &ended) || bl_history_get(&history, reader) ||
+        bl_history_check(&history, reader, cell->train.epochs, 0) || bl_run_file_epoch(reader, cell, &epoch)) {
+        damage = bl_arena_copy(arena, bl_error());
+        *state = BL_RUN_FAILED;
+        goto done;
+    }
     for (int i = 0; i < cell->evaluation_count; i++) {
         if (bl_is_measured(&cell->evaluations[i], epoch, &history)) continue;
         if (!count++) first = cell->evaluations[i].row;
     }
 done:
+    bl_free(ended);
     bl_history_free(&history);
     bl_container_reader_close(reader);
+    if (damage) return damage;
     if (count < 2) return count ? bl_arena_format(arena, "lacks %s; `byolab eval` adds it", first) : NULL;
     return bl_arena_format(arena, "lacks %s and %d more row%s; `byolab eval` adds them", first, count - 1, bl_plural(count - 1));
 }
@@ -278,7 +287,7 @@ int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_c
     if (running) *state = BL_RUN_RUNNING;
     else if (bl_file_exists(path)) {
         *state = state_of_file(cell, path);
-        *why = *state == BL_RUN_FINISHED ? lacking_rows(arena, cell, path) : bl_arena_copy(arena, bl_error());
+        *why = *state == BL_RUN_FINISHED ? lacking_rows(arena, cell, path, state) : bl_arena_copy(arena, bl_error());
         const char *how = NULL;
         if (*state == BL_RUN_OTHER_RECIPE && goes_on(arena, &key, path, &how)) {
             *state = BL_RUN_INTERRUPTED;
