@@ -34,7 +34,7 @@ static int check_classes(const uint8_t *labels, int64_t count, int classes, doub
                    smallest, ceil(500 / (double)images) / 10);
 }
 
-static int64_t held_of(int64_t labelled, double held_out) {
+int64_t bl_labels_count_held_out(int64_t labelled, double held_out) {
     const int64_t held = llround(held_out * (double)labelled);
     return held_out > 0 && held < 1 ? 1 : held;
 }
@@ -43,7 +43,7 @@ static int64_t held_of(int64_t labelled, double held_out) {
 static int decide_class(int class, const uint32_t *members, uint32_t count, double share, double held_out, uint64_t seed, uint32_t *order,
                         uint8_t *decided) {
     const int64_t labelled = llround(share * count / 100);
-    const int64_t held = held_of(labelled, held_out);
+    const int64_t held = bl_labels_count_held_out(labelled, held_out);
     if (held >= labelled)
         return bl_fail("labels: %g %% gives class %d %" PRId64 " of its images; with %" PRId64 " held out none is left to fit: write a "
                        "larger share or a smaller validation",
@@ -102,12 +102,16 @@ done:
     return status;
 }
 
+int64_t bl_labels_count_scenes(int64_t count, double share, bool listed) {
+    const int64_t rounded = llround(share * (double)count / 100);
+    return listed ? (int64_t)((double)count * share) / 100 : rounded < 1 ? 1 : rounded;
+}
+
 int bl_labels_choose_scenes(bl_labelled *chosen, int64_t count, double share, bool listed, double held_out, uint64_t seed) {
     *chosen = (bl_labelled){0};
     if (check_parts(share, held_out)) return BL_FAILED;
-    const int64_t rounded = llround(share * (double)count / 100);
-    const int64_t labelled = listed ? (int64_t)((double)count * share) / 100 : rounded < 1 ? 1 : rounded;
-    const int64_t held = held_of(labelled, held_out);
+    const int64_t labelled = bl_labels_count_scenes(count, share, listed);
+    const int64_t held = bl_labels_count_held_out(labelled, held_out);
     if (labelled < 1)
         return bl_fail("labels: %g %% of the first %" PRId64 " scenes is less than one; write a share of at least %g", share, count,
                        ceil(1000 / (double)count) / 10);

@@ -30,6 +30,9 @@ BL_CHECK int bl_labels_choose(bl_labelled *chosen, const uint8_t *labels, int64_
 // Of `count` scenes. `listed`: the first ones as they are listed, (int)(share n) / 100 of them, as the hands-on review takes them.
 // `held_out` is a part of them all, at least one where it is above 0; of listed ones they are drawn too, or one city would be held out.
 BL_CHECK int bl_labels_choose_scenes(bl_labelled *chosen, int64_t count, double share, bool listed, double held_out, uint64_t seed);
+// How many scenes that share is, and how many of so many labelled scenes, or images of a class, are held out.
+int64_t bl_labels_count_scenes(int64_t count, double share, bool listed);
+int64_t bl_labels_count_held_out(int64_t labelled, double held_out);
 void bl_labelled_free(bl_labelled *chosen);
 
 #endif

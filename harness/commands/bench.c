@@ -15,7 +15,7 @@
 #include "report/csv.h"          // bl_csv_text
 
 static void print(const char *step, const bl_cell *cell, const bl_machine *machine, const bl_bench *b, bool nodes) {
-    printf("%s%s, %s, batch %d, %d thread%s: median %.1f images/s, best %.1f; a step %.1f ms, %.0f GFLOP/s\n", step, machine->backend,
+    printf("%s%s, %s, batch %d, %d thread%s: median %.1f images/s, best %.1f; the median step %.1f ms, %.0f GFLOP/s\n", step, machine->backend,
            bl_cell_precision(cell), b->batch, machine->threads, bl_plural(machine->threads), b->median, b->best, 1e3 * b->step_seconds,
            b->gflop / b->step_seconds);
     printf("memory: activations and workspace %.0f MiB, packed weights %.0f MiB, staging %.0f MiB; the process at most %.0f MiB\n",

@@ -18,7 +18,7 @@ static int run(int argc, char **argv) {
         return BL_FAILED;
     snprintf(names, sizeof names, "%s", bl_arguments_option(&arguments, "backends", "reference,onednn"));
     char *judged = strchr(names, ',');
-    if (!judged) {
+    if (!judged || judged == names || !judged[1]) {
         status = bl_misused(bl_fail("--backends %s: write two, for example reference,onednn", names));
         goto done;
     }
@@ -43,7 +43,9 @@ const bl_command bl_command_compare = {
         "compare", "hold two backends against each other, node by node",
         "byolab compare FILE [options]\n\n"
         "Runs one step of a cell. By default each node alone: both backends get the first one's inputs, rounded to the node's\n"
-        "precision; the worst error of every operator is printed, and the command fails where one exceeds what its precision allows.\n\n"
+        "precision; the worst error of every operator is printed, and the command fails where one exceeds what its precision allows.\n"
+        "Errors are squared and relative: the squared differences from the judge's values over these values' squares, each summed over\n"
+        "a tensor. An error of 1e-6 is 0.1 % of the values.\n\n"
         "  --backends A,B      the judge, then the judged (default: reference,onednn; reference,cudnn)\n"
         "  --batch N           images (default 4; reference is slow)\n"
         "  --chained           both run freely, and the distance of every tensor is listed: information, not a verdict\n",

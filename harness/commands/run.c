@@ -4,6 +4,7 @@
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/progress.h"
+#include "experiment/cell.h" // bl_cell_warn
 #include "report/report.h"
 #include "run/sweep.h"
 
@@ -12,9 +13,22 @@ static void show_failure(void *context, const bl_cell *cell, uint64_t seed, cons
     fprintf(stderr, "byolab: %s/%llu: %s\n", cell->name, (unsigned long long)seed, message);
 }
 
+// What a file asks for and will not get, before hours are spent.
+static void warn(const bl_experiment *experiment, const bl_cell *only) {
+    for (int i = 0; i < experiment->cell_count; i++) {
+        const bl_cell *cell = &experiment->cells[i];
+        bl_text warnings = {0};
+        if (!only || cell == only) bl_cell_warn(cell, &warnings);
+        for (char *line = warnings.size ? strtok(warnings.chars, "\n") : NULL; line; line = strtok(NULL, "\n"))
+            fprintf(stderr, "%s: warning: %s\n", cell->name, line);
+        bl_text_free(&warnings);
+    }
+}
+
 static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experiment, bl_sweep_request request) {
     const bl_cell *cell;
     if (bl_arguments_cell(arguments, experiment, &cell)) return BL_FAILED;
+    warn(experiment, arguments->cell ? cell : NULL);
     bl_progress_bar bar = bl_progress_bar_create();
     request.experiment = experiment;
     request.cell = arguments->cell ? cell : NULL;
@@ -71,8 +85,9 @@ const bl_command bl_command_run = {
         "byolab run FILE [options]\n\n"
         "Does what is missing: trains every cell and seed of the study, evaluates, writes one run file each under\n"
         "results/<study>/<cell>/, and rebuilds the study's tables and plots. A run that was interrupted continues from its\n"
-        "checkpoint bit for bit; a finished one is skipped. One that fails does not stop the others: its message stays beside its\n"
-        "run file, and the next `byolab run` tries it again.\n\n"
+        "checkpoint bit for bit; a finished one is skipped, or goes on where train.epochs have grown and its last checkpoint was kept\n"
+        "(save.checkpoint: last) and no schedule looks at the end of training. Data that are missing end it before the first run. One\n"
+        "that fails does not stop the others: its message stays beside its run file, and the next `byolab run` tries it again.\n\n"
         "Several processes, on one machine or many, may share a folder: each run is done by one of them, and one that another\n"
         "process is at is passed over and tried again at the end. The exit status is 0 when every run asked for is finished, and\n"
         "not 0 where some failed or other processes are still at them. experiments/slurm_array.sh gives each Slurm task a part.\n\n"

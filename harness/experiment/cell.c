@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "base/digest.h"
-#include "datasets/facts.h" // bl_dataset_facts
+#include "datasets/facts.h"  // bl_dataset_facts
+#include "datasets/labels.h" // bl_labels_count_scenes
 #include "experiment/keys.h"
 #include "experiment/protocol_facts.h"
 #include "experiment/rows.h"
@@ -27,6 +28,21 @@ int bl_cell_classes(const bl_cell *cell) { return facts_of(cell)->classes; }
 
 const char *bl_cell_precision(const bl_cell *cell) {
     return cell->train.precision == BL_PRECISION_TF32 ? "tf32" : bl_dtype_name(cell->model.precision);
+}
+
+bool bl_cell_has_average(const bl_cell *cell) {
+    return cell->task == BL_TASK_BYOL && cell->model.method.target == BL_TARGET_EMA;
+}
+
+bool bl_cell_asks(const bl_cell *cell, bl_split split) {
+    for (int i = 0; i < cell->evaluation_count; i++) {
+        const bl_evaluation *row = &cell->evaluations[i];
+        const bool fits = bl_protocol_facts_of(row->kind)->has_shares;
+        const bool has_bank = row->kind == BL_PROTOCOL_KNN && row->knn.protocol == BL_KNN_TRAIN_TO_TEST;
+        if (row->split == split || (split == BL_TRAIN && (fits || has_bank)) || (split == BL_VALIDATION && fits && row->fit.validation <= 0))
+            return true;
+    }
+    return false;
 }
 
 static int64_t scenes_of(const bl_cell *cell, bl_split split) {
@@ -61,12 +77,28 @@ int64_t bl_cell_steps(const bl_cell *cell) {
     return per_epoch < 0 ? -1 : per_epoch * cell->train.epochs;
 }
 
-void bl_cell_warn(const bl_cell *cell, bl_text *text) {
-    const double memory = 1 / (1 - cell->model.method.tau); // steps after which a weight counts 1 / e in the average
-    const int64_t steps = bl_cell_steps(cell);
-    if (cell->task == BL_TASK_BYOL && cell->model.method.target == BL_TARGET_EMA && steps >= 0 && (double)steps < 5 * memory)
-        bl_text_add(text, "a target with tau %g averages over %.0f step%s and needs 5 times as many to leave its start; %lld %s trained\n",
-                    cell->model.method.tau, memory, bl_plural(llround(memory)), (long long)steps, steps == 1 ? "is" : "are");
+int64_t bl_cell_labels(const bl_cell *cell, const bl_evaluation *row, double share) {
+    const int64_t images = bl_cell_images(cell, BL_TRAIN);
+    const int classes = bl_cell_classes(cell);
+    if (bl_protocol_facts_of(row->kind)->of_scenes) return facts_of(cell)->is_drawn ? bl_labels_count_scenes(cell->data.train, share, row->fit.listed) : -1;
+    if (images < 0 || cell->data.limit || images % classes) return -1; // the first ones are of any class
+    return classes * llround(share * (double)(images / classes) / 100);
+}
+
+int64_t bl_cell_learned(const bl_cell *cell, const bl_evaluation *row, double share) {
+    const bl_fit_options *fit = &row->fit;
+    const int64_t labels = bl_cell_labels(cell, row, share);
+    const bool holds_out = fit->rate_count > 1 || !fit->refit || fit->watch == BL_WATCH_HELD_OUT;
+    return labels < 0 || !holds_out ? labels : labels - bl_labels_count_held_out(labels, fit->validation);
+}
+
+int64_t bl_fit_steps_per_pass(const bl_fit_options *fit, int64_t learned) {
+    return learned < 0 ? -1 : learned > fit->batch ? learned / fit->batch : 1;
+}
+
+int64_t bl_fit_steps(const bl_fit_options *fit, int64_t learned) {
+    const int64_t a_pass = bl_fit_steps_per_pass(fit, learned);
+    return fit->steps ? fit->steps : a_pass < 0 ? -1 : fit->epochs * a_pass;
 }
 
 // ---- views ----
@@ -112,6 +144,12 @@ static void print_views(bl_arena *arena, const bl_value *tree, const bl_cell *ce
 
 // ---- the cell ----
 
+// A plateau looks at the images of the split validation, or a segmentation's at those of val.
+static bool is_chosen_on(const bl_cell *cell, const bl_evaluation *row) {
+    if (bl_protocol_facts_of(row->kind)->of_scenes) return row->fit.watch == BL_WATCH_VAL && row->fit.schedule.kind == BL_SCHEDULE_PLATEAU;
+    return row->split == BL_VALIDATION && cell->train.schedule.kind == BL_SCHEDULE_PLATEAU && strcmp(cell->train.plateau_row, "loss") != 0;
+}
+
 static void fill_what_follows(bl_cell *cell) {
     bl_model_options *model = &cell->model;
     model->precision = cell->train.precision == BL_PRECISION_BF16 ? BL_BF16 : BL_F32;
@@ -120,17 +158,22 @@ static void fill_what_follows(bl_cell *cell) {
     model->probe_classes = cell->is_probed ? bl_cell_classes(cell) : 0;
     for (int i = 0; i < cell->evaluation_count; i++)
         cell->data.labelled = cell->data.labelled || bl_protocol_facts_of(cell->evaluations[i].kind)->of_scenes;
+    for (int i = 0; i < cell->evaluation_count; i++)
+        cell->evaluations[i].chosen_on = is_chosen_on(cell, &cell->evaluations[i]);
     const int64_t steps = bl_cell_steps_per_epoch(cell);
     if (cell->train.steps && steps > 0) {
         cell->train.epochs = (int)((cell->train.steps + steps - 1) / steps);
     }
 }
 
-int bl_cell_fill(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
+int bl_cell_fill(bl_arena *arena, bl_value *tree, bl_cell *cell) {
+    cell->written = tree;
     if (bl_keys_known(arena, tree)) return BL_FAILED;
+    bl_value_drop_taken_back(tree);
     int status = bl_keys_fill(arena, BL_OF_CELL, "", tree, cell);
     if (!status) status = fill_views(arena, tree, cell);
     if (!status) status = bl_evaluations_fill(arena, tree, cell);
+    cell->data_root = bl_value_at(tree, "data.root");
     if (!status) fill_what_follows(cell);
     return status;
 }

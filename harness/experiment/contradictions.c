@@ -4,7 +4,6 @@
 
 #include "datasets/facts.h" // bl_dataset_facts
 #include "experiment/cell.h"
-#include "experiment/protocol_facts.h"
 
 // What asks for a label an image, or for one size of images.
 static int check_scenes(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
@@ -66,50 +65,8 @@ static int check_optimizer(bl_arena *arena, const bl_value *tree, const bl_optim
     return BL_OK;
 }
 
-static int check_plateau(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
-    static const char key[] = "train.plateau_row";
-    const char *watched = cell->train.plateau_row;
-    const char *split = "write `loss`, or the name of a row with `split: validation`";
-    if (cell->train.schedule.kind != BL_SCHEDULE_PLATEAU || !strcmp(watched, "loss")) return BL_OK;
-    for (int i = 0; i < cell->evaluation_count; i++) {
-        const bl_evaluation *row = &cell->evaluations[i];
-        if (strcmp(row->row, watched) != 0) continue;
-        if (row->split != BL_VALIDATION)
-            return bl_refuse(bl_value_spot(arena, tree, key), split, "%s: %s looks at %s, and choices are made on validation", key, watched,
-                             bl_evaluation_split(row));
-        for (int epoch = 1; epoch < cell->train.epochs; epoch++)
-            if (!bl_protocol_facts_of(row->kind)->has_arms && bl_epochs_hit(&row->at, epoch, cell->train.epochs)) return BL_OK;
-        return bl_refuse(bl_value_spot(arena, tree, key), "write `at: {every: 1}` in that row",
-                         "%s: %s is not measured while the learning rate could still fall", key, watched);
-    }
-    return bl_refuse(bl_value_spot(arena, tree, key), split, "%s: no evaluation is called %s", key, watched);
-}
-
-static int check_schedule(bl_arena *arena, const bl_value *tree, const bl_cell *cell) {
-    const bl_schedule *schedule = &cell->train.schedule;
-    const char *length = cell->train.steps ? "train.steps" : "train.epochs";
-    if (schedule->warmup > cell->train.epochs)
-        return bl_refuse(bl_value_latest_spot(arena, tree, "train.warmup", length), "write fewer epochs of warmup",
-                         "train.warmup: %g epochs of %d", schedule->warmup, cell->train.epochs);
-    if (schedule->warmup <= 0 && schedule->warmup_start != 0)
-        return bl_refuse(bl_value_spot(arena, tree, "train.warmup_start"), "write `warmup:` and its epochs, or leave this key out",
-                         "train.warmup_start: there is no warmup");
-    if (schedule->warmup_start > schedule->base)
-        return bl_refuse(bl_value_spot(arena, tree, "train.warmup_start"), bl_arena_format(arena, "write at most %g", schedule->base),
-                         "train.warmup_start: %g is above the learning rate of %g", schedule->warmup_start, schedule->base);
-    if (schedule->kind == BL_SCHEDULE_STEP && schedule->milestones[schedule->milestone_count - 1] >= cell->train.epochs)
-        return bl_refuse(bl_value_latest_spot(arena, tree, "train.milestones", length),
-                         bl_arena_format(arena, "write epochs below %d", cell->train.epochs), "train.milestones: %g is never passed",
-                         schedule->milestones[schedule->milestone_count - 1]);
-    const bool falls = schedule->kind == BL_SCHEDULE_COSINE || schedule->kind == BL_SCHEDULE_PLATEAU;
-    if (falls && schedule->least >= schedule->base)
-        return bl_refuse(bl_value_spot(arena, tree, "train.least_lr"), bl_arena_format(arena, "write less than %g", schedule->base),
-                         "train.least_lr: %g is not below the learning rate of %g", schedule->least, schedule->base);
-    return check_plateau(arena, tree, cell);
-}
-
 static int check_train(bl_arena *arena, const bl_value *tree, const bl_machine *machine, const bl_cell *cell) {
-    if (check_optimizer(arena, tree, &cell->model.optimizer) || check_schedule(arena, tree, cell)) return BL_FAILED;
+    if (check_optimizer(arena, tree, &cell->model.optimizer) || bl_schedule_check(arena, tree, cell)) return BL_FAILED;
     if (cell->train.precision == BL_PRECISION_TF32 && strcmp(machine->backend, "cudnn") != 0)
         return bl_refuse(bl_value_latest_spot(arena, tree, "train.precision", "machine.backend"),
                          "write `precision: f32`, or `backend: cudnn` below `machine:`", "train.precision: backend %s has no TF32",

@@ -11,7 +11,8 @@ BL_CHECK int bl_cell_check(bl_arena *arena, const bl_value *tree, const bl_machi
 
 BL_CHECK int bl_views_check(bl_arena *arena, const bl_value *tree, const bl_cell *cell);       // the list below `views:`
 BL_CHECK int bl_method_check(bl_arena *arena, const bl_value *tree, const bl_cell *cell);      // network and method
-BL_CHECK int bl_evaluations_check(bl_arena *arena, const bl_cell *cell);                         // the list below `evaluate:`
+BL_CHECK int bl_schedule_check(bl_arena *arena, const bl_value *tree, const bl_cell *cell);    // of the learning rate
+BL_CHECK int bl_evaluations_check(bl_arena *arena, const bl_cell *cell);                       // the list below `evaluate:`
 
 // What each transform allows, that normalize stands last, and that images of `from` pixels a side which are cropped leave with `side`.
 // `name` is what an error calls the map.

@@ -76,8 +76,8 @@ int bl_share_check(bl_arena *arena, bl_spot spot, const char *name, const bl_cel
     const char *advice = bl_arena_format(arena, "write at least %.3g", ceil(1000 * (needed - 0.5) * 100 / images) / 1000);
     if (llround(images * share / 100) >= 1)
         return bl_refuse(spot, bl_arena_format(arena, "%s, or `validation: 0`", advice),
-                         "%s: %g %% of %.0f images a class is one, and one is held out for the choice", name, share, images);
-    return bl_refuse(spot, advice, "%s: %g %% of %.0f images a class is less than one", name, share, images);
+                         "%s: %.12g %% of %.0f images a class is one, and one is held out for the choice", name, share, images);
+    return bl_refuse(spot, advice, "%s: %.12g %% of %.0f images a class is less than one", name, share, images);
 }
 
 static int check_solver(const where *at) {
@@ -93,10 +93,20 @@ static int check_solver(const where *at) {
     if (fit->optimizer.nesterov && fit->optimizer.momentum <= 0)
         return bl_refuse(spot_of(at, "momentum"), "write a momentum above 0, or `nesterov: false`",
                          "evaluate.%s.nesterov: there is no momentum to look along", name);
-    if (fit->steps && fit->warmup_steps > fit->steps)
-        return bl_refuse(spot_of(at, "warmup_steps"), bl_arena_format(at->arena, "write at most %d", fit->steps),
-                         "evaluate.%s.warmup_steps: %g of %d", name, fit->warmup_steps, fit->steps);
     return BL_OK;
+}
+
+static bool is_choosing(const bl_evaluation *row) {
+    return row->linear.lbfgs ? row->linear.l2_points > 1 : row->fit.rate_count > 1;
+}
+
+// What was chosen on the images that are asked about flatters.
+static int check_choice(const where *at) {
+    const bl_evaluation *row = &at->entry->row;
+    if (row->fit.validation > 0 || row->split != BL_VALIDATION || !is_choosing(row)) return BL_OK;
+    return bl_refuse(spot_of(at, "validation"), "write a part of the labelled images, such as 0.1, or `split: test`",
+                     "evaluate.%s.validation: 0 chooses %s on the split validation, and that is where the row reports", at->name,
+                     row->linear.lbfgs ? "l2" : "the learning rate");
 }
 
 // Fine-tuning trains the encoder's batch norms: its batches fall into the same groups.
@@ -124,18 +134,27 @@ static int check_fit(const where *at, const bl_cell *cell) {
     for (int i = 0; i < entry->share_count; i++)
         if (fit->validation <= 0 && entry->shares[i] < 100)
             return bl_refuse(spot_of(at, "validation"), "write a part above 0: labels that choose count as labels",
-                             "evaluate.%s.validation: a share of %g %% would choose by labels outside it", name, entry->shares[i]);
+                             "evaluate.%s.validation: a share of %.12g %% would choose by labels outside it", name, entry->shares[i]);
     for (int i = 0; i < entry->share_count; i++)
         if (bl_share_check(at->arena, shares ? shares->entries[i].value->spot : at->entry->map->spot,
                            bl_arena_format(at->arena, "evaluate.%s.shares", name), cell, entry->shares[i], fit->validation))
             return BL_FAILED;
-    if (check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
+    if (check_choice(at) || check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
+    if (bl_fit_check_length(&entry->row, -1)) return BL_FAILED;
     const int from = bl_cell_image_side(cell), side = cell->model.image_size;
     for (int i = 0; view && i < fit->view.count; i++)
         if (fit->view.items[i].kind == BL_NORMALIZE)
             return bl_refuse(view->entries[i].key_spot, "leave it out", "evaluate.%s.view.normalize: the evaluation's own is used", name);
     if (view && bl_recipe_check(at->arena, bl_arena_format(at->arena, "evaluate.%s.view", name), view, &fit->view, from, side)) return BL_FAILED;
     return check_when(at, cell);
+}
+
+// Of each share's fit.
+static int check_length(const where *at, const bl_cell *cell) {
+    const bl_evaluation_entry *entry = at->entry;
+    for (int i = 0; i < entry->share_count; i++)
+        if (bl_fit_check_length(&entry->row, bl_cell_learned(cell, &entry->row, entry->shares[i]))) return BL_FAILED;
+    return BL_OK;
 }
 
 static int check_segmentation(const where *at, const bl_cell *cell) {
@@ -152,8 +171,9 @@ static int check_segmentation(const where *at, const bl_cell *cell) {
         return bl_refuse(spot_of(at, "schedule"), "write `watch: held_out` and `refit: false`, or `watch: val`",
                          "evaluate.segmentation.schedule: a plateau of what?");
     if (fit->schedule.kind != BL_SCHEDULE_CONSTANT && fit->schedule.least >= fit->learning_rates[0])
-        return bl_refuse(spot_of(at, "least_lr"), bl_arena_format(at->arena, "write less than %g", fit->learning_rates[0]),
-                         "evaluate.segmentation.least_lr: %g is not below the learning rate of %g", fit->schedule.least, fit->learning_rates[0]);
+        return bl_refuse(spot_of(at, "least_lr"), bl_arena_format(at->arena, "write less than %.12g", fit->learning_rates[0]),
+                         "evaluate.segmentation.least_lr: %.12g is not below the learning rate of %.12g", fit->schedule.least, fit->learning_rates[0]);
+    if (check_length(at, cell)) return BL_FAILED;
     const int pictures = at->entry->row.segmentation.pictures;
     if (bl_dataset_facts_of(cell->data.name)->is_drawn && cell->data.test < pictures)
         return bl_refuse(spot_of(at, "pictures"), bl_arena_format(at->arena, "write at most %d", cell->data.test),

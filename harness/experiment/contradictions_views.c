@@ -2,9 +2,16 @@
 
 #include <string.h>
 
-#include "experiment/cell.h" // bl_cell_image_side
+#include "datasets/views/normalization.h" // bl_normalization_has_fault
+#include "experiment/cell.h"              // bl_cell_image_side
 
 // ---- transforms ----
+
+static int check_normalize(const char *name, const bl_entry *entry, const bl_transform *transform) {
+    bl_normalization_fault fault;
+    if (!bl_normalization_has_fault(transform->mean, transform->std, &fault)) return BL_OK;
+    return bl_refuse(bl_value_get(entry->value, fault.is_of_std ? "std" : "mean")->spot, fault.advice, "%s.normalize: %s", name, fault.what);
+}
 
 static int check_transform(bl_arena *arena, const char *name, const bl_entry *entry, const bl_transform *transform, int from, int side) {
     const bl_value *kernel = bl_value_get(entry->value, "kernel"), *size = bl_value_get(entry->value, "size");
@@ -27,6 +34,7 @@ static int check_transform(bl_arena *arena, const char *name, const bl_entry *en
             return bl_refuse(kernel ? kernel->spot : entry->key_spot, "write a smaller one",
                              "%s.blur.kernel: %d does not fit images of %d pixels", name, transform->kernel, from);
         return BL_OK;
+    case BL_NORMALIZE: return check_normalize(name, entry, transform);
     default: return BL_OK;
     }
 }

@@ -50,9 +50,10 @@ static int named_cells(bl_arena *arena, const bl_value *file, bl_value *cells, b
         return bl_refuse(cells->spot, "write `cells: {name: {key: value}}`, or leave it out", "cells: none is named");
     for (int i = 0; i < cells->count; i++) {
         bl_entry *entry = &cells->entries[i];
-        if (entry->value->kind != BL_VALUE_MAP && entry->value->kind != BL_VALUE_NULL)
-            return bl_refuse(entry->value->spot, "write {key: value}, or {} for the file as it is", "cells.%s: expected a map of keys",
-                             entry->key);
+        if (entry->value->kind != BL_VALUE_MAP)
+            return bl_refuse(entry->value->spot,
+                             bl_arena_format(arena, "write `%s: {key: value}`, or `%s: {}` for the file as it is", entry->key, entry->key),
+                             "cells.%s: expected a map of keys", entry->key);
         bl_value_raise(entry->value, BL_LAYER_CELL);
         if (belongs_to_cells(arena, entry->value) || add(arena, file, drafts, entry->key, entry->key_spot, false)) return BL_FAILED;
         bl_value_merge(arena, drafts->items[drafts->count - 1].tree, entry->value);
@@ -170,8 +171,15 @@ static int product_cells(bl_arena *arena, const bl_value *file, bl_value *sweep,
     return BL_OK;
 }
 
+// Without what --set took back: cells.name=null.
+static bl_value *take(bl_value *file, const char *key) {
+    bl_value *value = bl_value_detach(file, key);
+    if (value) bl_value_drop_taken_back(value);
+    return value && !value->takes_back ? value : NULL;
+}
+
 int bl_drafts_make(bl_arena *arena, bl_value *file, bl_drafts *drafts) {
-    bl_value *cells = bl_value_detach(file, "cells"), *sweep = bl_value_detach(file, "sweep");
+    bl_value *cells = take(file, "cells"), *sweep = take(file, "sweep");
     *drafts = (bl_drafts){.items = bl_arena_take(arena, MAX_CELLS * sizeof *drafts->items)};
     if (cells && sweep) return bl_refuse(sweep->spot, "write one of the two", "sweep beside cells");
     if (cells) return named_cells(arena, file, cells, drafts);

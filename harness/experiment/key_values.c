@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+#include "experiment/names.h"
 #include "experiment/protocol_facts.h"
 #include "experiment/yaml.h"
+#include "experiment/yaml_text.h" // bl_yaml_may_hold
 
 // ---- saying what was expected ----
 
@@ -21,47 +24,27 @@ static const char *describe(bl_arena *arena, const bl_value *value) {
     return bl_arena_format(arena, value->quoted ? "the text \"%s\"" : "%s", value->text);
 }
 
+// Not what YAML takes for a number or a truth.
+static bool is_plain_text(const char *text) {
+    static const char *const words[] = {"true", "True", "TRUE", "false", "False", "FALSE", ".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN"};
+    const char *digits = text + (*text == '-' || *text == '+');
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(text, words[i]) || (i >= 6 && i < 9 && !strcmp(digits, words[i]))) return false;
+    if (!strncmp(text, "0o", 2)) return text[2 + strspn(text + 2, "01234567")] || !text[2];
+    if (!strncmp(text, "0x", 2)) return text[2 + strspn(text + 2, "0123456789abcdefABCDEF")] || !text[2];
+    if (!strpbrk(text, "0123456789") || text[strspn(text, "+-.0123456789eE")]) return true;
+    char *end;
+    strtod(text, &end);
+    return end == text || *end;
+}
+
 static int unexpected(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value) {
     bl_text range = {0};
     bl_key_range(key, &range);
-    const char *advice = bl_arena_format(arena, "write %s", range.chars);
+    const bool is_number = value->quoted && !is_plain_text(value->text); // of what is wanted here, were it not quoted
+    const char *advice = bl_arena_format(arena, is_number ? "write it without quotes: %s" : "write %s", range.chars);
     bl_text_free(&range);
     return bl_refuse(value->spot, advice, "%s: %s does not fit here", name, describe(arena, value));
-}
-
-// Edit distance, in which two neighbours that changed places are one mistake; at most `limit` + 1. Names are short.
-static int distance(const char *a, const char *b, int limit) {
-    size_t width = strlen(b);
-    int rows[3][64]; // of a's prefixes: row i % 3
-    if (width >= 64 || strlen(a) >= 64) return limit + 1;
-    for (size_t j = 0; j <= width; j++) rows[0][j] = (int)j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        int *row = rows[i % 3];
-        const int *above = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
-        row[0] = (int)i;
-        for (size_t j = 1; j <= width; j++) {
-            const int replaced = above[j - 1] + (a[i - 1] != b[j - 1]);
-            row[j] = row[j - 1] < above[j] ? row[j - 1] + 1 : above[j] + 1;
-            if (replaced < row[j]) row[j] = replaced;
-            const bool is_swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            if (is_swapped && before[j - 2] + 1 < row[j]) row[j] = before[j - 2] + 1;
-        }
-    }
-    return rows[strlen(a) % 3][width];
-}
-
-const char *bl_nearest_name(const char *name, const char *const *names, int count) {
-    int limit = (int)strlen(name) / 4 + 1; // more mistakes in longer names
-    if (limit > 3) limit = 3;
-    const char *best = NULL;
-    for (int i = 0; i < count; i++) {
-        int d = distance(name, names[i], limit);
-        if (d <= limit) {
-            best = names[i];
-            limit = d - 1;
-        }
-    }
-    return best;
 }
 
 // ---- scalars ----
@@ -71,8 +54,9 @@ static bool read_number(const bl_value *value, double *number) {
     const char *text = value->text;
     if (text[strspn(text, "+-.0123456789eE")]) return false; // no hexadecimal, no inf, no nan
     char *end;
+    errno = 0;
     *number = strtod(text, &end);
-    return end != text && !*end && isfinite(*number);
+    return end != text && !*end && isfinite(*number) && errno != ERANGE;
 }
 
 static bool read_whole(const bl_value *value, int64_t *number) {
@@ -126,15 +110,16 @@ static int parse_choice(bl_arena *arena, const bl_key *key, const char *name, co
         *found = &choices[i];
         return BL_OK;
     }
-    const char *near = bl_nearest_name(value->text, names, count);
-    if (near)
-        return bl_refuse(value->spot, bl_arena_format(arena, "write `%s`", near), "%s: no choice is called %s", name, value->text);
-    return unexpected(arena, key, name, value);
+    return bl_refuse(value->spot, bl_name_advice(arena, value->text, names, count), "%s: no choice is called %s%s", name, value->text,
+                     bl_strange_character(arena, value->text));
 }
 
 static int expand(bl_arena *arena, const char *name, const bl_value *value, const char **text) {
     if (value->kind != BL_VALUE_SCALAR)
         return bl_refuse(value->spot, "write text", "%s: %s does not fit here", name, describe(arena, value));
+    if (!value->quoted && !is_plain_text(value->text))
+        return bl_refuse(value->spot, bl_arena_format(arena, "write \"%s\", between quotes", value->text), "%s: %s is no text as it stands", name,
+                         value->text);
     bl_text out = {0};
     int status = BL_FAILED;
     bl_text_add(&out, "%s", "");
@@ -146,6 +131,7 @@ static int expand(bl_arena *arena, const char *name, const bl_value *value, cons
         }
         const char *variable = bl_arena_format(arena, "%.*s", (int)(end - c - 2), c + 2);
         const char *content = getenv(variable);
+        if (!content && value->is_verbatim) content = bl_arena_format(arena, "${%s}", variable);
         if (!content) {
             bl_refuse(value->spot, bl_arena_format(arena, "set it: export %s=...; or write the path itself", variable),
                       "%s: the environment variable %s is not set", name, variable);
@@ -172,7 +158,7 @@ static int parse_numbers(bl_arena *arena, const bl_key *key, const char *name, c
 
 static int parse_pair(bl_arena *arena, const bl_key *key, const char *name, const bl_value *value, double pair[2]) {
     if (parse_numbers(arena, key, name, value, pair, 2)) return BL_FAILED;
-    if (pair[0] > pair[1]) return bl_refuse(value->spot, "write the lower end first", "%s: %g is above %g", name, pair[0], pair[1]);
+    if (pair[0] > pair[1]) return bl_refuse(value->spot, "write the lower end first", "%s: %.12g is above %.12g", name, pair[0], pair[1]);
     return BL_OK;
 }
 
@@ -189,7 +175,7 @@ static int parse_number_list(bl_arena *arena, const bl_key *key, const char *nam
         const bl_value *item = value->entries[*count].value;
         if (parse_number(arena, key, name, item, &numbers[*count])) return BL_FAILED;
         if (*count && numbers[*count] <= numbers[*count - 1])
-            return bl_refuse(item->spot, "write them in order, each once", "%s: %g after %g", name, numbers[*count], numbers[*count - 1]);
+            return bl_refuse(item->spot, "write them in order, each once", "%s: %.12g after %.12g", name, numbers[*count], numbers[*count - 1]);
     }
     return BL_OK;
 }
@@ -286,7 +272,7 @@ static int parse_normalize(bl_arena *arena, const bl_key *key, const char *name,
             return BL_FAILED;
         for (int c = 0; c < 3; c++)
             if (transform->std[c] <= 0)
-                return bl_refuse(std->spot, "write numbers above 0", "%s: a std of %g", name, transform->std[c]);
+                return bl_refuse(std->spot, "write numbers above 0", "%s: a std of %.12g", name, transform->std[c]);
         return BL_OK;
     }
     for (size_t i = 0; value->kind == BL_VALUE_SCALAR && i < sizeof statistics / sizeof *statistics; i++)
@@ -465,13 +451,16 @@ static void print_interval(const bl_interval *interval, bl_text *text) {
 
 static void print_text(const char *chars, bl_text *text) {
     bl_text_add(text, "\"");
-    for (const char *c = chars; *c; c++) {
+    for (const char *c = chars; *c;) {
+        uint32_t character = 0;
+        const int length = bl_utf8_next(c, strlen(c), &character);
         if (*c == '"' || *c == '\\')
             bl_text_add(text, "\\%c", *c);
-        else if ((unsigned char)*c < ' ')
-            bl_text_add(text, "\\x%02x", *c);
+        else if (length && (character < ' ' || !bl_yaml_may_hold(character)))
+            bl_text_add(text, character < 0x100 ? "\\x%02x" : "\\u%04x", character);
         else
-            bl_text_add(text, "%c", *c);
+            bl_text_add(text, "%.*s", length ? length : 1, c);
+        c += length ? length : 1;
     }
     bl_text_add(text, "\"");
 }

@@ -18,7 +18,4 @@ void bl_key_print(const bl_key *key, const bl_value *value, const void *object, 
 // "random", or "{weights: ..., prefix: ..., preprocessing: keep}" with the path as it was written; `value`: the arm's own, NULL for a default.
 void bl_arm_print(const bl_value *value, const bl_arm *arm, bl_text *text);
 
-// Of `count` names, the one nearest to `name`; NULL where none is near.
-const char *bl_nearest_name(const char *name, const char *const *names, int count);
-
 #endif

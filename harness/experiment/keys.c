@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "experiment/key_values.h"
+#include "experiment/names.h"
 
 // Error messages say "views.color_jitter.p" and "evaluate.knn.k".
 static const char *spoken(bl_arena *arena, const char *path) {
@@ -36,16 +37,26 @@ static int siblings(bl_arena *arena, const char *prefix, const char ***out) {
 }
 
 static int unknown(bl_arena *arena, const bl_entry *entry, const char *prefix, const char *full) {
-    const char **names;
+    const char **names, *colon = strchr(entry->key, ':');
     int count = siblings(arena, prefix, &names);
-    const char *near = bl_nearest_name(entry->key, names, count);
-    if (near) return bl_refuse(entry->key_spot, bl_arena_format(arena, "write `%s`", near), "%s: no such key", spoken(arena, full));
-    bl_text list = {0};
-    bl_text_add(&list, "write one of ");
-    for (int i = 0; i < count; i++) bl_text_add(&list, "%s%s", i ? ", " : "", names[i]);
-    const char *advice = bl_arena_copy(arena, list.chars);
-    bl_text_free(&list);
-    return bl_refuse(entry->key_spot, advice, "%s: no such key", spoken(arena, full));
+    const char *advice = bl_name_advice(arena, entry->key, names, count);
+    if (!*entry->key) return bl_refuse(entry->key_spot, advice, "a key without a name");
+    if (colon) advice = bl_arena_format(arena, "write `%.*s: %s`, with a space", (int)(colon - entry->key), entry->key, colon + 1);
+    return bl_refuse(entry->key_spot, advice, "%s: no such key%s", spoken(arena, full), bl_strange_character(arena, entry->key));
+}
+
+// "method.stop_gradient" is what --set calls it.
+static int dotted(bl_arena *arena, const bl_entry *entry, const char *full) {
+    const char *advice = "write the keys below each other, a list's with its entries", *nested = entry->value->text;
+    if (!nested || entry->value->quoted) nested = nested ? bl_arena_format(arena, "\"%s\"", nested) : "...";
+    char *rest = bl_arena_copy(arena, entry->key);
+    bool names_all = !strpbrk(rest, "[]");
+    for (char *dot; (dot = strrchr(rest, '.')); *dot = '\0') {
+        names_all &= dot[1] && !(dot[1] >= '0' && dot[1] <= '9');
+        nested = bl_arena_format(arena, "{%s: %s}", dot + 1, nested);
+    }
+    if (names_all && *rest) advice = bl_arena_format(arena, "write `%s: %s`", rest, nested);
+    return bl_refuse(entry->key_spot, advice, "%s: a key with dots or brackets, which --set alone knows", spoken(arena, full));
 }
 
 static bool has_below(const char *path, const char *ending) {
@@ -55,12 +66,115 @@ static bool has_below(const char *path, const char *ending) {
     return false;
 }
 
+// ---- null ----
+
+static bool has_choice(const bl_key *key, const char *name) {
+    for (const bl_choice *choice = key->choices; choice && choice->name; choice++)
+        if (!strcmp(choice->name, name)) return true;
+    return false;
+}
+
+static bool is_number(const bl_key *key) {
+    return key->type == BL_TYPE_INT || key->type == BL_TYPE_INT64 || key->type == BL_TYPE_UINT64 || key->type == BL_TYPE_NUMBER ||
+           key->type == BL_TYPE_INTERVAL;
+}
+
+// How a key says none; NULL: it has no such thing.
+static const char *none_of(const bl_key *key) {
+    if (is_number(key)) return key->low <= 0 && key->high >= 0 ? "0" : NULL;
+    switch (key->type) {
+    case BL_TYPE_BOOL: return "false";
+    case BL_TYPE_TEXT: return key->default_text && !strcmp(key->default_text, "\"\"") ? "\"\"" : NULL;
+    case BL_TYPE_EPOCHS:
+    case BL_TYPE_EPOCH_LIST: return "[]";
+    case BL_TYPE_NAME:
+    case BL_TYPE_CHOICE:
+    case BL_TYPE_CHOICE_BOOL: return has_choice(key, "none") ? "none" : NULL;
+    default: return NULL;
+    }
+}
+
+static bool is_directly_below(const char *full, const char *list) {
+    return !strncmp(full, list, strlen(list)) && !strchr(full + strlen(list), '.');
+}
+
+// Where none and the default are one, or there is but one of them, null over an earlier layer's value can only mean one thing: that it is
+// taken back.
+static bool can_be_taken_back(const char *full) {
+    const bl_key *key = bl_schema_find(full);
+    if (!strcmp(full, "sweep") || !strcmp(full, "views") || is_directly_below(full, "views[].")) return true;
+    if (!key) return false;
+    if (key->type == BL_TYPE_STRUCTURE || !key->default_text) return true;
+    const char *none = none_of(key);
+    return none ? !strcmp(none, key->default_text) : is_number(key);
+}
+
+static const char *range_of(bl_arena *arena, const bl_key *key) {
+    bl_text range = {0};
+    bl_key_range(key, &range);
+    const char *copy = bl_arena_copy(arena, range.chars);
+    bl_text_free(&range);
+    return copy;
+}
+
+// What stands below it: "{kind: none}" where there is such a kind, else what its first key can be.
+static const char *instead_of_map(bl_arena *arena, const char *name, const char *full) {
+    const bl_key *kind = bl_schema_find(bl_arena_format(arena, "%s.kind", full)), *first = kind;
+    if (kind && has_choice(kind, "none"))
+        return bl_arena_format(arena, "write `%s: {kind: none}` for none, or leave the key out for the default, {kind: %s}", name,
+                               kind->default_text);
+    for (int i = 0; !first && i < bl_schema_count; i++)
+        if (!strncmp(bl_schema[i].path, full, strlen(full)) && bl_schema[i].path[strlen(full)] == '.') first = &bl_schema[i];
+    const char *below = first->path + strlen(full) + 1;
+    return bl_arena_format(arena, "write `%s: {%.*s: ...}`%s, or leave the key out for the defaults", name, (int)strcspn(below, "."), below,
+                           strchr(below, '.') ? "" : bl_arena_format(arena, " (%s)", range_of(arena, first)));
+}
+
+static const char *instead_of_null(bl_arena *arena, const char *name, const char *full) {
+    const bl_key *key = bl_schema_find(full);
+    const char *none = key ? none_of(key) : NULL;
+    const char *by_default = "";
+    if (key && key->default_text)
+        by_default = none && !strcmp(none, key->default_text)
+                         ? ", or leave the key out: that is the default"
+                         : bl_arena_format(arena, ", or leave the key out for the default, %s", key->default_text);
+    if (!strcmp(full, "views")) return "write `views:` and one list entry for both views, or two";
+    if (has_below(full, "[].")) return bl_arena_format(arena, "write `%s: []` for none, or leave the key out", name);
+    if (!strcmp(full, "cells")) return "write `cells: {name: {key: value}}`, or leave the key out";
+    if (!strcmp(full, "sweep") || (key && key->type == BL_TYPE_STRUCTURE)) return "write what belongs there, or leave the key out";
+    if (is_directly_below(full, "views[].") && key)
+        return bl_arena_format(arena, "write `%s:` followed by %s, or leave the key out for none", name, range_of(arena, key));
+    if (is_directly_below(full, "views[].") || is_directly_below(full, "evaluate[]."))
+        return bl_arena_format(arena, "write `%s: {}` for its defaults, or leave it out for none", name);
+    if (!key) return instead_of_map(arena, name, full);
+    if (none) return bl_arena_format(arena, "write `%s: %s` for none%s", name, none, by_default);
+    return bl_arena_format(arena, "write `%s:` followed by %s%s", name, range_of(arena, key), by_default);
+}
+
+static int check_null(bl_arena *arena, const bl_entry *entry, const char *full) {
+    const bl_key *key = bl_schema_find(full);
+    if (entry->value->takes_back && can_be_taken_back(full)) return BL_OK;
+    const char *advice = instead_of_null(arena, entry->key, full), *name = spoken(arena, full);
+    if ((key && key->type != BL_TYPE_STRUCTURE && !key->default_text && !is_directly_below(full, "views[].")) || !strcmp(full, "views"))
+        return bl_refuse(entry->value->spot, advice, "%s is missing: nothing is written there", name);
+    if (can_be_taken_back(full)) return bl_refuse(entry->value->spot, advice, "%s: null takes back what was written before, and nothing was", name);
+    return bl_refuse(entry->value->spot, advice, "%s: null, or nothing at all, does not say whether none or the default is meant", name);
+}
+
+// ---- known keys ----
+
 static int known_below(bl_arena *arena, const bl_value *map, const char *prefix) {
     for (int i = 0; i < map->count; i++) {
         const bl_entry *entry = &map->entries[i];
         const bl_value *value = entry->value;
         const char *full = bl_arena_format(arena, "%s%s", prefix, entry->key);
         const bl_key *key = bl_schema_find(full);
+        if (strpbrk(entry->key, ".[]")) return dotted(arena, entry, full);
+        if (!key && (!*entry->key || (!has_below(full, "[].") && !has_below(full, ".")))) return unknown(arena, entry, prefix, full);
+        if (value->kind == BL_VALUE_NULL) {
+            if (check_null(arena, entry, full)) return BL_FAILED;
+            continue;
+        }
         if (key && key->type == BL_TYPE_VIEW && value->kind == BL_VALUE_MAP && known_below(arena, value, "views[].")) return BL_FAILED;
         if (key) continue; // its value is looked at when it is parsed
         if (has_below(full, "[].")) {
@@ -74,16 +188,16 @@ static int known_below(bl_arena *arena, const bl_value *map, const char *prefix)
                                      spoken(arena, full));
                 if (known_below(arena, item, bl_arena_format(arena, "%s[].", full))) return BL_FAILED;
             }
-        } else if (has_below(full, ".")) {
+        } else {
             if (value->kind != BL_VALUE_MAP) {
                 const char **names;
                 siblings(arena, bl_arena_format(arena, "%s.", full), &names);
-                return bl_refuse(value->spot, bl_arena_format(arena, "write {%s: ...}", names[0]), "%s: expected a map of keys",
+                const bool lacks_space = value->kind == BL_VALUE_SCALAR && !value->quoted && strchr(value->text, ':');
+                const char *advice = bl_arena_format(arena, "write {%s: ...}", names[0]);
+                return bl_refuse(value->spot, lacks_space ? "write a space behind the colon" : advice, "%s: expected a map of keys",
                                  spoken(arena, full));
             }
             if (known_below(arena, value, bl_arena_format(arena, "%s.", full))) return BL_FAILED;
-        } else {
-            return unknown(arena, entry, prefix, full);
         }
     }
     return BL_OK;
@@ -205,11 +319,8 @@ int bl_keys_fill(bl_arena *arena, bl_key_owner owner, const char *prefix, const 
         if (value) {
             if (fill_key(arena, key, name, value, object)) return BL_FAILED;
         } else if (reason.holds) {
-            bl_text range = {0};
-            bl_key_range(key, &range);
             const char *dot = strrchr(name, '.');
-            const char *advice = bl_arena_format(arena, "write `%s:` followed by %s", dot ? dot + 1 : name, range.chars);
-            bl_text_free(&range);
+            const char *advice = bl_arena_format(arena, "write `%s:` followed by %s", dot ? dot + 1 : name, range_of(arena, key));
             return bl_refuse(bl_value_spot(arena, tree, relative), advice, "%s is missing", name);
         }
     }

@@ -8,7 +8,8 @@
 #include "experiment/schema.h"
 #include "experiment/value.h"
 
-// Refuses every key of the file that the schema does not know, suggesting the nearest one that it does.
+// Refuses every key of the file that the schema does not know, suggesting the nearest one that it does; a key with dots, which --set alone
+// knows; and null, but where it takes an earlier layer's value back and can mean nothing else: of many keys none and the default are two things.
 BL_CHECK int bl_keys_known(bl_arena *arena, const bl_value *tree);
 
 // Fills the fields of `owner` whose keys begin with `prefix` ("" or "evaluate[].knn.") from `tree`, which stands at the prefix;

@@ -68,6 +68,10 @@ void bl_evaluation_kind_title(const bl_evaluation *row, bl_text *text) {
     bl_text_add(text, "%s%s%s", protocols[row->kind].title, *variant ? ", " : "", variant);
 }
 
+const char *bl_evaluation_mark(const bl_evaluation *row) {
+    return row->monitor ? " (monitored)" : row->chosen_on ? " (chosen on it)" : "";
+}
+
 void bl_evaluation_title(const bl_evaluation *row, bl_text *text) {
     const bl_protocol_facts *facts = &protocols[row->kind];
     if (facts->add_full_title) {
@@ -78,5 +82,5 @@ void bl_evaluation_title(const bl_evaluation *row, bl_text *text) {
         if (facts->has_shares && row->fit.share < 100) bl_text_add(text, ", %g %% of the labels", row->fit.share);
         bl_text_add(text, ", %s", bl_evaluation_split(row));
     }
-    if (row->monitor) bl_text_add(text, " (monitored)");
+    bl_text_add(text, "%s", bl_evaluation_mark(row));
 }

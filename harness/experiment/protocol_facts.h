@@ -30,6 +30,7 @@ bl_protocol_kind bl_protocol_kind_of(const bl_protocol_facts *facts);
 const char *bl_evaluation_split(const bl_evaluation *row);             // that is asked about: "test"; of scenes "val"
 void bl_evaluation_name(const bl_evaluation *row, bl_text *text);      // "knn/k1_cv/test", "finetune/random/10%/test"
 void bl_evaluation_kind_title(const bl_evaluation *row, bl_text *text); // "linear evaluation, augmented"
+const char *bl_evaluation_mark(const bl_evaluation *row);              // behind a name, of what was looked at too early: " (monitored)"
 void bl_evaluation_title(const bl_evaluation *row, bl_text *text);     // and of which arm, share and split
 
 #endif

@@ -47,7 +47,7 @@ static int read_entry(bl_arena *arena, const bl_value *item, const bl_cell *cell
     const bl_protocol_facts *facts = bl_protocol_facts_find(item->entries[0].key); // the schema knows no other
     row->kind = bl_protocol_kind_of(facts);
     const char *prefix = prefix_of(arena, row);
-    entry->map = completed(arena, prefix, item->entries[0].value, cell->model.image_size);
+    entry->map = row->written = completed(arena, prefix, item->entries[0].value, cell->model.image_size);
     int status = bl_keys_fill(arena, BL_OF_EVALUATION, prefix, entry->map, entry);
     if (status) return status;
     if (row->knn.raw_pixels) row->at = (bl_epochs){.list_count = 1}; // they never change: epoch 0
@@ -108,7 +108,6 @@ static const char *id_of(bl_arena *arena, const bl_evaluation_entry *entry, int 
 
 // A row for each arm and share.
 static int expand(bl_arena *arena, const bl_evaluation_entry *entry, bl_cell *cell) {
-    const int before = cell->evaluation_count;
     for (int a = 0; a < entry->arm_count; a++)
         for (int s = 0; s < entry->share_count; s++) {
             bl_evaluation *row = &cell->evaluations[cell->evaluation_count++];
@@ -117,8 +116,8 @@ static int expand(bl_arena *arena, const bl_evaluation_entry *entry, bl_cell *ce
             row->fit.share = entry->shares[s];
             row->row = name_of(arena, row);
             row->id = id_of(arena, entry, a, row);
-            for (int k = 0; k < before; k++)
-                if (!strcmp(cell->evaluations[k].row, row->row))
+            for (const bl_evaluation *other = cell->evaluations; other < row; other++)
+                if (!strcmp(other->row, row->row))
                     return bl_refuse(entry->map->spot, "write one of them, or give them another k, share or split",
                                      "evaluate: two rows are called %s", row->row);
         }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 bl_value *bl_value_new(bl_arena *arena, bl_value_kind kind, bl_spot spot, int layer) {
     bl_value *value = bl_arena_take(arena, sizeof *value);
     value->kind = kind;
@@ -27,6 +29,8 @@ bl_value *bl_value_copy(bl_arena *arena, const bl_value *value) {
     bl_value *copy = bl_value_new(arena, value->kind, value->spot, value->layer);
     copy->text = value->text;
     copy->quoted = value->quoted;
+    copy->takes_back = value->takes_back;
+    copy->is_verbatim = value->is_verbatim;
     for (int i = 0; i < value->count; i++)
         bl_value_append(arena, copy, value->entries[i].key, value->entries[i].key_spot, bl_value_copy(arena, value->entries[i].value));
     return copy;
@@ -51,10 +55,9 @@ bl_value *bl_value_get(const bl_value *map, const char *key) {
 // The entry of a list called by its index, or of a map called by its key.
 static bl_entry *step(const bl_value *container, const char *name, size_t length) {
     if (container->kind != BL_VALUE_LIST) return find(container, name, length);
-    char *end;
-    long index = strtol(name, &end, 10);
-    bool is_index = length && end == name + length && index >= 0 && index < container->count;
-    return is_index ? &container->entries[index] : NULL;
+    const bool is_index = length && length < 10 && strspn(name, "0123456789") >= length;
+    const int index = is_index ? atoi(name) : container->count;
+    return index < container->count ? &container->entries[index] : NULL;
 }
 
 bl_value *bl_value_at(const bl_value *root, const char *path) {
@@ -65,7 +68,7 @@ bl_value *bl_value_at(const bl_value *root, const char *path) {
         value = entry ? entry->value : NULL;
         path += length + (path[length] == '.');
     }
-    return (bl_value *)value;
+    return value && value->kind != BL_VALUE_NULL ? (bl_value *)value : NULL;
 }
 
 bl_spot bl_value_spot(bl_arena *arena, const bl_value *root, const char *path) {
@@ -95,12 +98,8 @@ bl_value *bl_value_detach(bl_value *map, const char *key) {
 }
 
 static void merge_entry(bl_arena *arena, bl_value *onto, const bl_entry *from) {
-    if (from->value->kind == BL_VALUE_NULL) {
-        bl_value_detach(onto, from->key);
-        return;
-    }
     bl_entry *old = find(onto, from->key, strlen(from->key));
-    if (from->value->kind == BL_VALUE_MAP) { // also where nothing is there yet: nulls inside must vanish
+    if (from->value->kind == BL_VALUE_MAP) {
         bl_value *map = old && old->value->kind == BL_VALUE_MAP
                             ? old->value
                             : bl_value_new(arena, BL_VALUE_MAP, from->value->spot, from->value->layer);
@@ -112,6 +111,7 @@ static void merge_entry(bl_arena *arena, bl_value *onto, const bl_entry *from) {
         return;
     }
     bl_value *copy = bl_value_copy(arena, from->value);
+    if (copy->kind == BL_VALUE_NULL) copy->takes_back = old && (old->value->kind != BL_VALUE_NULL || old->value->takes_back);
     if (!old)
         bl_value_append(arena, onto, from->key, from->key_spot, copy);
     else
@@ -120,6 +120,14 @@ static void merge_entry(bl_arena *arena, bl_value *onto, const bl_entry *from) {
 
 void bl_value_merge(bl_arena *arena, bl_value *onto, const bl_value *from) {
     for (int i = 0; i < from->count; i++) merge_entry(arena, onto, &from->entries[i]);
+}
+
+void bl_value_drop_taken_back(bl_value *value) {
+    for (int i = value->count - 1; i >= 0; i--) {
+        bl_value *below = value->entries[i].value;
+        if (below->takes_back) bl_value_detach(value, value->entries[i].key);
+        else bl_value_drop_taken_back(below);
+    }
 }
 
 int bl_value_assign(bl_arena *arena, bl_value *root, const char *path, bl_spot path_spot, const bl_value *value) {
@@ -154,7 +162,7 @@ int bl_value_assign(bl_arena *arena, bl_value *root, const char *path, bl_spot p
     }
 }
 
-// Shows the line of a spot, its indentation cut, and a caret below. Lines nobody could read are left out.
+// Shows the line of a spot, its indentation cut unless that is what the spot is in, and a caret below. Lines nobody could read are left out.
 static void show_line(bl_text *text, bl_spot spot) {
     const char *line = spot.source->text;
     for (int i = 1; line && i < spot.line; i++) {
@@ -164,9 +172,23 @@ static void show_line(bl_text *text, bl_spot spot) {
     if (!line) return;
     int length = (int)strcspn(line, "\r\n"), indent = (int)strspn(line, " \t");
     if (indent >= length || length > 300) return;
-    bl_text_add(text, "\n    %.*s", length - indent, line + indent);
-    int caret = spot.column - 1 - indent;
-    if (caret >= 0) bl_text_add(text, "\n    %*s^", caret, "");
+    if (indent > spot.column - 1) indent = spot.column - 1;
+    bl_text_add(text, "\n    %.*s\n    %*s^", length - indent, line + indent, spot.column - 1 - indent, "");
+}
+
+// What a terminal would not show as one character, or not at all, becomes a question mark, and a tab a space: the caret counts on it.
+static void make_printable(char *text) {
+    char *to = text;
+    for (size_t left = strlen(text); left;) {
+        uint32_t character = 0;
+        int length = bl_utf8_next(text, left, &character);
+        const bool shows = length && character != 0x7f && (character >= ' ' ? character < 0x80 || character >= 0xa0 : character == '\n');
+        if (!length) length = 1;
+        if (shows) memmove(to, text, (size_t)length), to += length;
+        else *to++ = *text == '\t' ? ' ' : '?';
+        text += length, left -= (size_t)length;
+    }
+    *to = 0;
 }
 
 const char *bl_spot_name(bl_arena *arena, bl_spot spot) {
@@ -190,6 +212,7 @@ int bl_refuse_at(const char *file, int line, bl_spot spot, const char *advice, c
     bl_text_add(&text, "%s", message);
     if (spot.source) show_line(&text, spot);
     if (*advice) bl_text_add(&text, "\n  %s", advice);
+    make_printable(text.chars);
     bl_fail_at(file, line, "%s", text.chars);
     bl_text_free(&text);
     return BL_FAILED;

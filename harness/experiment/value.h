@@ -36,6 +36,8 @@ struct bl_value {
     int layer;            // who wrote it: bases first, then the file, --set, the cells; later ones win
     const char *text;     // scalar
     bool quoted;          // a quoted scalar is a string, whatever it looks like
+    bool takes_back;      // null: written over a value that an earlier layer had
+    bool is_verbatim;     // of a variable that is not set it keeps the ${NAME} (variables.h)
     bl_entry *entries;
     int count, capacity;
 };
@@ -46,19 +48,22 @@ bl_value *bl_value_copy(bl_arena *arena, const bl_value *value);
 void bl_value_raise(bl_value *value, int layer); // sets the layer of the value and everything below
 
 bl_value *bl_value_get(const bl_value *map, const char *key);       // NULL when absent or no map
-bl_value *bl_value_at(const bl_value *root, const char *path);      // "method.target.tau", "views.0.blur"; "" is the root
+bl_value *bl_value_at(const bl_value *root, const char *path);      // "method.target.tau", "views.0.blur"; "" is the root; NULL also where null stands
 bl_spot bl_value_spot(bl_arena *arena, const bl_value *root, const char *path); // of the value there, or of the nearest map above it
 // Of two paths that contradict each other, the one written last: the line that made the contradiction. `first` in doubt.
 bl_spot bl_value_latest_spot(bl_arena *arena, const bl_value *root, const char *first, const char *second);
 bl_value *bl_value_detach(bl_value *map, const char *key);          // removes and returns the entry; NULL when absent
 
-// Copies `from` over `onto`: maps merge, lists and scalars replace, null deletes.
+// Copies `from` over `onto`: maps merge, lists and scalars replace, and so does null, which remembers whether it takes something back.
 void bl_value_merge(bl_arena *arena, bl_value *onto, const bl_value *from);
 // The same below `path`, which is written at `path_spot`; a number in the path is an index of a list that is there.
 BL_CHECK int bl_value_assign(bl_arena *arena, bl_value *root, const char *path, bl_spot path_spot, const bl_value *value);
 
 // "mine.yaml:14:12", without its folder: what is kept must not depend on where it was asked for; "--set train.epochs=2"; "" of a default.
 const char *bl_spot_name(bl_arena *arena, bl_spot spot);
+
+// Removes the nulls that take something back, wherever they stand below `value`.
+void bl_value_drop_taken_back(bl_value *value);
 
 // "file:line:column: message", the line, a caret, and the advice ("write ...") below; "" for no advice. Always BL_FAILED.
 #define bl_refuse(spot, advice, ...) bl_refuse_at(__FILE__, __LINE__, spot, advice, __VA_ARGS__)

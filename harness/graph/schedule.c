@@ -30,13 +30,21 @@ void bl_plateau_observe(bl_plateau *plateau, const bl_schedule *schedule, bool h
     if (plateau_rate(schedule, plateau->scale) - plateau_rate(schedule, lower) > PLATEAU_LEAST_CHANGE) plateau->scale = lower;
 }
 
-static int64_t steps_of(double epochs, int64_t steps_per_epoch) {
+int64_t bl_steps_of(double epochs, int64_t steps_per_epoch) {
     return llround(epochs * (double)steps_per_epoch);
 }
 
+static int64_t decided_at(const bl_schedule *schedule, int64_t step, int64_t steps_per_epoch) {
+    return schedule->per_epoch ? step / steps_per_epoch * steps_per_epoch : step;
+}
+
+int64_t bl_last_move(const bl_schedule *schedule, int64_t steps, int64_t steps_per_epoch) {
+    return decided_at(schedule, steps - 1, steps_per_epoch);
+}
+
 double bl_learning_rate(const bl_schedule *schedule, int64_t step, int64_t steps, int64_t steps_per_epoch, double plateau_scale) {
-    const int64_t k = schedule->per_epoch ? step / steps_per_epoch * steps_per_epoch : step;
-    const int64_t warmup = steps_of(schedule->warmup, steps_per_epoch);
+    const int64_t k = decided_at(schedule, step, steps_per_epoch);
+    const int64_t warmup = bl_steps_of(schedule->warmup, steps_per_epoch);
     const double base = schedule->base;
     if (k < warmup) return schedule->warmup_start + (base - schedule->warmup_start) * (double)(k + 1) / (double)warmup;
     switch (schedule->kind) {
@@ -47,7 +55,7 @@ double bl_learning_rate(const bl_schedule *schedule, int64_t step, int64_t steps
     case BL_SCHEDULE_STEP: {
         double rate = base;
         for (int i = 0; i < schedule->milestone_count; i++)
-            if (k >= steps_of(schedule->milestones[i], steps_per_epoch)) rate *= schedule->factor;
+            if (k >= bl_steps_of(schedule->milestones[i], steps_per_epoch)) rate *= schedule->factor;
         return rate;
     }
     case BL_SCHEDULE_PLATEAU:

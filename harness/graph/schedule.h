@@ -31,6 +31,11 @@ typedef struct bl_plateau {
 bl_plateau bl_plateau_start(bool higher_is_better);
 void bl_plateau_observe(bl_plateau *plateau, const bl_schedule *schedule, bool higher_is_better, double value);
 
+// The whole steps that a length in epochs is: what the learning rate goes by.
+int64_t bl_steps_of(double epochs, int64_t steps_per_epoch);
+// The last of the steps whose rate may differ from that of the step before.
+int64_t bl_last_move(const bl_schedule *schedule, int64_t steps, int64_t steps_per_epoch);
+
 // Of step k of K (from 0). While k < W (warm-up steps): start + (base - start) (k + 1) / W (Goyal et al. 2017), so that the first step
 // is one part above `start` and the last has the base. Then base; or least + (base - least) (1 + cos(pi (k - W) / (K - W))) / 2
 // (Loshchilov & Hutter 2017); or least + (base - least) (1 - (k - W) / (K - W))^power (DeepLab, Chen et al. 2018); or base factor^(milestones passed); or base times the plateau's scale, at least `least`.

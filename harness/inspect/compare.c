@@ -99,19 +99,19 @@ static int note(void *context, const bl_difference *d) {
     op_summary *op = &all->ops[d->node->op][bl_isolate_dtype(d->node)];
     if (!op->nodes++ || part > op->worst) *op = (op_summary){op->nodes, part, d->nmse, limit, d->tensor->name};
     if (part <= 1) return BL_OK;
-    bl_text_add(&all->failures, "%s %s: error %.2e, at most %.0e; worst at value %lld: %.9g should be %.9g\n",
+    bl_text_add(&all->failures, "%s %s: squared relative error %.2e, at most %.0e; worst at value %lld: %.9g should be %.9g\n",
                 bl_op_rules[d->node->op]->name, d->tensor->name, d->nmse, limit, (long long)d->worst, d->actual, d->expected);
     all->pass = false;
     return BL_OK;
 }
 
 static void print_isolated(const isolated *all, bl_text *table) {
-    bl_text_add(table, "%-30s %-5s %7s %12s %9s  %-5s %s\n", "operator", "dtype", "results", "worst error", "limit", "", "worst at");
+    bl_text_add(table, "%-30s %-5s %7s %28s %9s  %-5s %s\n", "operator", "dtype", "results", "worst squared relative error", "limit", "", "worst at");
     for (int op = 0; op < BL_OP_COUNT; op++)
         for (int dtype = 0; dtype < 2; dtype++) {
             const op_summary *s = &all->ops[op][dtype];
             if (!s->nodes) continue;
-            bl_text_add(table, "%-30s %-5s %7d %12.2e %9.0e  %-5s %s\n", bl_op_rules[op]->name, bl_dtype_name((bl_dtype)dtype), s->nodes,
+            bl_text_add(table, "%-30s %-5s %7d %28.2e %9.0e  %-5s %s\n", bl_op_rules[op]->name, bl_dtype_name((bl_dtype)dtype), s->nodes,
                         s->nmse, s->limit, s->worst <= 1 ? "pass" : "FAIL", s->tensor);
         }
     if (all->failures.size) bl_text_add(table, "\n%s", all->failures.chars);
@@ -142,7 +142,7 @@ static int read_tensor(const bl_plan *plan, const bl_tensor *tensor, double *dst
 }
 
 static int print_chained(const bl_graph *graph, const bl_plan *right, const bl_plan *judged, bl_text *table, bool *pass) {
-    bl_text_add(table, "%-60s %-5s %12s\n", "tensor", "dtype", "error");
+    bl_text_add(table, "%-60s %-5s %22s\n", "tensor", "dtype", "squared relative error");
     for (int i = 0; i < graph->tensor_count; i++) {
         const bl_tensor *tensor = graph->tensors[i];
         if (tensor->role == BL_ROLE_INPUT) continue;
@@ -152,7 +152,7 @@ static int print_chained(const bl_graph *graph, const bl_plan *right, const bl_p
         if (!status) {
             const double nmse = bl_nmse(expected, actual, count, 0, NULL);
             for (int64_t k = 0; k < count; k++) *pass = *pass && isfinite(actual[k]);
-            bl_text_add(table, "%-60s %-5s %12.2e\n", tensor->name, bl_dtype_name(tensor->dtype), nmse);
+            bl_text_add(table, "%-60s %-5s %22.2e\n", tensor->name, bl_dtype_name(tensor->dtype), nmse);
         }
         bl_free(expected);
         bl_free(actual);

@@ -23,7 +23,7 @@ typedef struct bl_comparison {
     bl_compare_mode mode;
 } bl_comparison;
 
-// Appends the table. Isolated: a row an operator with its worst node, then each failure; *pass is true when no node exceeded the
+// Appends the table; its errors are squared and relative (bl_nmse). Isolated: a row an operator with its worst node, then each failure; *pass is true when no node exceeded the
 // limit of its dtype and none was refused. Chained: a row a tensor; *pass is true when all values were finite.
 BL_CHECK int bl_compare(const bl_comparison *comparison, bl_text *table, bool *pass);
 

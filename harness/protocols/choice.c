@@ -3,7 +3,8 @@
 #include <math.h>
 
 #include "base/memory.h"
-#include "base/stop.h" // bl_stopped
+#include "base/stop.h"       // bl_stopped
+#include "experiment/cell.h" // bl_fit_check_length
 #include "experiment/protocol_facts.h"
 
 typedef struct choice { // a row in the making
@@ -116,6 +117,7 @@ int bl_shares_fit(const bl_evaluator *evaluator) {
                 status = choose_images(&labels, evaluator, &row->fit, train_labels, bl_dataset_count(evaluator->dataset, BL_TRAIN),
                                        row->fit.validation);
         }
+        if (!status && labels.count) status = bl_fit_check_length(row, labels.fitted_count);
         bl_labelled_free(&labels);
     }
     bl_free(train_labels);

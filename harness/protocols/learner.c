@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/stop.h"            // bl_stop_here
 #include "datasets/view_loader.h" // bl_view_loader_create
+#include "experiment/cell.h"      // bl_fit_steps
 #include "protocols/pass.h"
 
 static const bl_block_kind kept_blocks[BL_START_BLOCKS] = {BL_PARAMETERS, BL_BUFFERS};
@@ -236,8 +237,7 @@ static int update(bl_learner *learner, attention *a, bl_loop *loop, bl_fit_place
 int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial, bl_fit_place *place, const bl_watcher *watcher,
                    bool *is_finite) {
     const bl_fit_options *fit = learner->fit;
-    const int64_t steps_per_epoch = trial->count > fit->batch ? trial->count / fit->batch : 1;
-    const int64_t steps = fit->steps ? fit->steps : fit->epochs * steps_per_epoch;
+    const int64_t steps_per_epoch = bl_fit_steps_per_pass(fit, trial->count), steps = bl_fit_steps(fit, trial->count);
     bl_schedule schedule = fit->schedule;
     schedule.base = trial->candidate;
     schedule.warmup = fit->warmup_steps / (double)steps_per_epoch;

@@ -133,7 +133,7 @@ void bl_label_title(const bl_label_curve *curve, bl_text *text) {
     const bl_evaluation *row = curve->points[0];
     bl_evaluation_kind_title(row, text);
     bl_text_add(text, ", %s", bl_evaluation_split(row));
-    if (row->monitor) bl_text_add(text, " (monitored)");
+    bl_text_add(text, "%s", bl_evaluation_mark(row));
     if (curve->best) bl_text_add(text, ", best look");
 }
 
@@ -185,6 +185,8 @@ static bl_labels_needed needed_of(const bl_study *study, const bl_label_curve *c
         needed.share.mean = exp(needed.share.mean);
         needed.share.low = exp(needed.share.low);
         needed.share.high = exp(needed.share.high);
+        // A seed that is there with its smallest share would be there with less: how far its share lies from the others' is not known.
+        if (needed.at_smallest) needed.share.sd = needed.share.low = needed.share.high = NAN;
     }
     return needed;
 }

@@ -30,7 +30,8 @@ typedef struct bl_labels_needed { // the share at which arm `curve` is as good a
     int reached;                    // of them: where it gets there at all
     int at_smallest;                // of them: where it is there already with its smallest share
     bl_estimate share;              // percent, over the seeds that reach it: geometric mean, Student interval of the logarithm;
-                                    // n = 0 unless every pair reaches it
+                                    // n = 0 unless every pair reaches it; with at_smallest the mean is a bound, "or less", and
+                                    // there is no interval: NaN
 } bl_labels_needed;
 
 // In the arena's memory. Linear evaluation, fine-tuning and segmentation, wherever two shares or more were measured.

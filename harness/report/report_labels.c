@@ -146,6 +146,8 @@ static void add_label_table(bl_report *report, bl_text *out, const bl_label_curv
     if (bl_protocol_facts_of(first->points[0]->kind)->of_scenes)
         bl_text_add(out, "\nmIoU in percent over the classes with truth in val, %s.\n",
                     first->best ? "of each run's best look there: chosen on the images it is reported on, so too high" : "of each run's last look");
+    if (first->points[0]->chosen_on)
+        bl_text_add(out, "\nThe learning rate was lowered by what was measured on the images that are reported on: these values flatter.\n");
     add_label_sources(report, out, first->question);
 }
 
@@ -158,9 +160,9 @@ static void add_needed_share(bl_text *out, const bl_labels_needed *needed, const
         bl_text_add(out, " or less | - ");
     } else {
         add_share(out, needed->share.mean, cell);
-        if (needed->at_smallest) bl_text_add(out, " or less");
-        if (needed->share.n > 1) bl_text_add(out, " | %.3g %% to %.3g %% ", needed->share.low, fmin(needed->share.high, 100));
-        else bl_text_add(out, " | - ");
+        if (needed->at_smallest) bl_text_add(out, " or less | none: %d of %d seeds with the smallest share ", needed->at_smallest, needed->pairs);
+        else if (needed->share.n < 2) bl_text_add(out, " | - ");
+        else bl_text_add(out, " | %.3g %% to %.3g %% ", needed->share.low, fmin(needed->share.high, 100));
     }
 }
 
@@ -181,7 +183,8 @@ static void add_needed(bl_report *report, bl_text *out) {
         bl_text_add(out, "|\n");
     }
     bl_text_add(out, "\nThe share is read for each seed between neighbouring points, on a logarithmic axis of shares; then its geometric mean "
-                     "over seeds, and the Student interval of the logarithm.\n");
+                     "over seeds, and the Student interval of the logarithm. Where a seed is there with its smallest share, less might do, "
+                     "and there is no interval.\n");
 }
 
 void bl_report_labels_markdown(bl_report *report, bl_text *out) {

@@ -33,11 +33,11 @@ static void add_spread(bl_report *report, bl_text *out, int cell) {
 }
 
 // "| cell | row | seeds | before training"
-static void add_line_start(bl_report *report, bl_text *out, int cell, const char *row, bool is_monitored, int n, int mixed, int unfinished,
+static void add_line_start(bl_report *report, bl_text *out, int cell, const char *row, const char *mark, int n, int mixed, int unfinished,
                            bl_estimate before) {
     bl_text_add(out, "| ");
     bl_report_field(out, report->experiment->cells[cell].name);
-    bl_text_add(out, " | %s%s | %d", row, is_monitored ? " (monitored)" : "", n);
+    bl_text_add(out, " | %s%s | %d", row, mark, n);
     if (mixed) bl_text_add(out, " (%d mixed)", mixed);
     bl_report_mark(out, unfinished);
     bl_text_add(out, " | ");
@@ -64,7 +64,7 @@ static bool add_row_lines(bl_report *report, bl_text *out, int cell, const bl_ev
         const char *stopped;
         const bl_estimate end = bl_study_end(&report->study, cell, row, epochs[e], &stopped);
         if (!end.n) continue;
-        add_line_start(report, out, cell, row, evaluation->monitor, end.n, mixed, end.unfinished, before);
+        add_line_start(report, out, cell, row, bl_evaluation_mark(evaluation), end.n, mixed, end.unfinished, before);
         if (!evaluation->knn.raw_pixels && (epochs[e] || stopped)) {
             has_end = true;
             bl_text_add(out, " | %d", epochs[e]);
@@ -86,7 +86,7 @@ static bool has_results(const bl_report *report) {
 }
 
 static void add_results(bl_report *report, bl_text *out) {
-    bool any_monitored = false, any_mixed = false, any_verdict = false, any_segmented = false;
+    bool any_monitored = false, any_chosen = false, any_mixed = false, any_verdict = false, any_segmented = false;
     if (!has_results(report)) {
         bl_text_add(out, "No run is finished.\n");
         return;
@@ -105,11 +105,12 @@ static void add_results(bl_report *report, bl_text *out) {
             if (bl_study_last_epoch(&report->study, c, row) < 0 || is_on_a_curve(report, c, row)) continue;
             const bl_evaluation *own = bl_cell_row(cell, row);
             any_monitored |= own->monitor;
+            any_chosen |= own->chosen_on;
             any_segmented |= bl_protocol_facts_of(own->kind)->of_scenes;
             if (add_row_lines(report, out, c, own, mixed)) has_end = true;
         }
         if (has_end || !(runs || verdicts)) continue;
-        add_line_start(report, out, c, "-", false, runs, mixed, bl_study_std_ratio(&report->study, c).unfinished, (bl_estimate){0});
+        add_line_start(report, out, c, "-", "", runs, mixed, bl_study_std_ratio(&report->study, c).unfinished, (bl_estimate){0});
         bl_text_add(out, " | - | -");
         add_spread(report, out, c);
     }
@@ -124,6 +125,9 @@ static void add_results(bl_report *report, bl_text *out) {
     if (any_monitored)
         bl_text_add(out, "Monitored rows watch the test split while training goes on, as the recipe they repeat does; "
                          "nothing was chosen by them.\n");
+    if (any_chosen)
+        bl_text_add(out, "The learning rate of rows marked chosen on it was lowered by what was measured on the images that they report on: "
+                         "they flatter.\n");
 }
 
 // ---- published figures ----

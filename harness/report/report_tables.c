@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "experiment/cell.h" // bl_cell_has_average
 #include "experiment/protocol_facts.h"
 #include "report/csv.h"
 #include "report/report_parts.h"
@@ -41,10 +42,11 @@ static void add_measurements(bl_report *report, bl_text *csv) {
 }
 
 static void add_steps(bl_report *report, bl_text *csv) {
-    enum { STD = 2, STD_RATIO }; // among the values
+    enum { STD = 2, STD_RATIO, TAU = 5 }; // among the values
     bl_text_add(csv, "cell,seed,step,epoch,loss,std,std_ratio,learning_rate,tau,finished\n");
     for (int r = 0; r < report->study.run_count; r++) {
         const bl_study_run *run = &report->study.runs[r];
+        const bool has_average = bl_cell_has_average(&report->experiment->cells[run->cell]);
         for (int64_t i = 0; i < run->history.step_count; i++) {
             const bl_step_row *step = &run->history.steps[i];
             const double values[] = {step->epoch, step->loss, step->std, step->std_ratio, step->learning_rate, step->tau};
@@ -52,7 +54,7 @@ static void add_steps(bl_report *report, bl_text *csv) {
             bl_csv_integer(csv, (long long)run->seed);
             bl_csv_integer(csv, step->step);
             for (int k = 0; k < (int)(sizeof values / sizeof *values); k++) {
-                if ((k == STD || k == STD_RATIO) && !bl_run_has_std(run)) bl_csv_none(csv);
+                if (((k == STD || k == STD_RATIO) && !bl_run_has_std(run)) || (k == TAU && !has_average)) bl_csv_none(csv);
                 else bl_csv_number(csv, values[k], DIGITS);
             }
             bl_csv_integer(csv, run->is_finished);
@@ -65,6 +67,7 @@ static void add_collapse(bl_report *report, bl_text *csv) {
     bl_text_add(csv, "cell,seed,step,epoch,loss,std,std_ratio,mean_cosine,rank,rankme,alignment,uniformity,norm,prediction_norm,verdict,finished\n");
     for (int r = 0; r < report->study.run_count; r++) {
         const bl_study_run *run = &report->study.runs[r];
+        const bool predicts = report->experiment->cells[run->cell].model.method.predictor != BL_PREDICTOR_NONE;
         for (int64_t i = 0; i < run->history.collapse_count; i++) {
             const bl_collapse_row *row = &run->history.collapse[i];
             const double values[] = {row->epoch, row->loss, row->std, row->std_ratio, row->mean_cosine, row->rank, row->rankme,
@@ -72,7 +75,8 @@ static void add_collapse(bl_report *report, bl_text *csv) {
             bl_csv_text(csv, report->experiment->cells[run->cell].name);
             bl_csv_integer(csv, (long long)run->seed);
             bl_csv_integer(csv, row->step);
-            for (size_t k = 0; k < sizeof values / sizeof *values; k++) bl_csv_number(csv, values[k], DIGITS);
+            for (size_t k = 0; k < sizeof values / sizeof *values - !predicts; k++) bl_csv_number(csv, values[k], DIGITS);
+            if (!predicts) bl_csv_none(csv); // prediction_norm: the projection stands in its place
             bl_csv_text(csv, bl_verdict_name(row->verdict));
             bl_csv_integer(csv, run->is_finished);
             bl_csv_end(csv);
@@ -228,7 +232,7 @@ static void add_labels_needed(bl_report *report, bl_text *csv) {
         bl_csv_integer(csv, needed->at_smallest);
         const double share[] = {needed->share.mean, needed->share.low, needed->share.high};
         for (int i = 0; i < 3; i++) {
-            if (needed->share.n > (i > 0)) bl_csv_number(csv, share[i], DIGITS);
+            if (needed->share.n && !isnan(share[i])) bl_csv_number(csv, share[i], DIGITS);
             else bl_csv_none(csv);
         }
         if (needed->share.n) add_images(csv, cell, needed->share.mean);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "datasets/labels.h"     // bl_labels_read
+#include "experiment/cell.h"     // bl_cell_asks
 #include "record/blocks.h"       // bl_blocks_put
 #include "record/history_file.h" // bl_history_put
 #include "weights/weights.h"     // bl_preprocessing_of
@@ -110,13 +111,14 @@ int bl_checkpoint_read(const char *path, const bl_container_reader *reader, cons
     return BL_OK;
 }
 
-// /features/<split> [rows, width] and /features/<split>_labels.
+// /features/<split> [rows, width] and /features/<split>_labels: of the splits that rows look at; of all where there is no row.
 static int put_features(const bl_evaluator *evaluator, bl_container_writer *writer) {
+    const bl_cell *cell = evaluator->cell;
     for (int split = 0; split < BL_SPLITS; split++) {
         const int64_t dims[2] = {bl_dataset_count(evaluator->dataset, (bl_split)split), evaluator->model->features.features->shape.dims[1]};
         char path[64];
         float *values = NULL;
-        if (!dims[0]) continue;
+        if (!dims[0] || (cell->evaluation_count && !bl_cell_asks(cell, (bl_split)split))) continue;
         if (bl_extract_features(evaluator, (bl_split)split, 0, &values)) return BL_FAILED;
         snprintf(path, sizeof path, "/features/%s", bl_split_name((bl_split)split));
         int status = bl_container_put_f32(writer, path, values, dims, 2);

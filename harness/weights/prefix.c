@@ -91,9 +91,9 @@ static bool is_copy(const bl_prefix *prefix) {
     return false;
 }
 
-static void print_prefix(bl_text *text, const bl_prefix *prefix) { // without its dot
+static void print_prefix(bl_text *text, const bl_prefix *prefix) { // without its dot, but where there is nothing else
     if (prefix->length) bl_text_add(text, "%.*s", prefix->length - 1, prefix->text);
-    else bl_text_add(text, "\"\"");
+    else bl_text_add(text, ".");
 }
 
 static int refuse(const bl_weights *weights, const networks *found, const char *beside) {
@@ -143,9 +143,9 @@ static const char *first_outside(const bl_prefix *prefix, const bl_weights *weig
 }
 
 static int take_own(bl_prefix *prefix, const bl_weights *weights, const networks *found) {
-    const size_t length = strlen(weights->prefix);
-    const bool has_dot = !length || weights->prefix[length - 1] == '.';
-    prefix->text = bl_arena_format(weights->arena, "%s%s", weights->prefix, has_dot ? "" : ".");
+    const char *own = weights->prefix;
+    const size_t length = strlen(own);
+    prefix->text = strcmp(own, ".") ? bl_arena_format(weights->arena, "%s%s", own, length && own[length - 1] == '.' ? "" : ".") : "";
     prefix->length = (int)strlen(prefix->text);
     for (int i = 0; i < weights->count; i++)
         if (inner_name(prefix, weights->items[i].name)) return BL_OK;

@@ -3,6 +3,7 @@
 // A file comes from anywhere: nothing its header says is believed before it is compared with what is there.
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,16 +280,23 @@ static int parse_header(header *h, const char *text, size_t bytes) {
 
 // ---- reading: the values ----
 
+// IEEE's binary16: a sign, five bits of exponent, ten of fraction.
+static float float_of_half(uint16_t half) {
+    const int exponent = half >> 10 & 31, fraction = half & 1023;
+    float value = exponent ? ldexpf((float)(fraction | 1024), exponent - 25) : ldexpf((float)fraction, -24);
+    if (exponent == 31) value = fraction ? NAN : INFINITY;
+    return half >> 15 ? -value : value;
+}
+
 static void convert(const entry *e, const unsigned char *src, float *dst) {
     const int64_t count = bl_shape_count(&e->shape);
     for (int64_t i = 0; i < count; i++, src += dtypes[e->type].bits / 8) {
         uint16_t half;
         uint32_t bits;
         double wide;
-        _Float16 small;
         switch (e->type) {
         case F32: memcpy(&dst[i], src, 4); break;
-        case F16: memcpy(&small, src, 2), dst[i] = (float)small; break;
+        case F16: memcpy(&half, src, 2), dst[i] = float_of_half(half); break;
         case BF16: memcpy(&half, src, 2), bits = (uint32_t)half << 16, memcpy(&dst[i], &bits, 4); break;
         case F64: memcpy(&wide, src, 8), dst[i] = (float)wide; break;
         case FLOATS:

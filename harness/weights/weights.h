@@ -36,7 +36,7 @@ typedef struct bl_weight {        // one named tensor, as the file has it (OIHW)
 typedef struct bl_weights {       // a file's tensors in memory
     bl_arena *arena;
     const char *path;
-    const char *prefix;           // of the network that is meant ("module.encoder_q"); NULL, as it is read: the only one
+    const char *prefix;           // of the network that is meant ("module.encoder_q"; ".": of no prefix); NULL, as it is read: the only one
     bl_weight *items;             // ascending by name
     int count;
     bl_preprocessing preprocessing;

@@ -45,8 +45,8 @@ static void what_is_written_reaches_its_field(void **state) {
         "    color_jitter: {p: 0.7, brightness: 0.1, contrast: 0.2, saturation: 0.3, hue: 0.4}\n"
         "    blur: {p: 0.6, kernel: 5, sigma: [0.5, 1.5]}\n"
         "    grayscale: 0.15\n"
-        "    normalize: {mean: [0.1, 0.2, 0.3], std: [1, 2, 3]}\n"
-        "  - {grayscale: 1, normalize: {mean: [0.1, 0.2, 0.3], std: [1, 2, 3]}}\n"
+        "    normalize: {mean: [0.1, 0.2, 0.3], std: [0.5, 0.25, 1]}\n"
+        "  - {grayscale: 1, normalize: {mean: [0.1, 0.2, 0.3], std: [0.5, 0.25, 1]}}\n"
         "network: {encoder: resnet18, stem: cifar, width: 8, projector: {hidden: 20, out: 10, batch_norm: none}}\n"
         "method: {predictor: {kind: mlp, hidden: 30, batch_norm: none, lr_scale: 10},\n"
         "         target: {source: ema, init: independent, tau: 0, schedule: cosine}, stop_gradient: true, pairing: same_view}\n"
@@ -83,7 +83,7 @@ static void what_is_written_reaches_its_field(void **state) {
     assert_int_equal(cell->views[1].count, 2);
     assert_true(cell->views[1].items[0].kind == BL_GRAYSCALE && cell->views[1].items[0].p == 1);
     assert_int_equal(cell->evaluation_view.count, 1);
-    assert_true(cell->evaluation_view.items[0].mean[2] == 0.3 && cell->evaluation_view.items[0].std[2] == 3);
+    assert_true(cell->evaluation_view.items[0].mean[2] == 0.3 && cell->evaluation_view.items[0].std[2] == 1);
     assert_int_equal(cell->model.encoder.width, 8);
     assert_int_equal(cell->model.projector.hidden, 20);
     assert_int_equal(cell->model.projector.out, 10);
@@ -146,17 +146,17 @@ static void epochs_are_hit_as_written_and_the_last_always(void **state) {
     assert_true(bl_epochs_hit(&none, 3, 3));
 }
 
-static void bases_merge_maps_replace_lists_and_null_deletes(void **state) {
+static void bases_merge_maps_replace_lists_and_null_takes_back(void **state) {
     (void)state;
     write_file("minimal.yaml", minimal);
     write_file("middle.yaml", "base: minimal.yaml\n"
                               "network: {width: 16, projector: {hidden: 32}}\n"
-                              "method: {target: {tau: 0.5}}\n"
+                              "train: {steps: 60, log_every: 3}\n"
                               "cells: {a: {}}\n"
                               "expect: [{row: knn/k5/test, epoch: 1, value: 1, source: there}]\n");
     bl_experiment *experiment = read_text("base: middle.yaml\n"
                                           "network: {projector: {out: 8}}\n"
-                                          "method: {target: {tau: null}}\n"
+                                          "train: {steps: null, log_every: null}\n"
                                           "views: [{flip: 1}]\n");
     const bl_cell *cell = &experiment->cells[0];
     assert_string_equal(cell->name, "main"); // cells and expect are not inherited
@@ -164,7 +164,8 @@ static void bases_merge_maps_replace_lists_and_null_deletes(void **state) {
     assert_int_equal(cell->model.encoder.width, 16);
     assert_int_equal(cell->model.projector.hidden, 32);
     assert_int_equal(cell->model.projector.out, 8);
-    assert_true(cell->model.method.tau == 0.99);
+    assert_int_equal(cell->train.steps, 0); // the default, and none as well
+    assert_int_equal(cell->train.log_every, 10);
     assert_int_equal(cell->views[0].count, 1);
     assert_int_equal(cell->evaluation_view.count, 0);
     bl_experiment_free(experiment);
@@ -357,8 +358,8 @@ static const refusal refusals[] = {
     {"train: {seeds: [1, 1]}", ":2:20: ", "train.seeds: 1 stands there twice", "each once"},
     {"train: {optimizer: {lr: null}}", "minimal.yaml:4:31: ", "train.optimizer.lr is missing", "write `lr:`"},
     {"views: null", ":1:1: ", "views is missing", "write `views:`"},
-    {"train: {epochs: 3", ":3:1: ", "in flow mapping", ""},
-    {"network: {width: 8}\nnetwork: {width: 9}", ":3:1: ", "duplicate key", ""},
+    {"train: {epochs: 3", ":2:8: ", "this { is never closed", "write }"},
+    {"network: {width: 8}\nnetwork: {width: 9}", ":3:1: ", "network stands there twice, first in line 2", "leave one of them out"},
     // views
     {"views: []", ":2:1: ", "views: 0 entries", "one entry for both"},
     {"views: [{}, {}, {}]", ":2:1: ", "views: 3 entries", "one entry for both"},
@@ -399,7 +400,7 @@ static const refusal refusals[] = {
     // cells, sweep
     {"cells: {}", ":2:1: ", "none is named", "`cells: {name: {key: value}}`"},
     {"cells: {a: {}, b: {}}", ":2:16: ", "cells a and b train the same thing", "leave one"},
-    {"cells: {a: {}, a: {}}", ":2:16: ", "duplicate key", ""},
+    {"cells: {a: {}, a: {}}", ":2:16: ", "stands there twice, first in line 2", ""},
     {"cells: {a/b: {}}", ":2:9: ", "\"a/b\" cannot name a cell", "letters, digits"},
     {"cells: {a: {machine: {threads: 2}}}", ":2:13: ", "machine belongs to the study", "at the top"},
     {"cells: {a: {train: {seeds: [1]}}}", ":2:21: ", "train.seeds belongs to the study", "at the top"},
@@ -531,7 +532,8 @@ static void an_override_is_a_line_of_a_file_over_this_one(void **state) {
 
 static void an_override_that_a_cell_would_not_hear_of_is_refused(void **state) {
     (void)state;
-    static const char named[] = "cells:\n  a: {}\n  b: {train: {batch: 8}, evaluate: [{knn: {k: 3, split: test}}], network: {width: 8}}\n  c: {train: {epochs: 2}}\n";
+    static const char named[] = "cells:\n  a: {}\n  b: {train: {batch: 8}, evaluate: [{knn: {k: 3, split: test}}], network: {width: 8}}\n  c: {train: {epochs: 2}}\n"
+                               "  d: {train: {optimizer: {lr: {value: 0.1, per: 32}}}, method: {target: {tau: null}}}\n";
     static const char crossed[] = "sweep: {product: {method.predictor.kind: [mlp, linear]}}\n";
     static const struct {
         const char *study;
@@ -545,10 +547,12 @@ static void an_override_that_a_cell_would_not_hear_of_is_refused(void **state) {
         {named, {"cells.b.train.batch", "4"}, NULL},
         {named, {"train.accumulate", "2"}, NULL},
         {named, {"evaluate.0.knn.k", "7"}, "evaluate.0.knn.k: cell b has its own"},
+        {named, {"train.optimizer.lr", "0.2"}, "train.optimizer.lr: cell d has its own"}, // a map
+        {named, {"method.target.tau", "0.5"}, NULL},                                      // d takes it back
         {named, {"evaluate", "[]"}, "write --set cells.b.evaluate for this cell"},
         {crossed, {"method.predictor.kind", "none"}, "method.predictor.kind: cell predictor.kind=mlp has its own"},
         {crossed, {"method.predictor.hidden", "8"}, NULL}, // of one cell alone: no reason to leave the other out
-        {crossed, {"method.predictor", "null"}, "change sweep.product in the file"},
+        {crossed, {"method.predictor", "{kind: none}"}, "change sweep.product in the file"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[1500];
@@ -576,8 +580,8 @@ static void files_that_are_no_experiment_are_refused(void **state) {
         {"base: mine.yaml\n", "a circle of them"},
         {"base: nowhere.yaml\n", "no file"},
         {"base: [a, b]\n", "the path of one file"},
-        {"train:\n\tepochs: 3\n", "tab character"},
-        {"train: *nowhere\n", "invalid alias"},
+        {"train:\n\tepochs: 3\n", "mine.yaml:2:1: a tab in the indentation"},
+        {"train: *nowhere\n", "*nowhere: nothing above is called so"},
     };
     bl_experiment *experiment;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -593,7 +597,7 @@ int main(void) {
         cmocka_unit_test(keys_left_out_get_their_defaults),
         cmocka_unit_test(what_is_written_reaches_its_field),
         cmocka_unit_test(epochs_are_hit_as_written_and_the_last_always),
-        cmocka_unit_test(bases_merge_maps_replace_lists_and_null_deletes),
+        cmocka_unit_test(bases_merge_maps_replace_lists_and_null_takes_back),
         cmocka_unit_test(the_size_of_the_views_is_what_the_encoder_sees_and_is_evaluated_at),
         cmocka_unit_test(overrides_stand_above_the_file),
         cmocka_unit_test(keys_that_a_cell_makes_idle_are_dropped),

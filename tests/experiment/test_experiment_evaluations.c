@@ -212,7 +212,7 @@ static const refusal refusals[] = {
     {"expect: [{row: knn/k5/test, range: [2, 1], source: me}]", ":2:29: ", "2 is above 1", "lower end first"},
     {"expect: [{row: knn/k5/test, value: 1, spread: 1, source: me}]", ":2:47: ", "expect.spread: of what kind?", "`spread_kind: sd`"},
     {"expect: [{row: knn/k5/test, value: 1, spread_kind: sd, source: me}]", ":2:52: ", "of what spread?", "`spread:`"},
-    {"expect: [{row: knn/k5/test, value: 1, selection: average, source: me}]", ":2:50: ", "selection: average does not fit", "best_on_test"},
+    {"expect: [{row: knn/k5/test, value: 1, selection: average, source: me}]", ":2:50: ", "expect.selection: no choice is called average", "best_on_test"},
     // entries
     {"evaluate: [{knn: {k: 5, split: test}, linear: {split: test}}]", ":2:39: ", "linear stands in the entry of knn", "a `-` before each"},
     {"evaluate: [{probe: {split: test}}]", ":2:13: ", "no probe trains along", "`probe: {kind: linear}`"},

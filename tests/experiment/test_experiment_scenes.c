@@ -119,7 +119,7 @@ static const refusal refusals[] = {
     {STREETS "method: {probe: {kind: linear}}\nevaluate: [{segmentation: {}}]", ":3:24: ", "no label an image", "`- segmentation:`"},
     {STREETS "save: {features: last}\nevaluate: [{segmentation: {}}]", ":3:18: ", "of any size", "leave it out"},
     {"data: {dataset: streets, crop: 64, validation: 5}", ":2:48: ", "validation has no meaning", "`dataset: cifar10`"},
-    {"data: {dataset: streets, crop: 64, splits: [val]}", ":2:45: ", "data.splits: val does not fit", "a list of train, test, train_extra"},
+    {"data: {dataset: streets, crop: 64, splits: [val]}", ":2:45: ", "data.splits: no choice is called val", "write one of train, test, train_extra"},
     {"data: {dataset: streets, crop: 64, splits: [train, train]}", ":2:52: ", "train stands there twice", "each once"},
     {"data: {dataset: streets, crop: 64, splits: []}", ":2:36: ", "data.splits", "a list of train, test, train_extra"},
     {"data: {crop: 64}", ":2:14: ", "crop has no meaning where data.dataset is shapes", "`dataset: cityscapes`"},

@@ -263,7 +263,7 @@ static const refusal refusals[] = {
     {"train: {schedule: step}", "minimal.yaml:4:1: ", "train.milestones is missing", "an ascending list of numbers"},
     {"train: {schedule: step, milestones: []}", ":2:25: ", "train.milestones: 0 numbers", "between 1 and 16"},
     {"train: {schedule: step, milestones: [2, 1]}", ":2:41: ", "train.milestones: 1 after 2", "in order"},
-    {"method: {target: {schedule: step}}", ":2:29: ", "method.target.schedule: step does not fit", "constant | cosine"},
+    {"method: {target: {schedule: step}}", ":2:29: ", "no choice is called step", "write one of constant, cosine"},
     {"views: [{solarize: {threshold: 0.4}}]", ":2:10: ", "views.solarize.p is missing", "write `p:`"},
     {"views: [{center_crop: {size: 24}}]", ":2:30: ", "24, but the images are evaluated at 32", "`size: 32`"},
     {"views: [{center_crop: {size: 32, resize: 30}}]", ":2:42: ", "images of 30 pixels have no middle of 32", "32 or more"},

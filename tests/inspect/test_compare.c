@@ -148,6 +148,7 @@ static void free_run_that_is_wrong_in_one_tensor_differs_in_its_row_alone(void *
         assert_true(pass);
         const int differ = rows_that_differ(&table, &rows);
         assert_true(rows > 300);
+        bl_test_holds(table.chars, " squared relative error\n");
         assert_int_equal(differ, i < 2);
         if (i < 2) assert_false(is_same(&table, tensors[i]));
         bl_text_free(&table);
@@ -198,6 +199,7 @@ static void table_fails_the_operator_that_is_wrong_and_no_other(void **state) {
         failed += fails;
     }
     assert_int_equal(failed, 1);
+    bl_test_holds(table.chars, " worst squared relative error ");
     bl_test_holds(table.chars, "\nadd ");
     bl_test_holds(table.chars, "; worst at value 5: ");
     bl_text_free(&table);

@@ -330,6 +330,50 @@ static void a_supervised_run_has_no_spread(void **state) {
     free(summary);
 }
 
+// Every run file holds a number; what it would be of is not there.
+static void a_column_is_empty_where_there_is_nothing_to_measure(void **state) {
+    fixture *here = *state;
+    const struct {
+        bl_task_kind task;
+        bl_target_source target;
+        bl_predictor_kind predictor;
+        const char *rates, *prediction; // learning rate and tau; norms of projection and prediction
+    } cases[] = {
+        {BL_TASK_BYOL, BL_TARGET_EMA, BL_PREDICTOR_MLP, "0.001,0.99,1\n", "3,5,"},
+        {BL_TASK_BYOL, BL_TARGET_ONLINE, BL_PREDICTOR_MLP, "0.001,,1\n", "3,5,"},
+        {BL_TASK_BYOL, BL_TARGET_FROZEN, BL_PREDICTOR_NONE, "0.001,,1\n", "3,,"},
+        {BL_TASK_SUPERVISED, BL_TARGET_EMA, BL_PREDICTOR_MLP, "0.001,,1\n", "3,5,"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[100];
+        run_case run = all_runs[0];
+        run.verdict = BL_HEALTHY;
+        here->cells[0].task = cases[i].task;
+        here->cells[0].model.method.target = cases[i].target;
+        here->cells[0].model.method.predictor = cases[i].predictor;
+        leave_run(here, &run);
+        free(report_of(here));
+        snprintf(line, sizeof line, "\"byol\",0,2,1,2,0.1666667,0.3333333,%s", cases[i].rates);
+        assert_written(here, "steps.csv", line);
+        snprintf(line, sizeof line, ",-2,%s\"healthy\"", cases[i].prediction);
+        assert_written(here, "collapse.csv", line);
+    }
+}
+
+static void rows_that_were_chosen_on_are_marked(void **state) {
+    fixture *here = *state;
+    leave_all_runs(here);
+    here->evaluations[0].chosen_on = true;
+    char *summary = report_of(here);
+    bl_test_holds(summary, "| byol | " ROW " (chosen on it) | 3 |");
+    bl_test_holds(summary, "was measured on the images that they report on: they flatter.\n");
+    free(summary);
+    here->evaluations[0].chosen_on = false;
+    summary = report_of(here);
+    assert_null(strstr(summary, "chosen on it"));
+    free(summary);
+}
+
 static void pairs_that_all_differ_by_the_same_are_inconclusive(void **state) {
     fixture *here = *state;
     const run_case runs[] = {{.cell = 0, .seed = 0, .accuracy = {30, 50, 70.3}}, {.cell = 0, .seed = 1, .accuracy = {31, 52, 74.1}},
@@ -360,6 +404,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_gnuplot_the_tables_stand_and_the_summary_says_so, open_study, close_study),
         cmocka_unit_test_setup_teardown(nothing_is_written_where_no_run_is_finished, open_study, close_study),
         cmocka_unit_test_setup_teardown(seeds_that_were_not_asked_for_are_named, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_column_is_empty_where_there_is_nothing_to_measure, open_study, close_study),
+        cmocka_unit_test_setup_teardown(rows_that_were_chosen_on_are_marked, open_study, close_study),
         cmocka_unit_test_setup_teardown(a_supervised_run_has_no_spread, open_study, close_study),
         cmocka_unit_test_setup_teardown(pairs_that_all_differ_by_the_same_are_inconclusive, open_study, close_study),
     };

@@ -51,6 +51,20 @@ static void an_arm_that_not_every_seed_reaches_has_no_mean_share(void **state) {
     leave_label_run(here, 0, 0, (const double[]){31, 40, 60, 10, 20, 30});
     summary = report_of(here);
     bl_test_holds(summary, "| pretrained | random | 2 | 1 % (5) or less | - |\n");
+    assert_written(here, "labels_needed.csv", "\"pretrained\",\"main\",\"random\",\"main\",2,2,2,1,,,5\n");
+    free(summary);
+}
+
+// One seed needs 10 %, the other 1 % or less: their mean is a bound, and no interval is known.
+static void a_seed_that_is_there_with_its_smallest_share_leaves_no_interval(void **state) {
+    fixture *here = *state;
+    label_fixture labels;
+    make_label_study(here, &labels);
+    leave_label_run(here, 0, 0, (const double[]){20, 30, 60, 10, 20, 30});
+    leave_label_run(here, 0, 1, (const double[]){32, 40, 60, 10, 20, 31});
+    char *summary = report_of(here);
+    bl_test_holds(summary, "| pretrained | random | 2 | 3.16 % (16) or less | none: 1 of 2 seeds with the smallest share |\n");
+    assert_written(here, "labels_needed.csv", "\"pretrained\",\"main\",\"random\",\"main\",2,2,1,3.162278,,,16\n");
     free(summary);
 }
 
@@ -81,6 +95,7 @@ int main(void) {
         cmocka_unit_test(shares_are_read_between_points_on_a_logarithmic_axis),
         cmocka_unit_test_setup_teardown(label_efficiency_says_how_many_labels_one_arm_saves, open_study, close_study),
         cmocka_unit_test_setup_teardown(across_cells_an_arm_is_matched_to_itself_alone, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_seed_that_is_there_with_its_smallest_share_leaves_no_interval, open_study, close_study),
         cmocka_unit_test_setup_teardown(an_arm_that_not_every_seed_reaches_has_no_mean_share, open_study, close_study),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,7 @@
 // Whole runs: killed and continued, skipped, refused, evaluated again.
 
+#include <math.h>
+
 #include "run_rig.h"
 
 static const char recipe[] =
@@ -97,6 +99,48 @@ static void features_are_kept_where_nothing_is_evaluated(void **state) {
     free(results);
 }
 
+static void features_are_kept_of_the_splits_that_rows_look_at(void **state) {
+    (void)state;
+    static const struct {
+        const char *rows;
+        bool train, validation, test;
+    } cases[] = {{"[{knn: {k: 3}}]", true, true, false},
+                 {"[{knn: {k: 3, protocol: cross_validation, split: test}}]", false, false, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *results = joined(bl_test_here(), i ? "features of test" : "features of validation"), *path = run_file(results, bl_test_backend());
+        char says[512];
+        const plan_of_run plan = {.backend = bl_test_backend(), .results = results,
+                                  .more = {{"evaluate", cases[i].rows}, {"data.validation", "10"}, {"save.features", "last"}, {"train.epochs", "1"}}};
+        if (run_child(plan, says)) fail_msg("%s", says);
+        bl_container_reader *reader = opened(path);
+        assert_true(bl_container_has(reader, "/features/train") == cases[i].train);
+        assert_true(bl_container_has(reader, "/features/validation") == cases[i].validation);
+        assert_true(bl_container_has(reader, "/features/test") == cases[i].test);
+        bl_container_reader_close(reader);
+        free(path);
+        free(results);
+    }
+}
+
+// An online target is no average: no tau is kept, though one may stand in the file's defaults.
+static void tau_is_kept_where_there_is_an_average_alone(void **state) {
+    (void)state;
+    for (int moves = 0; moves < 2; moves++) {
+        char *results = joined(bl_test_here(), moves ? "average" : "no average"), *path = run_file(results, bl_test_backend());
+        char says[512];
+        const plan_of_run plan = {.backend = bl_test_backend(), .results = results,
+                                  .more = {{"method.target", moves ? "{source: ema}" : "{source: online, init: null, tau: null, schedule: null}"},
+                                           {"evaluate", "[]"}, {"train.epochs", "1"}}};
+        if (run_child(plan, says)) fail_msg("%s", says);
+        bl_history history = history_in(path);
+        assert_true(history.step_count > 0);
+        for (int64_t i = 0; i < history.step_count; i++) assert_true(isnan(history.steps[i].tau) == !moves);
+        bl_history_free(&history);
+        free(path);
+        free(results);
+    }
+}
+
 static void another_recipe_under_the_same_name_is_refused(void **state) {
     (void)state;
     char *results = joined(bl_test_here(), "whole");
@@ -185,6 +229,8 @@ int main(void) {
             cmocka_unit_test(the_reference_resumes_bit_for_bit_too),
             cmocka_unit_test(loader_threads_change_no_bit),
             cmocka_unit_test(a_finished_run_is_skipped_and_its_bytes_stay),
+            cmocka_unit_test(features_are_kept_of_the_splits_that_rows_look_at),
+            cmocka_unit_test(tau_is_kept_where_there_is_an_average_alone),
             cmocka_unit_test(features_are_kept_where_nothing_is_evaluated),
             cmocka_unit_test(another_recipe_under_the_same_name_is_refused),
             cmocka_unit_test(a_damaged_run_file_is_named_and_left_alone),

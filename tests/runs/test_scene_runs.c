@@ -222,6 +222,29 @@ static void share_without_a_pixel_of_a_class_is_refused_before_the_first_step(vo
     bl_labelled_free(&labelled);
 }
 
+// How many steps an epoch has is known once the folder is opened: two, here.
+static void schedule_without_room_is_refused_at_its_key_before_the_first_step(void **state) {
+    (void)state;
+    static const struct {
+        const char *key, *value, *says;
+    } cases[] = {
+        {"train.warmup", "0.2", "train.warmup: 0.2 epochs are less than a step"},
+        {"train", "{schedule: step, milestones: [2.8]}", "train.milestones: 2.8 is never passed, 6 steps of 6"},
+        {"evaluate", "[{segmentation: {arms: [random], crop: 32, batch: 2, epochs: 2, warmup_steps: 4, shares: [100], pictures: 0}}]",
+         "evaluate.segmentation.warmup_steps: 4 of 2"},
+    };
+    char *results = joined(bl_test_here(), "lengths"), says[512];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const plan_of_run plan = {.backend = bl_test_backend(), .results = results, .more = {{cases[i].key, cases[i].value}}};
+        char *path = run_file(results, plan.backend);
+        assert_int_equal(run_child(plan, says), 1);
+        bl_test_holds(says, cases[i].says);
+        assert_false(bl_file_exists(path));
+        free(path);
+    }
+    free(results);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(feed_gives_both_views_of_each_scene_from_one_square),
@@ -229,6 +252,7 @@ int main(void) {
         cmocka_unit_test(finished_run_is_given_rows_with_labels_where_its_own_scenes_are_as_they_were),
         cmocka_unit_test(unknown_id_is_named_before_the_first_step),
         cmocka_unit_test(share_without_a_pixel_of_a_class_is_refused_before_the_first_step),
+        cmocka_unit_test(schedule_without_room_is_refused_at_its_key_before_the_first_step),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
