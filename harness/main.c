@@ -102,6 +102,7 @@ static int close_output(int status) {
 
 int main(int argc, char **argv) {
     hold_standard_streams();
+    signal(SIGXFSZ, SIG_IGN); // a file that may not grow is a failed write (ulimit -f), with a message, as a full disk is
     signal(SIGPIPE, SIG_IGN); // a terminal or a pipe that goes away ends no training; close_output tells
     return close_output(do_all(argc, argv));
 }

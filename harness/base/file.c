@@ -15,11 +15,15 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+// A signal is no failure of what it interrupts, whatever else it asks for (stop.h): TEMP_FAILURE_RETRY asks again. Not of close, whose
+// descriptor is gone.
+
 static int write_all(int descriptor, const char *path, const unsigned char *from, size_t bytes) {
     while (bytes) {
         ssize_t written = write(descriptor, from, bytes);
         if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return bl_fail("%s: cannot write: %s", path, strerror(errno));
+        if (!written) errno = EIO; // no file system has a reason to
+        if (written <= 0) return bl_fail("%s: cannot write: %s", path, strerror(errno));
         from += written;
         bytes -= (size_t)written;
     }
@@ -42,20 +46,21 @@ int bl_atomic_write(const char *path, const void *data, size_t bytes) {
     folder_of(path, folder);
 
     // The folder is opened before anything is touched: a rename survives a power cut only once its folder has been written too.
-    int holder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int holder = TEMP_FAILURE_RETRY(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (holder < 0) return bl_fail("%s: cannot open the folder %s: %s", path, folder, strerror(errno));
     int status = BL_FAILED;
-    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int descriptor = TEMP_FAILURE_RETRY(open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (descriptor < 0) {
         bl_fail("%s: cannot write: %s", path, strerror(errno));
         goto done;
     }
     status = write_all(descriptor, path, data, bytes);
-    if (!status && fsync(descriptor)) status = bl_fail("%s: cannot write to disk: %s", path, strerror(errno));
-    if (close(descriptor) && !status) status = bl_fail("%s: cannot write: %s", path, strerror(errno));
-    if (!status && rename(temporary, path)) status = bl_fail("%s: cannot put the finished file in place: %s", path, strerror(errno));
-    if (status) unlink(temporary);
-    else if (fsync(holder) && errno != EINVAL) // EINVAL: this file system does not write folders out
+    // EINVAL, of a file or of a folder: this file system does not write one out when it is asked to. Nothing more can be done for it.
+    if (!status && TEMP_FAILURE_RETRY(fsync(descriptor)) && errno != EINVAL) status = bl_fail("%s: cannot write to disk: %s", path, strerror(errno));
+    if (close(descriptor) && errno != EINTR && !status) status = bl_fail("%s: cannot write: %s", path, strerror(errno));
+    if (!status && TEMP_FAILURE_RETRY(rename(temporary, path))) status = bl_fail("%s: cannot put the finished file in place: %s", path, strerror(errno));
+    if (status) TEMP_FAILURE_RETRY(unlink(temporary));
+    else if (TEMP_FAILURE_RETRY(fsync(holder)) && errno != EINVAL)
         status = bl_fail("%s: cannot write its folder to disk: %s", path, strerror(errno));
 done:
     close(holder);
@@ -65,7 +70,8 @@ done:
 // "stem.anything.<process>-<thread>.tmp"
 static bool is_leftover(const char *name, const char *stem) {
     const size_t length = strlen(stem), size = strlen(name);
-    if (strncmp(name, stem, length) != 0 || name[length] != '.' || size < 4 || strcmp(name + size - 4, ".tmp") != 0) return false;
+    if (length && (strncmp(name, stem, length) != 0 || name[length] != '.')) return false;
+    if (size < 4 || strcmp(name + size - 4, ".tmp") != 0) return false;
     int process, thread, end = 0;
     const char *numbers = name + size - 4;
     while (numbers > name + length + 1 && numbers[-1] != '.') numbers--;
@@ -97,7 +103,7 @@ int bl_open_file(const char *path, int64_t *bytes) {
     // Looked at before it is opened, which some devices take for a command, and again once nobody can exchange it.
     int descriptor = -1, problem = stat(path, &facts);
     if (!problem && !kind_of(&facts)) {
-        descriptor = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        descriptor = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
         problem = descriptor < 0 || fstat(descriptor, &facts);
     }
     if (!problem && !kind_of(&facts)) {
@@ -153,7 +159,7 @@ int bl_read_file(const char *path, void **data, size_t *bytes) { return bl_read_
 
 static int make_folder(const char *path) {
     struct stat facts;
-    if (!mkdir(path, 0777)) return BL_OK;
+    if (!TEMP_FAILURE_RETRY(mkdir(path, 0777))) return BL_OK;
     if (errno != EEXIST) return bl_fail("%s: cannot make this folder: %s", path, strerror(errno));
     if (!stat(path, &facts) && S_ISDIR(facts.st_mode)) return BL_OK;
     return bl_fail("%s: cannot make this folder: a file of that name is in the way", path);
@@ -179,9 +185,9 @@ bool bl_file_exists(const char *path) {
 
 int bl_lock_try(bl_lock *lock, const char *path, bool *held) {
     *held = false;
-    lock->descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    lock->descriptor = TEMP_FAILURE_RETRY(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666));
     if (lock->descriptor < 0) return bl_fail("%s: cannot open the lock: %s", path, strerror(errno));
-    if (!flock(lock->descriptor, LOCK_EX | LOCK_NB)) {
+    if (!TEMP_FAILURE_RETRY(flock(lock->descriptor, LOCK_EX | LOCK_NB))) {
         // The holder before us may have removed the file between our open and our lock: then `path` is another file by now.
         struct stat ours, theirs;
         if (fstat(lock->descriptor, &ours) || stat(path, &theirs) || ours.st_ino != theirs.st_ino) {
@@ -191,7 +197,13 @@ int bl_lock_try(bl_lock *lock, const char *path, bool *held) {
         *held = true;
         return BL_OK;
     }
-    int status = errno == EWOULDBLOCK ? BL_OK : bl_fail("%s: cannot lock: %s", path, strerror(errno));
+    int status = BL_OK;
+    if (errno != EWOULDBLOCK) { // NFS without its lock daemon, some Lustre and FUSE file systems
+        status = bl_fail("%s: cannot lock: %s. Where this file system has no locks, and you know that no other process writes below this "
+                         "folder, write `machine: {lock: none}`",
+                         path, strerror(errno));
+        TEMP_FAILURE_RETRY(unlink(path)); // nobody can hold it
+    }
     bl_lock_release(lock);
     return status;
 }

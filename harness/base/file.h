@@ -13,7 +13,8 @@
 // permission) whatever stood at `path` still stands and the temporary file is gone.
 BL_CHECK int bl_atomic_write(const char *path, const void *data, size_t bytes);
 
-// Removes what processes that died in bl_atomic_write left of files whose path begins with `stem` and a dot. Only for who knows that
+// Removes what processes that died in bl_atomic_write left of files whose path begins with `stem` and a dot; of all files in a folder
+// where `stem` is its path and a slash. Only for who knows that
 // no living process is writing one: the holder of the lock on them.
 void bl_remove_leftovers(const char *stem);
 
@@ -28,7 +29,8 @@ BL_CHECK int bl_make_folders(const char *path);                          // ever
 bool bl_file_exists(const char *path);
 
 // An exclusive lock on `path` (created when missing) held until bl_lock_release or the process ends. *held says whether
-// we got it; another process holding it is no failure. The holder may unlink `path` before it releases.
+// we got it; another process holding it is no failure, a file system without locks is one. The holder may unlink `path` before it
+// releases.
 typedef struct bl_lock {
     int descriptor;
 } bl_lock;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -42,9 +43,15 @@ int bl_grow(void **items, int count, int *capacity, size_t item_bytes) {
     return BL_OK;
 }
 
-// The one place below main that ends the process: nothing sensible is left to do when a name does not fit in memory.
+// What was being written is not there yet, and the same command continues.
+void bl_out_of_memory(void) {
+    static const char message[] = "byolab: out of memory\n";
+    if (write(STDERR_FILENO, message, sizeof message - 1) < 0) {} // there is no other way to tell it
+    _exit(EXIT_FAILURE);
+}
+
 static void *must(void *pointer) {
-    if (!pointer) abort();
+    if (!pointer) bl_out_of_memory();
     return pointer;
 }
 
@@ -75,7 +82,7 @@ void bl_arena_free(bl_arena *arena) {
 }
 
 void *bl_arena_take(bl_arena *arena, size_t bytes) {
-    if (bytes > SIZE_MAX / 2) abort();
+    if (bytes > SIZE_MAX / 2) bl_out_of_memory();
     bytes = (bytes + 15) / 16 * 16;
     chunk *top = arena->chunks;
     if (!top || top->capacity - top->used < bytes) {
@@ -96,7 +103,7 @@ char *bl_arena_format(bl_arena *arena, const char *format, ...) {
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    if (length < 0) abort();
+    if (length < 0) bl_out_of_memory();
     char *text = bl_arena_take(arena, (size_t)length + 1);
     vsnprintf(text, (size_t)length + 1, format, again);
     va_end(again);
@@ -114,7 +121,7 @@ void bl_text_add(bl_text *text, const char *format, ...) {
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    if (length < 0) abort();
+    if (length < 0) bl_out_of_memory();
     size_t needed = text->size + (size_t)length + 1;
     if (needed > text->capacity) {
         size_t capacity = needed > 2 * text->capacity ? needed : 2 * text->capacity;

@@ -13,7 +13,9 @@ static int run(int argc, char **argv) {
     const bool counts_unfinished = bl_arguments_option(&arguments, "unfinished", NULL) != NULL;
     int status = bl_report_write(experiment, arguments.results, counts_unfinished, &summary, &written);
     if (!status && !written)
-        status = bl_fail("no run of %s is finished or under way below %s; `byolab run %s` first", experiment->study, arguments.results, arguments.file);
+        status = summary.size ? bl_fail("no run of %s can be read below %s: %s", experiment->study, arguments.results, summary.chars)
+                              : bl_fail("no run of %s is finished or under way below %s; `byolab run %s` first", experiment->study,
+                                        arguments.results, arguments.file);
     if (!status) fputs(summary.chars, stdout);
     bl_text_free(&summary);
     bl_experiment_free(experiment);

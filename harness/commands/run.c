@@ -45,9 +45,11 @@ static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experi
     if (status) bl_text_add(&failure, "%s", bl_error());
     bool written;
     int told = bl_report_write(experiment, arguments->results, false, &summary, &written);
-    if (!told && !written) bl_text_add(&summary, "No run of %s is finished or under way: no report is written.\n", experiment->study);
+    const bool is_unread = !told && !written && summary.size; // runs are there, and none could be read
+    if (!told && !written) bl_text_add(&summary, "%sNo run of %s is finished or under way: no report is written.\n", is_unread ? "\n" : "", experiment->study);
     if (!told) told = bl_sweep_table(experiment, arguments->results, &summary);
     if (!told) fputs(summary.chars, stdout);
+    if (!told && is_unread) told = bl_fail("no report is written: %.*s", (int)strcspn(summary.chars, "\n"), summary.chars);
     // Runs that were left to other processes may be finished by now, as the table says.
     if (status && bl_sweep_is_finished(&request)) status = BL_OK;
     if (!status) status = told;

@@ -193,6 +193,7 @@ typedef struct bl_machine {
     int threads, loader_threads;   // 0 in the file: chosen from the processors
     const char *isa;
     bool eager;                    // cudnn
+    bool without_locks;            // nobody else writes, as the user says
 } bl_machine;
 
 typedef struct bl_experiment {

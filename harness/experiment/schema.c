@@ -78,6 +78,7 @@ static const bl_choice fitted_on[] = {{"cached", 1}, {"augmented", 0}, {0}};
 static const bl_choice solvers[] = {{"lbfgs", 1}, {"sgd", 0}, {0}};
 static const bl_choice keeps[] = {{"none", 0}, {"last", 1}, {0}};
 static const bl_choice backends[] = {{"onednn", 0}, {"reference", 1}, {"cudnn", 2}, {0}};
+static const bl_choice locks[] = {{"flock", false}, {"none", true}, {0}};
 static const bl_choice instruction_sets[] = {{"", 0}, {"avx2", 1}, {"avx512", 2}, {"avx512_bf16", 3}, {"avx512_amx", 4}, {0}};
 static const bl_choice origins[] = {{"read", 0}, {"digitised", 1}, {0}};
 static const bl_choice spreads[] = {{"none", 0}, {"sd", 1}, {"half_range", 2}, {"interval", 3}, {0}};
@@ -354,6 +355,7 @@ const bl_key bl_schema[] = {
     {"machine.loader_threads", MACHINE(loader_threads), BL_TYPE_INT, "0", 0, 1024, NULL, HOST, NULL, "that make views; 0: chosen from the processors"},
     {"machine.isa", MACHINE(isa), BL_TYPE_NAME, "\"\"", 0, 0, instruction_sets, HOST, NULL, "the highest instruction set used, where the machine has it; \"\": the best there is"},
     {"machine.eager", MACHINE(eager), BL_TYPE_BOOL, "false", 0, 0, NULL, HOST, "machine.backend=cudnn", "launch each operation by itself instead of replaying CUDA graphs"},
+    {"machine.lock", MACHINE(without_locks), BL_TYPE_CHOICE_BOOL, "flock", 0, 0, locks, HOST, NULL, "none: on a file system without locks, for who knows that no other process writes these results"},
 
     {"report.title", STUDY(title), BL_TYPE_TEXT, "\"\"", 0, 0, NULL, REPORT, NULL, "of the plot; \"\": the study's name"},
     {"expect[].row", EXPECTATION(row), BL_TYPE_TEXT, NULL, 0, 0, NULL, REPORT, NULL, "the measurement it stands beside: knn/k1_cv/test"},

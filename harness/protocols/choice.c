@@ -168,7 +168,7 @@ int bl_choose_and_measure(const bl_fitter *fitter, const double *candidates, int
     int status = BL_FAILED;
     measurement->validation = NAN;
     bl_fit_place_begin(&c.place, candidate_count > 1 ? 0 : candidate_count); // a single one needs no choice
-    if (fitter->kept && bl_fit_restore(evaluator->fits, fitter->kept, &c.place)) goto done;
+    if (fitter->kept && bl_fit_restore(evaluator->fits, fitter->kept, candidate_count, &c.place)) goto done;
     if (candidate_count > 1 && try_candidates(&c, measurement)) goto done;
     status = fit_and_measure(&c, measurement);
 done:

@@ -1,5 +1,7 @@
 #include "protocols/fit_checkpoint.h"
 
+#include <limits.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/file.h"           // bl_file_exists
@@ -36,23 +38,18 @@ static int put_place(const bl_fit_place *place, int epoch, bl_container_writer *
     return bl_container_put_i64(writer, "/fit/counts", counts, &five, 1) || bl_container_put_f64(writer, "/fit/values", values, &four, 1) ? BL_FAILED : BL_OK;
 }
 
-static int get_place(bl_fit_place *place, int *epoch, const char *path, const bl_container_reader *reader) {
-    int64_t *counts = NULL, count = 0, value_count = 0;
-    double *values = NULL;
-    int status = BL_FAILED;
-    if (bl_container_get_i64(reader, "/fit/counts", &counts, &count) || bl_container_get_f64(reader, "/fit/values", &values, &value_count)) goto done;
-    if (count != 5 || value_count != 4) {
-        bl_fail("%s: damaged: it does not say where its row stands; move it away to begin that row again", path);
-        goto done;
-    }
-    *epoch = (int)counts[0];
+static int get_place(bl_fit_place *place, int64_t *epoch, const bl_container_reader *reader) {
+    int64_t counts[5];
+    double values[4];
+    if (bl_container_read_i64(reader, "/fit/counts", counts, 5) || bl_container_read_f64(reader, "/fit/values", values, 4)) return BL_FAILED;
+    bool is_place = counts[3] <= 1 && (values[0] == -1 || (values[0] >= 0 && values[0] <= 1)) && isfinite(values[1]) && !isnan(values[2]) &&
+                    values[3] >= 0 && values[3] <= 1;
+    for (int i = 0; i < 5; i++) is_place = is_place && counts[i] >= 0 && (i == 2 || counts[i] <= INT_MAX); // updates may be many
+    if (!is_place) return bl_container_damaged(reader, "it does not say where its row stands; move it away to begin that row again");
+    *epoch = counts[0];
     *place = (bl_fit_place){.trial = (int)counts[1], .step = counts[2], .owes_look = counts[3] != 0, .best = values[0], .chosen = values[1],
                             .plateau = {.best = values[2], .scale = values[3], .bad = (int)counts[4]}};
-    status = BL_OK;
-done:
-    bl_free(counts);
-    bl_free(values);
-    return status;
+    return BL_OK;
 }
 
 // ---- writing ----
@@ -112,15 +109,17 @@ static int get_machine(const bl_fit_keeper *fits, const bl_container_reader *rea
     return BL_OK;
 }
 
-int bl_fit_restore(const bl_fit_keeper *fits, const bl_fitted *fitted, bl_fit_place *place) {
+int bl_fit_restore(const bl_fit_keeper *fits, const bl_fitted *fitted, int trials, bl_fit_place *place) {
     bl_container_reader *reader;
     bl_fit_place kept;
     bool is_ours;
-    int epoch;
+    int64_t epoch = -1;
     if (!fits || bl_keeper_wait(fits->keeper)) return fits ? BL_FAILED : BL_OK;
     if (!bl_file_exists(fits->path)) return BL_OK;
     if (bl_container_reader_open(&reader, fits->path)) return BL_FAILED;
-    int status = is_of_row(fits, fitted, reader, &is_ours) || (is_ours && get_place(&kept, &epoch, fits->path, reader)) ? BL_FAILED : BL_OK;
+    int status = is_of_row(fits, fitted, reader, &is_ours) || (is_ours && get_place(&kept, &epoch, reader)) ? BL_FAILED : BL_OK;
+    if (!status && is_ours && kept.trial > trials)
+        status = bl_container_damaged(reader, "it stands at fit %d of %d; move it away to begin that row again", kept.trial, trials);
     if (!status && is_ours && epoch == fits->epoch) {
         status = get_machine(fits, reader) || get_looks(fits->history, reader) ||
                                  bl_blocks_get(fitted->store, fitted->optimizer, fits->path, reader)

@@ -46,7 +46,8 @@ typedef struct bl_fitted { // what learns, as far as it is kept; borrowed
 BL_CHECK int bl_fit_keep(const bl_fit_keeper *fits, const bl_fitted *fitted, const bl_fit_place *place);
 
 // The store, the place and the row's looks as they were kept. Where no file is of this very row (its options, the epoch, the graph
-// and the weights it starts from), everything stays as it is: the row begins at its beginning.
-BL_CHECK int bl_fit_restore(const bl_fit_keeper *fits, const bl_fitted *fitted, bl_fit_place *place);
+// and the weights it starts from), everything stays as it is: the row begins at its beginning. `trials`: how many fits may lie before the
+// one in hand.
+BL_CHECK int bl_fit_restore(const bl_fit_keeper *fits, const bl_fitted *fitted, int trials, bl_fit_place *place);
 
 #endif

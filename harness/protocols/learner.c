@@ -1,5 +1,6 @@
 #include "protocols/learner.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 #include "base/digest.h"          // bl_digest_hex
@@ -250,6 +251,11 @@ int bl_learner_fit(bl_learner *learner, bl_loader *loader, const bl_trial *trial
     int status = BL_FAILED;
     *is_finite = true;
     learner->steps = steps;
+    if (place->step > steps) {
+        bl_fail("%s: damaged: its fit stands at step %" PRId64 " of %" PRId64 "; move it away to begin that row again",
+                learner->evaluator->fits->path, place->step, steps);
+        goto done;
+    }
     if ((place->step == 0 && restart(learner)) || bl_loop_create(&loop, &options, place->step)) goto done;
     bl_loop_scale(loop, place->plateau.scale);
     while (*is_finite && (place->step < steps || place->owes_look))

@@ -19,18 +19,10 @@ done:
     return status;
 }
 
-int bl_column_get(const bl_container_reader *reader, const bl_column *into, void *rows, size_t row_bytes, int64_t count, const char *what) {
-    double *values = NULL;
-    int64_t there = 0;
-    int status = BL_FAILED;
-    if (bl_container_get_f64(reader, into->path, &values, &there)) return BL_FAILED;
-    if (there != count) {
-        bl_fail("%s holds %lld values, %s %lld", into->path, (long long)there, what, (long long)count);
-        goto done;
-    }
-    for (int64_t i = 0; i < count; i++) memcpy((char *)rows + (size_t)i * row_bytes + into->offset, &values[i], sizeof *values);
-    status = BL_OK;
-done:
+int bl_column_get(const bl_container_reader *reader, const bl_column *into, void *rows, size_t row_bytes, int64_t count) {
+    double *values = bl_alloc((size_t)count * sizeof *values);
+    const int status = values ? bl_container_read_f64(reader, into->path, values, count) : BL_FAILED;
+    for (int64_t i = 0; !status && i < count; i++) memcpy((char *)rows + (size_t)i * row_bytes + into->offset, &values[i], sizeof *values);
     bl_free(values);
     return status;
 }
@@ -42,4 +34,8 @@ int bl_line_take(const char **cursor, char *dst, size_t room, const char *what) 
     dst[end - *cursor] = 0;
     *cursor = end + 1;
     return BL_OK;
+}
+
+int bl_lines_end(const char *cursor, const char *what) {
+    return *cursor ? bl_fail("%s: the names of its rows do not match its values", what) : BL_OK;
 }

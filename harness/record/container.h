@@ -43,17 +43,19 @@ BL_CHECK int bl_container_writer_save(bl_container_writer *writer, const char *p
 // ---- reading ----
 typedef struct bl_container_reader bl_container_reader;
 BL_CHECK int bl_container_reader_open(bl_container_reader **reader, const char *path);
-// Reads from the disk no more than is asked for, and so does not check the digest: for a look at a large file whose loss would show
-// when it is opened in earnest.
-BL_CHECK int bl_container_reader_peek(bl_container_reader **reader, const char *path);
 void bl_container_reader_close(bl_container_reader *reader);
 bool bl_container_has(const bl_container_reader *reader, const char *path);
 // Owned by the caller (bl_free). *count: values in all. Types convert (f32 widens).
 BL_CHECK int bl_container_get_text(const bl_container_reader *reader, const char *path, char **text);
 BL_CHECK int bl_container_get_f64(const bl_container_reader *reader, const char *path, double **values, int64_t *count);
 BL_CHECK int bl_container_get_i64(const bl_container_reader *reader, const char *path, int64_t **values, int64_t *count);
+// Exactly `count` values into dst.
+BL_CHECK int bl_container_read_f64(const bl_container_reader *reader, const char *path, double *dst, int64_t count);
+BL_CHECK int bl_container_read_i64(const bl_container_reader *reader, const char *path, int64_t *dst, int64_t count);
 BL_CHECK int bl_container_dims(const bl_container_reader *reader, const char *path, int64_t dims[4], int *rank);
 // Names below a group, one call each, in creation-independent (sorted) order.
 BL_CHECK int bl_container_list(const bl_container_reader *reader, const char *group, int (*visit)(void *context, const char *name), void *context);
+// Fails with "FILE: damaged: ...": for who finds in the file what cannot be.
+int bl_container_damaged(const bl_container_reader *reader, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

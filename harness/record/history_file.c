@@ -3,6 +3,7 @@
 #include "record/history_file.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,6 +11,11 @@
 
 #include "base/memory.h"
 #include "record/columns.h"
+
+// What a file says of itself is believed only where it can be: its digest tells of damage, not of intent.
+
+static bool is_place(int64_t step, int64_t before, double epoch) { return step >= before && isfinite(epoch) && epoch >= 0; }
+static bool is_percent(double value) { return isnan(value) || (value >= 0 && value <= 100 + 1e-9); } // a mean's rounding
 
 #define COUNT(columns) ((int)(sizeof(columns) / sizeof *(columns)))
 
@@ -43,7 +49,12 @@ static int get_steps(bl_history *history, const bl_container_reader *reader) {
         if (bl_history_add_step(history, &(bl_step_row){.step = steps[i]})) goto done;
     bl_step_row *rows = count ? history->steps + history->step_count - count : NULL;
     for (int c = 0; c < COUNT(step_columns); c++)
-        if (bl_column_get(reader, &step_columns[c], rows, sizeof *rows, count, "/step/step")) goto done;
+        if (bl_column_get(reader, &step_columns[c], rows, sizeof *rows, count)) goto done;
+    for (int64_t i = 0; i < count; i++)
+        if (!is_place(rows[i].step, i ? rows[i - 1].step : 0, rows[i].epoch) || !isfinite(rows[i].loss)) {
+            bl_container_damaged(reader, "row %" PRId64 " of /step is no step of a run", i);
+            goto done;
+        }
     status = BL_OK;
 done:
     bl_free(steps);
@@ -98,19 +109,24 @@ static int get_collapse(bl_history *history, const bl_container_reader *reader) 
     if (bl_container_get_i64(reader, "/collapse/step", &steps, &count) || bl_container_get_i64(reader, "/collapse/verdict", &verdicts, &verdict_count))
         goto done;
     if (verdict_count != count) {
-        bl_fail("/collapse/verdict holds %lld values, /collapse/step %lld", (long long)verdict_count, (long long)count);
+        bl_container_damaged(reader, "/collapse/verdict holds %" PRId64 " values, /collapse/step %" PRId64, verdict_count, count);
         goto done;
     }
     for (int64_t i = 0; i < count; i++) {
         if (verdicts[i] < 0 || verdicts[i] >= BL_VERDICTS) {
-            bl_fail("/collapse/verdict holds %lld, which is no verdict", (long long)verdicts[i]);
+            bl_container_damaged(reader, "/collapse/verdict holds %" PRId64 ", which is no verdict", verdicts[i]);
             goto done;
         }
         if (bl_history_add_collapse(history, &(bl_collapse_row){.step = steps[i], .verdict = (bl_verdict)verdicts[i]})) goto done;
     }
     bl_collapse_row *rows = count ? history->collapse + history->collapse_count - count : NULL;
     for (int c = 0; c < COUNT(collapse_columns); c++)
-        if (bl_column_get(reader, &collapse_columns[c], rows, sizeof *rows, count, "/collapse/step")) goto done;
+        if (bl_column_get(reader, &collapse_columns[c], rows, sizeof *rows, count)) goto done;
+    for (int64_t i = 0; i < count; i++) // its numbers may be NaN: diverged
+        if (!is_place(rows[i].step, i ? rows[i - 1].step : 0, rows[i].epoch)) {
+            bl_container_damaged(reader, "row %" PRId64 " of /collapse is no diagnosis of a run", i);
+            goto done;
+        }
     status = BL_OK;
 done:
     bl_free(steps);
@@ -161,17 +177,27 @@ static int get_measurements(bl_history *history, const bl_container_reader *read
         goto done;
     const char *row = row_lines, *id = id_lines;
     for (int64_t i = 0; i < count; i++) {
+        if (epochs[i] < 0 || epochs[i] > INT_MAX) {
+            bl_container_damaged(reader, "/evaluation/epoch holds %" PRId64, epochs[i]);
+            goto done;
+        }
         bl_measurement measurement = {.epoch = (int)epochs[i], .value = NAN, .chosen = NAN, .validation = NAN};
         if (bl_line_take(&row, measurement.row, sizeof measurement.row, "/evaluation") ||
             bl_line_take(&id, measurement.id, sizeof measurement.id, "/evaluation") ||
             bl_history_add_measurement(history, &measurement))
             goto done;
     }
+    if (bl_lines_end(row, "/evaluation") || bl_lines_end(id, "/evaluation")) goto done;
     bl_measurement *rows = count ? history->measurements + history->measurement_count - count : NULL;
     for (int c = 0; c < COUNT(measurement_columns); c++)
         if ((c == 0 || bl_container_has(reader, measurement_columns[c].path)) &&
-            bl_column_get(reader, &measurement_columns[c], rows, sizeof *rows, count, "/evaluation/epoch"))
+            bl_column_get(reader, &measurement_columns[c], rows, sizeof *rows, count))
             goto done;
+    for (int64_t i = 0; i < count; i++)
+        if (!is_percent(rows[i].value) || !is_percent(rows[i].validation)) {
+            bl_container_damaged(reader, "row %" PRId64 " of /evaluation holds no percentage", i);
+            goto done;
+        }
     status = BL_OK;
 done:
     bl_free(row_lines);
@@ -222,6 +248,12 @@ done:
     return status;
 }
 
+static bool is_look(const bl_look *look) {
+    for (int c = 0; c < BL_SCENE_CLASSES; c++)
+        if (isinf(look->iou[c])) return false;
+    return !isinf(look->miou_present) && !isinf(look->miou_cityscapes) && !isinf(look->accuracy) && !isinf(look->batch_accuracy);
+}
+
 static int get_looks(bl_history *history, const bl_container_reader *reader) {
     int status = BL_FAILED;
     char *row_lines = NULL, *id_lines = NULL;
@@ -234,20 +266,30 @@ static int get_looks(bl_history *history, const bl_container_reader *reader) {
         bl_container_get_f64(reader, "/segmentation/look/iou", &iou, &iou_count))
         goto done;
     if (held_out_count != count || iou_count != count * BL_SCENE_CLASSES) {
-        bl_fail("/segmentation/look: the lengths of its columns do not match");
+        bl_container_damaged(reader, "the columns of /segmentation/look are not equally long");
         goto done;
     }
     const char *row = row_lines, *id = id_lines;
     for (int64_t i = 0; i < count; i++) {
+        if (steps[i] < 0 || (held_out[i] != 0 && held_out[i] != 1)) {
+            bl_container_damaged(reader, "row %" PRId64 " of /segmentation/look is no look of a fit", i);
+            goto done;
+        }
         bl_look look = {.step = steps[i], .held_out = held_out[i]};
         memcpy(look.iou, iou + i * BL_SCENE_CLASSES, sizeof look.iou);
         if (bl_line_take(&row, look.row, sizeof look.row, "/segmentation/look") ||
             bl_line_take(&id, look.id, sizeof look.id, "/segmentation/look") || bl_history_add_look(history, &look))
             goto done;
     }
+    if (bl_lines_end(row, "/segmentation/look") || bl_lines_end(id, "/segmentation/look")) goto done;
     bl_look *looks = count ? history->looks + history->look_count - count : NULL;
     for (int c = 0; c < COUNT(look_columns); c++)
-        if (bl_column_get(reader, &look_columns[c], looks, sizeof *looks, count, "/segmentation/look/step")) goto done;
+        if (bl_column_get(reader, &look_columns[c], looks, sizeof *looks, count)) goto done;
+    for (int64_t i = 0; i < count; i++)
+        if (!is_look(&looks[i])) {
+            bl_container_damaged(reader, "row %" PRId64 " of /segmentation/look holds what no look sees", i);
+            goto done;
+        }
     status = BL_OK;
 done:
     bl_free(row_lines);
@@ -291,31 +333,40 @@ static int get_text(const bl_container_reader *reader, spot at, char *dst, size_
 }
 
 static int get_bytes(const bl_container_reader *reader, spot at, int64_t wanted, uint8_t **bytes) {
-    int64_t *values, count;
-    if (bl_container_get_i64(reader, at.path, &values, &count)) return BL_FAILED;
-    int status = BL_FAILED;
-    if (count != wanted)
-        bl_fail("%s holds %" PRId64 " values, its image %" PRId64 " pixels", at.path, count, wanted);
-    else if ((*bytes = bl_alloc((size_t)count)))
-        status = BL_OK;
-    for (int64_t i = 0; !status && i < count; i++) (*bytes)[i] = (uint8_t)values[i];
+    int64_t *values = bl_alloc((size_t)wanted * sizeof *values);
+    int status = !values || bl_container_read_i64(reader, at.path, values, wanted) || !(*bytes = bl_alloc((size_t)wanted)) ? BL_FAILED : BL_OK;
+    for (int64_t i = 0; !status && i < wanted; i++) {
+        (*bytes)[i] = (uint8_t)values[i];
+        if (values[i] < 0 || values[i] > UINT8_MAX) status = bl_container_damaged(reader, "%s holds %" PRId64 ", which is no byte", at.path, values[i]);
+    }
     bl_free(values);
     return status;
 }
+
+static int get_classes(const bl_container_reader *reader, spot at, int64_t wanted, uint8_t **classes) {
+    if (get_bytes(reader, at, wanted, classes)) return BL_FAILED;
+    for (int64_t i = 0; i < wanted; i++)
+        if ((*classes)[i] >= BL_SCENE_CLASSES && (*classes)[i] != BL_SCENE_IGNORED)
+            return bl_container_damaged(reader, "%s holds %d, which is no class", at.path, (*classes)[i]);
+    return BL_OK;
+}
+
+enum { LARGEST_PICTURE = 1 << 14 }; // its sides
 
 static int get_picture(bl_history *history, const bl_container_reader *reader, int64_t n) {
     bl_scene_picture p = {0};
     int64_t dims[4];
     int rank;
     if (bl_container_dims(reader, spot_of(n, "image").path, dims, &rank)) return BL_FAILED;
-    if (rank != 3 || dims[2] != 3) return bl_fail("%s is no image", spot_of(n, "image").path);
+    if (rank != 3 || dims[2] != 3 || dims[0] < 1 || dims[0] > LARGEST_PICTURE || dims[1] < 1 || dims[1] > LARGEST_PICTURE)
+        return bl_container_damaged(reader, "%s is no image", spot_of(n, "image").path);
     p.height = (int)dims[0];
     p.width = (int)dims[1];
     const int64_t area = dims[0] * dims[1];
     if (get_text(reader, spot_of(n, "row"), p.row, sizeof p.row) || get_text(reader, spot_of(n, "id"), p.id, sizeof p.id) ||
         get_text(reader, spot_of(n, "scene"), p.scene, sizeof p.scene) ||
-        get_bytes(reader, spot_of(n, "image"), 3 * area, &p.image) || get_bytes(reader, spot_of(n, "truth"), area, &p.truth) ||
-        get_bytes(reader, spot_of(n, "prediction"), area, &p.prediction)) {
+        get_bytes(reader, spot_of(n, "image"), 3 * area, &p.image) || get_classes(reader, spot_of(n, "truth"), area, &p.truth) ||
+        get_classes(reader, spot_of(n, "prediction"), area, &p.prediction)) {
         bl_scene_picture_free(&p);
         return BL_FAILED;
     }
@@ -337,5 +388,16 @@ int bl_history_get(bl_history *history, const bl_container_reader *reader) {
         return BL_FAILED;
     for (int64_t n = 0; bl_container_has(reader, spot_of(n, "image").path); n++)
         if (get_picture(history, reader, n)) return BL_FAILED;
+    return BL_OK;
+}
+
+int bl_history_check(const bl_history *history, const bl_container_reader *reader, int epochs, int64_t steps) {
+    const bl_step_row *step = history->step_count ? &history->steps[history->step_count - 1] : NULL; // steps rise
+    const bl_collapse_row *collapse = history->collapse_count ? &history->collapse[history->collapse_count - 1] : NULL;
+    if ((step && (step->epoch > epochs || (steps && step->step > steps))) || (collapse && (collapse->epoch > epochs || (steps && collapse->step > steps))))
+        return bl_container_damaged(reader, "it tells of steps beyond the end of its run");
+    for (int64_t i = 0; i < history->measurement_count; i++)
+        if (history->measurements[i].epoch > epochs)
+            return bl_container_damaged(reader, "it holds a measurement after epoch %d of %d", history->measurements[i].epoch, epochs);
     return BL_OK;
 }

@@ -10,5 +10,7 @@
 BL_CHECK int bl_history_put(const bl_history *history, bl_container_writer *writer);
 // Adds what the file holds. Files of earlier versions lack some of it: that stays empty, a number of theirs NaN.
 BL_CHECK int bl_history_get(bl_history *history, const bl_container_reader *reader);
+// Whether what it tells of lies within a run of so many epochs and steps (0: not known); `reader` is named where it does not.
+BL_CHECK int bl_history_check(const bl_history *history, const bl_container_reader *reader, int epochs, int64_t steps);
 
 #endif

@@ -6,14 +6,6 @@
 #include "base/memory.h"
 #include "record/history_file.h" // bl_history_get
 
-static int get_one(const bl_container_reader *reader, const char *path, int64_t *value) {
-    int64_t *values = NULL, count;
-    if (bl_container_get_i64(reader, path, &values, &count)) return BL_FAILED;
-    if (count == 1) *value = values[0];
-    bl_free(values);
-    return count == 1 ? BL_OK : bl_fail("%s holds %" PRId64 " values, not 1", path, count);
-}
-
 // 0: no step but the first is logged yet.
 static int64_t steps_per_epoch(const bl_history *history) {
     const bl_step_row *last = history->step_count ? &history->steps[history->step_count - 1] : NULL;
@@ -23,11 +15,15 @@ static int64_t steps_per_epoch(const bl_history *history) {
 int bl_standing_of(bl_standing *standing, const bl_container_reader *checkpoint, const bl_history *history, const bl_cell *cell) {
     const int64_t per_epoch = steps_per_epoch(history);
     int64_t step = 0, epoch = 0;
-    if (get_one(checkpoint, "/trainer/step", &step)) return BL_FAILED;
+    if (bl_container_read_i64(checkpoint, "/trainer/step", &step, 1)) return BL_FAILED;
     if (!bl_container_has(checkpoint, "/trainer/epoch")) epoch = per_epoch ? step / per_epoch : 0; // of earlier versions
-    else if (get_one(checkpoint, "/trainer/epoch", &epoch)) return BL_FAILED;
-    *standing = (bl_standing){.step = step, .steps = cell->train.steps ? cell->train.steps : per_epoch * cell->train.epochs,
-                              .epoch = (int)epoch, .epochs = cell->train.epochs, .is_diagnosed = history->collapse_count > 0};
+    else if (bl_container_read_i64(checkpoint, "/trainer/epoch", &epoch, 1)) return BL_FAILED;
+    const int64_t steps = cell->train.steps ? cell->train.steps : per_epoch * cell->train.epochs;
+    if (bl_history_check(history, checkpoint, cell->train.epochs, steps)) return BL_FAILED;
+    if (step < 0 || (steps && step > steps) || epoch < 0 || epoch > cell->train.epochs)
+        return bl_container_damaged(checkpoint, "it stands at step %" PRId64 " of %" PRId64 ", epoch %" PRId64 " of %d", step, steps, epoch,
+                                    cell->train.epochs);
+    *standing = (bl_standing){.step = step, .steps = steps, .epoch = (int)epoch, .epochs = cell->train.epochs, .is_diagnosed = history->collapse_count > 0};
     if (standing->is_diagnosed) standing->verdict = history->collapse[history->collapse_count - 1].verdict;
     return BL_OK;
 }
@@ -36,7 +32,7 @@ int bl_standing_peek(bl_standing *standing, const char *checkpoint_path, const b
     bl_container_reader *reader = NULL;
     bl_history history = {0};
     int status = BL_FAILED;
-    if (bl_container_reader_peek(&reader, checkpoint_path)) goto done;
+    if (bl_container_reader_open(&reader, checkpoint_path)) goto done;
     if (bl_history_get(&history, reader) || bl_standing_of(standing, reader, &history, cell)) goto done;
     status = BL_OK;
 done:

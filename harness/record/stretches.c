@@ -1,6 +1,7 @@
 #include "record/stretches.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,11 +116,11 @@ int bl_stretches_put(const bl_stretches *stretches, int64_t step, double seconds
 }
 
 static int get_number(bl_stretch *rows, int64_t count, int k, const bl_container_reader *reader) {
-    int64_t *values = NULL, there = 0;
-    if (bl_container_get_i64(reader, numbers[k].path, &values, &there)) return BL_FAILED;
-    for (int64_t i = 0; i < count && i < there; i++) memcpy((char *)&rows[i] + numbers[k].offset, &values[i], sizeof *values);
+    int64_t *values = bl_alloc((size_t)count * sizeof *values);
+    const int status = values ? bl_container_read_i64(reader, numbers[k].path, values, count) : BL_FAILED;
+    for (int64_t i = 0; !status && i < count; i++) memcpy((char *)&rows[i] + numbers[k].offset, &values[i], sizeof *values);
     bl_free(values);
-    return there == count ? BL_OK : bl_fail("%s holds %" PRId64 " values, %s %" PRId64, numbers[k].path, there, numbers[0].path, count);
+    return status;
 }
 
 static int get_text(bl_stretch *rows, int64_t count, int k, const bl_container_reader *reader) {
@@ -128,8 +129,18 @@ static int get_text(bl_stretch *rows, int64_t count, int k, const bl_container_r
     if (bl_container_get_text(reader, texts[k].path, &lines)) return BL_FAILED;
     const char *line = lines;
     for (int64_t i = 0; !status && i < count; i++) status = bl_line_take(&line, (char *)&rows[i] + texts[k].offset, texts[k].room, GROUP);
+    if (!status) status = bl_lines_end(line, GROUP);
     bl_free(lines);
     return status;
+}
+
+// Updates in the order in which they were made.
+static int check(const bl_stretch *rows, int64_t count, const bl_container_reader *reader) {
+    for (int64_t i = 0; i < count; i++)
+        if (rows[i].first < 1 || rows[i].last < rows[i].first || (i && rows[i].first <= rows[i - 1].last) || rows[i].threads < 0 ||
+            rows[i].until < 0 || !(rows[i].hours >= 0 && rows[i].hours < INFINITY))
+            return bl_container_damaged(reader, "row %" PRId64 " of " GROUP " is no stretch of a run", i);
+    return BL_OK;
 }
 
 int bl_stretches_get(bl_stretches *stretches, const bl_container_reader *reader) {
@@ -141,7 +152,8 @@ int bl_stretches_get(bl_stretches *stretches, const bl_container_reader *reader)
     int status = rows ? BL_OK : BL_FAILED;
     for (int k = 0; !status && k < NUMBERS; k++) status = get_number(rows, count, k, reader);
     for (int k = 0; !status && k < TEXTS; k++) status = get_text(rows, count, k, reader);
-    if (!status) status = bl_column_get(reader, &hours, rows, sizeof *rows, count, GROUP);
+    if (!status) status = bl_column_get(reader, &hours, rows, sizeof *rows, count);
+    if (!status) status = check(rows, count, reader);
     if (status) {
         bl_free(rows);
         return BL_FAILED;

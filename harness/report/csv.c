@@ -13,7 +13,7 @@ static void separate(bl_text *csv) {
 void bl_csv_text(bl_text *csv, const char *field) {
     const size_t length = strlen(field), room = 2 * length + 2; // every character a quote
     char *quoted = bl_alloc(room + 1);
-    if (!quoted) abort(); // as bl_text_add does
+    if (!quoted) bl_out_of_memory(); // as bl_text_add does
     csv_write(quoted, room, field, length);
     separate(csv);
     bl_text_add(csv, "%s", quoted);

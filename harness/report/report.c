@@ -129,8 +129,9 @@ static int take_turn(bl_lock *lock, const char *path, bool *held) {
 int bl_report_write(const bl_experiment *experiment, const char *results_folder, bool counts_unfinished, bl_text *summary, bool *written) {
     bl_report report = {.experiment = experiment};
     bl_arena *arena = bl_arena_create();
+    const bool has_locks = !experiment->machine.without_locks;
     bl_lock lock = {-1};
-    bool held = false;
+    bool held = !has_locks;
     int status = BL_FAILED;
     report.folder = bl_arena_format(arena, "%s/%s", results_folder, experiment->study);
     const char *lock_path = bl_arena_format(arena, "%s/report.lock", report.folder);
@@ -139,7 +140,8 @@ int bl_report_write(const bl_experiment *experiment, const char *results_folder,
         status = BL_OK;
         goto done;
     }
-    if (take_turn(&lock, lock_path, &held)) goto done;
+    if (has_locks && take_turn(&lock, lock_path, &held)) goto done;
+    if (held) bl_remove_leftovers(bl_arena_format(arena, "%s/", report.folder));
     if (!bl_study_read(&report.study, experiment, results_folder, counts_unfinished)) {
         report.rows = bl_study_rows(&report.study, &report.row_count);
         report.curves = bl_label_curves(&report.study, &report.curve_count);
@@ -147,12 +149,11 @@ int bl_report_write(const bl_experiment *experiment, const char *results_folder,
         report.published = bl_label_published_of(&report.study, report.curves, report.curve_count, &report.published_count);
         *written = report.study.run_count > 0;
         status = *written ? write_all(&report, summary) : BL_OK;
+        if (!*written && report.study.unreadable) bl_text_add(summary, "%s", report.study.unreadable);
         bl_study_free(&report.study);
     }
-    if (held) {
-        unlink(lock_path);
-        bl_lock_release(&lock);
-    }
+    if (held && has_locks) unlink(lock_path);
+    bl_lock_release(&lock);
 done:
     bl_text_free(&report.names);
     bl_arena_free(arena);

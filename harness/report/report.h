@@ -23,7 +23,7 @@
 // unfinished runs are marked (`finished` 0), have a section of their own and dashed curves, and enter averages only where
 // `counts_unfinished`, as many as `unfinished` says. Missing ones, and those of seeds that were not asked for, are named in the Markdown
 // table. *summary receives the Markdown table and the paths written. *written is false, without failure, where no run is finished or
-// under way: then whatever stood there still stands.
+// under way: then whatever stood there still stands. *summary then says why files that are there were not read, where any is.
 BL_CHECK int bl_report_write(const bl_experiment *experiment, const char *results_folder, bool counts_unfinished, bl_text *summary,
                              bool *written);
 

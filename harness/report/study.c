@@ -68,7 +68,7 @@ static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, con
     char *run_status = NULL, *run_id = NULL, *digest = NULL;
     bl_text difference = {0};
     bool same, longer;
-    int64_t *mixed = NULL, count;
+    int64_t mixed = 0;
     bl_text manifest = {0};
     if (bl_container_reader_open(&reader, path) || bl_container_get_text(reader, "/manifest/status", &run_status) ||
         bl_recipe_compare(reader, cell, &same, &longer, &difference) || bl_container_get_text(reader, "/manifest/run_id", &run_id) ||
@@ -83,14 +83,15 @@ static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, con
         bl_fail("trained by another recipe than the file now holds (%s)", difference.chars);
         goto done;
     }
-    if (bl_container_get_i64(reader, "/trainer/mixed", &mixed, &count) || bl_history_get(&run->history, reader) ||
+    if (bl_container_read_i64(reader, "/trainer/mixed", &mixed, 1) || bl_history_get(&run->history, reader) ||
+        bl_history_check(&run->history, reader, cell->train.epochs, 0) ||
         bl_stretches_get(&run->stretches, reader) || read_manifest(reader, &manifest) ||
         (!run->is_finished && bl_standing_of(&run->standing, reader, &run->history, cell)))
         goto done;
     run->run_id = bl_arena_copy(study->arena, run_id);
     run->digest = bl_arena_copy(study->arena, digest);
     run->manifest = bl_arena_copy(study->arena, manifest.chars ? manifest.chars : "");
-    run->mixed = count && mixed[0];
+    run->mixed = mixed != 0;
     if (is_stopped) run->stopped = bl_arena_copy(study->arena, run_status + sizeof early - 1);
     status = BL_OK;
 done:
@@ -99,7 +100,6 @@ done:
     bl_text_free(&difference);
     bl_free(run_id);
     bl_free(digest);
-    bl_free(mixed);
     bl_container_reader_close(reader);
     return status;
 }
@@ -133,7 +133,8 @@ static void take_in(bl_study *study, const bl_cell *cell, bl_study_run *run, con
                 return;
             }
             free_run(run);
-            if (!why) why = bl_arena_format(study->arena, "not finished; its checkpoint: %s", bl_error());
+            study->unreadable = bl_arena_copy(study->arena, bl_error());
+            if (!why) why = bl_arena_format(study->arena, "not finished; its checkpoint: %s", study->unreadable);
         }
         if (!why) why = "not run yet";
     }
@@ -144,7 +145,7 @@ static void take_in(bl_study *study, const bl_cell *cell, bl_study_run *run, con
             return;
         }
         free_run(run);
-        why = bl_arena_copy(study->arena, bl_error());
+        why = study->unreadable = bl_arena_copy(study->arena, bl_error());
         run->is_finished = false; // where more epochs go on from it, they have left a checkpoint
         if (bl_file_exists(checkpoint) && read_run(study, run, cell, checkpoint) == BL_OK) {
             study->run_count++;
@@ -305,7 +306,7 @@ const int *bl_study_epochs(const bl_study *study, int cell, const char *row, int
     size_t most = 0;
     for (int r = 0; r < study->run_count; r++) most += (size_t)study->runs[r].history.measurement_count;
     int *epochs = bl_alloc(most * sizeof *epochs), found = 0;
-    if (!epochs) abort(); // as the arena does
+    if (!epochs) bl_out_of_memory(); // as the arena does
     for (int r = 0; own && r < study->run_count; r++) {
         const bl_history *history = &study->runs[r].history;
         for (int64_t m = 0; counts_for(&study->runs[r], cell) && m < history->measurement_count; m++)

@@ -35,6 +35,7 @@ typedef struct bl_study {
     int run_count;
     const char **absent;             // "crossed, seed 1: not run yet"; those left out stand here too
     int absent_count;
+    const char *unreadable; // why a file that is there was not read, of the last one; NULL: all were
 } bl_study;
 
 // Runs that are missing, failed, damaged or of another recipe are named in `absent`; they are no failure. A run without a run file is

@@ -1,5 +1,7 @@
 #include "run/checkpoint.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,43 +23,44 @@ static int put_progress(const bl_progress *progress, bl_container_writer *writer
     return bl_container_put_f64(writer, "/timing/seconds", &progress->seconds, &one, 1);
 }
 
-static int get_progress(bl_progress *progress, const bl_container_reader *reader) {
-    int64_t *step = NULL, *mixed = NULL, *epoch = NULL, *bad = NULL, count;
-    double *seconds = NULL, *plateau = NULL;
-    int status = BL_FAILED;
+static int get_progress(bl_progress *progress, const bl_run_length *run, const bl_container_reader *reader) {
+    int64_t step, mixed, epoch = 0, bad = 0;
+    double seconds, plateau[3] = {0};
     *progress = (bl_progress){0};
-    if (bl_container_get_i64(reader, "/trainer/step", &step, &count) || bl_container_get_i64(reader, "/trainer/mixed", &mixed, &count) ||
-        bl_container_get_f64(reader, "/timing/seconds", &seconds, &count) || bl_stretches_get(&progress->stretches, reader))
-        goto done;
-    progress->step = *step;
-    progress->mixed = *mixed != 0;
-    progress->seconds = *seconds;
-    if (bl_container_has(reader, "/trainer/plateau")) { // files of earlier versions end here
-        if (bl_container_get_i64(reader, "/trainer/epoch", &epoch, &count) || bl_container_get_i64(reader, "/trainer/plateau_bad", &bad, &count) ||
-            bl_container_get_f64(reader, "/trainer/plateau", &plateau, &count))
-            goto done;
-        progress->epoch = (int)*epoch;
-        progress->plateau = (bl_plateau){.best = plateau[0], .scale = plateau[1], .bad = (int)*bad};
-        progress->epoch_loss = plateau[2];
-    }
-    status = BL_OK;
-done:
-    bl_free(step);
-    bl_free(mixed);
-    bl_free(epoch);
-    bl_free(bad);
-    bl_free(seconds);
-    bl_free(plateau);
-    return status;
+    if (bl_container_read_i64(reader, "/trainer/step", &step, 1) || bl_container_read_i64(reader, "/trainer/mixed", &mixed, 1) ||
+        bl_container_read_f64(reader, "/timing/seconds", &seconds, 1) || bl_stretches_get(&progress->stretches, reader))
+        return BL_FAILED;
+    const bool has_plateau = bl_container_has(reader, "/trainer/plateau"); // files of earlier versions have none, nor an epoch
+    if (has_plateau && (bl_container_read_i64(reader, "/trainer/epoch", &epoch, 1) || bl_container_read_i64(reader, "/trainer/plateau_bad", &bad, 1) ||
+                        bl_container_read_f64(reader, "/trainer/plateau", plateau, 3)))
+        return BL_FAILED;
+    const bool is_within = step >= 0 && step <= run->steps;
+    const int64_t begun = is_within ? (step + run->steps_per_epoch - 1) / run->steps_per_epoch : 0;
+    if (!is_within || epoch < 0 || epoch > begun)
+        return bl_container_damaged(reader, "it stands at step %" PRId64 " of %" PRId64 ", epoch %" PRId64 " of %d", step, run->steps, epoch, run->epochs);
+    if ((mixed != 0 && mixed != 1) || !(seconds >= 0 && isfinite(seconds)) || bad < 0 || bad > begun || isnan(plateau[0]) ||
+        !(plateau[1] >= 0 && plateau[1] <= 1) || !isfinite(plateau[2]))
+        return bl_container_damaged(reader, "what it says of the state of its run cannot be");
+    const bl_stretches *made = &progress->stretches;
+    if (made->past_count && made->past[made->past_count - 1].last > step)
+        return bl_container_damaged(reader, "it tells of steps beyond the one at which it stands");
+    progress->step = step;
+    progress->mixed = mixed;
+    progress->seconds = seconds;
+    progress->epoch = (int)epoch;
+    progress->plateau = (bl_plateau){.best = plateau[0], .scale = plateau[1], .bad = (int)bad};
+    progress->epoch_loss = plateau[2];
+    return BL_OK;
 }
 
 int bl_run_file_epoch(const bl_container_reader *reader, const bl_cell *cell, int *epoch) {
-    int64_t *values = NULL, count;
+    int64_t value;
     *epoch = cell->train.epochs;
     if (!bl_container_has(reader, "/trainer/epoch")) return BL_OK; // files of earlier versions never stop before their time
-    if (bl_container_get_i64(reader, "/trainer/epoch", &values, &count)) return BL_FAILED;
-    *epoch = (int)*values;
-    bl_free(values);
+    if (bl_container_read_i64(reader, "/trainer/epoch", &value, 1)) return BL_FAILED;
+    if (value < 0 || value > cell->train.epochs)
+        return bl_container_damaged(reader, "it ended after epoch %" PRId64 " of %d", value, cell->train.epochs);
+    *epoch = (int)value;
     return BL_OK;
 }
 
@@ -99,11 +102,12 @@ int bl_checkpoint_take(bl_container_writer **writer, const bl_identity *identity
     return BL_OK;
 }
 
-int bl_checkpoint_read(const char *path, const bl_container_reader *reader, const bl_identity *identity, const bl_cell *cell, bl_model *model,
-                       bl_progress *progress, bl_collapse *collapse, bl_history *history) {
+int bl_checkpoint_read(const char *path, const bl_container_reader *reader, const bl_identity *identity, const bl_cell *cell,
+                       const bl_run_length *run, bl_model *model, bl_progress *progress, bl_collapse *collapse, bl_history *history) {
     bool same_machine;
-    if (check_graph(model, reader, path) || bl_identity_check_data(identity, reader, path) || get_progress(progress, reader) ||
+    if (check_graph(model, reader, path) || bl_identity_check_data(identity, reader, path) || get_progress(progress, run, reader) ||
         (collapse && bl_collapse_get(collapse, reader)) || bl_history_get(history, reader) ||
+        bl_history_check(history, reader, run->epochs, run->steps) ||
         bl_identity_same_machine(identity->machine, reader, &same_machine) ||
         bl_blocks_get(model->store, cell->model.optimizer.kind, path, reader))
         return BL_FAILED;
@@ -150,10 +154,10 @@ done:
     return status;
 }
 
-int bl_run_file_restore(const char *path, const bl_container_reader *reader, bl_model *model, bl_progress *progress) {
+int bl_run_file_restore(const char *path, const bl_container_reader *reader, const bl_run_length *run, bl_model *model, bl_progress *progress) {
     if (!bl_container_has(reader, "/weights")) return bl_fail("%s holds no weights (save: {weights: none}); nothing can be evaluated from it", path);
     char *status = NULL;
-    if (get_progress(progress, reader) || bl_container_get_text(reader, "/manifest/status", &status)) return BL_FAILED;
+    if (get_progress(progress, run, reader) || bl_container_get_text(reader, "/manifest/status", &status)) return BL_FAILED;
     progress->stopped = strcmp(status, "complete") != 0;
     bl_free(status);
     return bl_blocks_get_weights(model->store, path, reader);

@@ -23,13 +23,19 @@ typedef struct bl_progress { // where a run stands
     bl_stretches stretches;  // who made them
 } bl_progress;
 
+typedef struct bl_run_length { // what no file of a run may go beyond
+    int64_t steps, steps_per_epoch;
+    int epochs;
+} bl_run_length;
+
 // A snapshot, to be written by the keeper (keeper.h). `collapse`: NULL where nothing is diagnosed.
 BL_CHECK int bl_checkpoint_take(bl_container_writer **writer, const bl_identity *identity, const bl_run_key *key, const bl_model *model,
                                 const bl_progress *progress, const bl_collapse *collapse, const bl_history *history);
 
-// `collapse` (NULL: nothing is diagnosed) keeps its open window there. The file is known to be of this recipe (bl_identity_check).
+// `collapse` (NULL: nothing is diagnosed) keeps its open window there. The file is known to be of this recipe (bl_identity_check); one
+// that tells of more than the run has is refused.
 BL_CHECK int bl_checkpoint_read(const char *path, const bl_container_reader *reader, const bl_identity *identity, const bl_cell *cell,
-                                bl_model *model, bl_progress *progress, bl_collapse *collapse, bl_history *history);
+                                const bl_run_length *run, bl_model *model, bl_progress *progress, bl_collapse *collapse, bl_history *history);
 
 // The end of training that a run file tells of, from its file alone.
 BL_CHECK int bl_run_file_epoch(const bl_container_reader *reader, const bl_cell *cell, int *epoch);
@@ -39,6 +45,7 @@ BL_CHECK int bl_run_file_write(const char *path, const bl_identity *identity, co
                                const bl_progress *progress, const bl_history *history);
 
 // The weights of a final run file into the store, and where its training stood.
-BL_CHECK int bl_run_file_restore(const char *path, const bl_container_reader *reader, bl_model *model, bl_progress *progress);
+BL_CHECK int bl_run_file_restore(const char *path, const bl_container_reader *reader, const bl_run_length *run, bl_model *model,
+                                 bl_progress *progress);
 
 #endif

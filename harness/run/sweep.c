@@ -101,7 +101,7 @@ static const char *lacking_rows(bl_arena *arena, const bl_cell *cell, const char
     bl_history history = {0};
     int epoch, count = 0;
     const char *first = NULL;
-    if (bl_container_reader_peek(&reader, path) || bl_history_get(&history, reader) || bl_run_file_epoch(reader, cell, &epoch)) goto done;
+    if (bl_container_reader_open(&reader, path) || bl_history_get(&history, reader) || bl_run_file_epoch(reader, cell, &epoch)) goto done;
     for (int i = 0; i < cell->evaluation_count; i++) {
         if (bl_is_measured(&cell->evaluations[i], epoch, &history)) continue;
         if (!count++) first = cell->evaluations[i].row;
@@ -270,11 +270,11 @@ int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_c
                     bl_run_state *state, const char **why) {
     const bl_run_key key = {experiment, cell, seed, results_folder};
     const char *path = bl_run_path(arena, &key), *marker = bl_run_beside(arena, path, ".failed"), *checkpoint = bl_run_beside(arena, path, ".ckpt");
-    bool running;
+    bool running = false;
     void *message;
     size_t bytes;
     *why = NULL;
-    if (bl_lock_is_held(bl_arena_format(arena, "%s.lock", path), &running)) return BL_FAILED;
+    if (!experiment->machine.without_locks && bl_lock_is_held(bl_arena_format(arena, "%s.lock", path), &running)) return BL_FAILED;
     if (running) *state = BL_RUN_RUNNING;
     else if (bl_file_exists(path)) {
         *state = state_of_file(cell, path);

@@ -314,12 +314,16 @@ static int leave(trainer *t) {
     return BL_OK;
 }
 
+static bl_run_length length_of(const trainer *t) { return (bl_run_length){t->steps, t->steps_per_epoch, t->cell->train.epochs}; }
+
 // `before`: *before is NULL where none is there; closed when it was read: it is larger than the model.
 static int read_checkpoint(trainer *t, bl_container_reader **before) {
     bl_history former = {0}; // of one that grows: its run file's stays, for rows may have been added to it since
     const char *path = t->grows ? t->shorter : t->checkpoint_path;
     if (!*before) return BL_OK;
-    const int status = bl_checkpoint_read(path, *before, &t->identity, t->cell, &t->model, &t->progress, t->collapse, t->grows ? &former : &t->history);
+    const bl_run_length run = length_of(t);
+    const int status = bl_checkpoint_read(path, *before, &t->identity, t->cell, &run, &t->model, &t->progress, t->collapse,
+                                          t->grows ? &former : &t->history);
     bl_history_free(&former);
     bl_container_reader_close(*before);
     *before = NULL;
@@ -343,9 +347,10 @@ static int train_and_save(trainer *t, bl_container_reader **checkpoint) {
 
 // A finished run: measure what its file lacks where its training ended, from its own weights.
 static int evaluate_finished(trainer *t, bl_arena *arena, bl_container_reader *reader) {
+    const bl_run_length run = length_of(t);
     t->is_trained = true;
     if (bl_identity_check_data(&t->identity, reader, t->path) || bl_identity_keep(&t->identity, arena, reader)) return BL_FAILED;
-    if (bl_run_file_restore(t->path, reader, &t->model, &t->progress) || bl_run_file_epoch(reader, t->cell, &t->progress.epoch))
+    if (bl_run_file_restore(t->path, reader, &run, &t->model, &t->progress) || bl_run_file_epoch(reader, t->cell, &t->progress.epoch))
         return BL_FAILED;
     if (bl_evaluate(&t->evaluator, t->progress.epoch, true, &t->history)) return bl_stopped() ? stop_here(t) : BL_FAILED;
     if (bl_run_file_write(t->path, &t->identity, &t->request->key, &t->evaluator, &t->progress, &t->history)) return BL_FAILED;
@@ -419,7 +424,9 @@ static void close_run(trainer *t) {
 // Of a run file of this recipe. *complete: it holds all that is asked for.
 static int read_finished(const bl_run_request *request, const bl_container_reader *reader, bl_history *history, bool *complete) {
     int epoch;
-    if (bl_history_get(history, reader) || bl_run_file_epoch(reader, request->key.cell, &epoch)) return BL_FAILED;
+    if (bl_history_get(history, reader) || bl_history_check(history, reader, request->key.cell->train.epochs, 0) ||
+        bl_run_file_epoch(reader, request->key.cell, &epoch))
+        return BL_FAILED;
     *complete = bl_is_evaluated(request->key.cell, epoch, history);
     return BL_OK;
 }
@@ -444,7 +451,7 @@ bool bl_run_is_finished(const bl_run_request *request) {
 static void remove_checkpoint(const trainer *t) {
     bl_container_reader *reader = NULL;
     if (!bl_file_exists(t->checkpoint_path)) return;
-    const bool is_readable = bl_container_reader_peek(&reader, t->checkpoint_path) == BL_OK;
+    const bool is_readable = bl_container_reader_open(&reader, t->checkpoint_path) == BL_OK;
     if (!is_readable || bl_identity_check(&t->request->key, reader, t->checkpoint_path) == BL_OK) unlink(t->checkpoint_path);
     bl_container_reader_close(reader);
 }
@@ -482,6 +489,7 @@ static int run_locked(trainer *t, bl_arena *arena) {
     }
     if (is_there && open_run_file(t, arena, &reader, &is_finished, &complete)) goto done;
     if (complete) {
+        unlink(bl_run_beside(arena, t->path, ".fit.ckpt")); // of a kill between the run file and this
         emit(t, (bl_event){.kind = BL_EVENT_SKIPPED, .verdict = verdict_of(t)});
         status = BL_OK;
         goto done;
@@ -507,10 +515,11 @@ int bl_run(const bl_run_request *request) {
     t.checkpoint_path = bl_run_beside(arena, t.path, ".ckpt");
     const char *lock_path = bl_arena_format(arena, "%s.lock", t.path);
     const char *folder = bl_arena_format(arena, "%.*s", (int)(strrchr(t.path, '/') - t.path), t.path);
-    bl_lock lock;
-    bool held = false;
+    const bool has_locks = !request->key.experiment->machine.without_locks;
+    bl_lock lock = {-1};
+    bool held = !has_locks;
     int status = BL_FAILED;
-    if (bl_make_folders(folder) || bl_lock_try(&lock, lock_path, &held)) goto done;
+    if (bl_make_folders(folder) || (has_locks && bl_lock_try(&lock, lock_path, &held))) goto done;
     if (!held) {
         emit(&t, (bl_event){.kind = BL_EVENT_BUSY});
         status = BL_OK;
@@ -518,7 +527,7 @@ int bl_run(const bl_run_request *request) {
     }
     bl_remove_leftovers(bl_run_beside(arena, t.path, ""));
     status = run_locked(&t, arena);
-    unlink(lock_path);
+    if (has_locks) unlink(lock_path);
     bl_lock_release(&lock);
 done:
     bl_arena_free(arena);

@@ -317,28 +317,22 @@ int bl_collapse_put(const bl_collapse *collapse, bl_container_writer *writer) {
     return bl_container_put_f64(writer, AT "products", collapse->products, square, 2);
 }
 
-// `count` values into dst.
-static int get_values(const bl_container_reader *reader, const char *path, int64_t count, double *dst) {
-    double *values = NULL;
-    int64_t there = 0;
-    if (bl_container_get_f64(reader, path, &values, &there)) return BL_FAILED;
-    if (there == count) memcpy(dst, values, (size_t)count * sizeof *dst);
-    bl_free(values);
-    return there == count ? BL_OK : bl_fail("%s holds %lld values, not %lld", path, (long long)there, (long long)count);
-}
-
 int bl_collapse_get(bl_collapse *collapse, const bl_container_reader *reader) {
     const int64_t padded = collapse->padded;
-    double window[2], opening[OPENING_VALUES];
+    int64_t window[2];
+    double opening[OPENING_VALUES];
     collapse->gathered = 0;
     if (!bl_container_has(reader, AT "window")) return BL_OK;
-    if (get_values(reader, AT "window", 2, window) || get_values(reader, AT "opening", OPENING_VALUES, opening) ||
-        get_values(reader, AT "pivot", padded, collapse->pivot) || get_values(reader, AT "sums", padded, collapse->sums) ||
-        get_values(reader, AT "products", padded * padded, collapse->products))
+    if (bl_container_read_i64(reader, AT "window", window, 2) || bl_container_read_f64(reader, AT "opening", opening, OPENING_VALUES) ||
+        bl_container_read_f64(reader, AT "pivot", collapse->pivot, padded) || bl_container_read_f64(reader, AT "sums", collapse->sums, padded) ||
+        bl_container_read_f64(reader, AT "products", collapse->products, padded * padded))
         return BL_FAILED;
-    collapse->opening = (bl_collapse_row){.step = (int64_t)window[0], .epoch = opening[0], .loss = opening[1], .std = opening[2],
+    if (window[0] < 0 || window[1] < 1 || window[1] >= (int64_t)ROWS_PER_CHANNEL * collapse->width)
+        return bl_container_damaged(reader, AT "window holds step %lld and %lld rows, which is no window that is open", (long long)window[0],
+                                    (long long)window[1]);
+    collapse->opening = (bl_collapse_row){.step = window[0], .epoch = opening[0], .loss = opening[1], .std = opening[2],
                                           .mean_cosine = opening[3], .alignment = opening[4], .uniformity = opening[5],
                                           .norm = opening[6], .prediction_norm = opening[7]};
-    collapse->gathered = (int64_t)window[1];
+    collapse->gathered = window[1];
     return BL_OK;
 }

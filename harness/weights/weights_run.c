@@ -1,5 +1,6 @@
 // weights_run.c - the weights of a run file or a checkpoint, by the names and in the layout of exchange. See weights.h.
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,8 @@ static int take_store(source *s) {
 
 // ---- preprocessing ----
 
+enum { LARGEST_IMAGE = 1 << 16 }; // its sides
+
 static bool read_triple(const bl_value *list, double out[3]) {
     if (!list || list->kind != BL_VALUE_LIST || list->count != 3) return false;
     for (int c = 0; c < 3; c++) {
@@ -168,33 +171,19 @@ static int preprocessing_of_recipe(const source *s, bl_preprocessing *found) {
 }
 
 static int read_preprocessing(const source *s, bl_preprocessing *found) {
-    double *mean = NULL, *std = NULL;
-    int64_t *pixels = NULL, means, stds, sizes = 0;
-    int status = BL_FAILED;
+    int64_t pixels, resize = 0;
     if (!bl_container_has(s->reader, "/preprocessing/mean")) return preprocessing_of_recipe(s, found);
-    if (bl_container_get_f64(s->reader, "/preprocessing/mean", &mean, &means) || bl_container_get_f64(s->reader, "/preprocessing/std", &std, &stds) ||
-        bl_container_get_i64(s->reader, "/preprocessing/image_size", &pixels, &sizes))
-        goto done;
-    if (means != 3 || stds != 3 || sizes != 1) {
-        bl_fail("%s: /preprocessing has %lld, %lld and %lld values, not 3, 3 and 1", s->path, (long long)means, (long long)stds,
-                (long long)sizes);
-        goto done;
-    }
-    *found = (bl_preprocessing){.known = true, .image_size = (int)*pixels};
-    memcpy(found->mean, mean, sizeof found->mean);
-    memcpy(found->std, std, sizeof found->std);
-    if (bl_container_has(s->reader, "/preprocessing/resize")) {
-        bl_free(pixels);
-        pixels = NULL;
-        if (bl_container_get_i64(s->reader, "/preprocessing/resize", &pixels, &sizes)) goto done;
-        if (sizes == 1) found->resize = (int)*pixels;
-    }
-    status = BL_OK;
-done:
-    bl_free(mean);
-    bl_free(std);
-    bl_free(pixels);
-    return status;
+    *found = (bl_preprocessing){.known = true};
+    if (bl_container_read_f64(s->reader, "/preprocessing/mean", found->mean, 3) || bl_container_read_f64(s->reader, "/preprocessing/std", found->std, 3) ||
+        bl_container_read_i64(s->reader, "/preprocessing/image_size", &pixels, 1) ||
+        (bl_container_has(s->reader, "/preprocessing/resize") && bl_container_read_i64(s->reader, "/preprocessing/resize", &resize, 1)))
+        return BL_FAILED;
+    bool is_sound = pixels > 0 && pixels <= LARGEST_IMAGE && resize >= 0 && resize <= LARGEST_IMAGE;
+    for (int c = 0; c < 3; c++) is_sound = is_sound && isfinite(found->mean[c]) && isfinite(found->std[c]) && found->std[c] > 0;
+    if (!is_sound) return bl_container_damaged(s->reader, "/preprocessing tells of images that cannot be");
+    found->image_size = (int)pixels;
+    found->resize = (int)resize;
+    return BL_OK;
 }
 
 // ---- all of it ----

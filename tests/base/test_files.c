@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -187,6 +188,111 @@ static void what_dead_writers_left_is_removed_and_nothing_else(void **state) {
     bl_test_folder_remove(folder);
 }
 
+static void what_dead_writers_left_in_a_folder_is_removed(void **state) {
+    (void)state;
+    static const char *const names[] = {"aggregate.csv.12-13.tmp", "report.md.9-9.tmp", "aggregate.csv", "notes.tmp", "notes.1-x.tmp"};
+    char *folder = bl_test_folder(), *stem = inside(folder, "");
+    for (size_t i = 0; i < 5; i++) {
+        char *path = inside(folder, names[i]);
+        assert_ok(bl_atomic_write(path, "x", 1));
+        free(path);
+    }
+    bl_remove_leftovers(stem);
+    assert_int_equal(entries_of(folder), 3);
+    for (size_t i = 2; i < 5; i++) {
+        char *path = inside(folder, names[i]);
+        assert_true(bl_file_exists(path));
+        free(path);
+    }
+    free(stem);
+    bl_test_folder_remove(folder);
+}
+
+// ---- file systems that are otherwise ----
+
+static struct {
+    int flock, fsync, write; // the errors of the calls to come; 0: none
+    bool only_once, is_short;
+} otherwise;
+
+static bool breaks(int *error) {
+    if (!*error) return false;
+    errno = *error;
+    if (otherwise.only_once) *error = 0;
+    return true;
+}
+
+int flock(int descriptor, int operation) {
+    static int (*next)(int, int);
+    if (!next) bl_test_next("flock", &next);
+    return breaks(&otherwise.flock) ? -1 : next(descriptor, operation);
+}
+
+int fsync(int descriptor) {
+    static int (*next)(int);
+    if (!next) bl_test_next("fsync", &next);
+    return breaks(&otherwise.fsync) ? -1 : next(descriptor);
+}
+
+ssize_t write(int descriptor, const void *from, size_t bytes) {
+    static ssize_t (*next)(int, const void *, size_t);
+    if (!next) bl_test_next("write", &next);
+    if (breaks(&otherwise.write)) return -1;
+    return next(descriptor, from, otherwise.is_short && bytes > 1 ? 1 : bytes);
+}
+
+static void a_file_system_without_locks_is_a_failure_with_advice(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "seed-0.lock");
+    static const int errors[] = {ENOLCK, ENOSYS, EOPNOTSUPP, EIO};
+    bl_lock lock;
+    bool held;
+    for (int i = 0; i < 4; i++) {
+        otherwise.flock = errors[i];
+        assert_int_equal(bl_lock_try(&lock, path, &held), BL_FAILED);
+        assert_false(held);
+        bl_test_holds(bl_error(), strerror(errors[i]));
+        bl_test_holds(bl_error(), "write `machine: {lock: none}`");
+        assert_int_equal(entries_of(folder), 0);
+    }
+    otherwise.flock = 0;
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+static void signals_and_short_writes_are_no_failures(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "file");
+    bl_lock lock;
+    bool held;
+    otherwise.only_once = otherwise.is_short = true;
+    otherwise.flock = otherwise.fsync = otherwise.write = EINTR;
+    assert_ok(bl_lock_try(&lock, path, &held));
+    assert_true(held && !otherwise.flock);
+    assert_ok(bl_atomic_write(path, "a text", 6));
+    assert_true(!otherwise.fsync && !otherwise.write);
+    memset(&otherwise, 0, sizeof otherwise);
+    assert_file_holds(path, "a text");
+    bl_lock_release(&lock);
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
+static void where_nothing_is_written_out_a_file_is_written_all_the_same(void **state) {
+    (void)state;
+    char *folder = bl_test_folder(), *path = inside(folder, "file");
+    otherwise.fsync = EINVAL;
+    assert_ok(bl_atomic_write(path, "text", 4));
+    otherwise.fsync = EIO; // but a disk that fails has failed
+    assert_int_equal(bl_atomic_write(path, "other", 5), BL_FAILED);
+    otherwise.fsync = 0;
+    bl_test_holds(bl_error(), "cannot write to disk");
+    assert_file_holds(path, "text");
+    assert_int_equal(entries_of(folder), 1);
+    free(path);
+    bl_test_folder_remove(folder);
+}
+
 static void unreadable_things_are_named(void **state) {
     (void)state;
     char *folder = bl_test_folder(), *path = inside(folder, "missing");
@@ -326,6 +432,10 @@ int main(void) {
         cmocka_unit_test(folder_without_permission_keeps_the_old_file),
         cmocka_unit_test(writer_killed_at_any_moment_leaves_a_whole_file),
         cmocka_unit_test(what_dead_writers_left_is_removed_and_nothing_else),
+        cmocka_unit_test(what_dead_writers_left_in_a_folder_is_removed),
+        cmocka_unit_test(a_file_system_without_locks_is_a_failure_with_advice),
+        cmocka_unit_test(signals_and_short_writes_are_no_failures),
+        cmocka_unit_test(where_nothing_is_written_out_a_file_is_written_all_the_same),
         cmocka_unit_test(unreadable_things_are_named),
         cmocka_unit_test(only_regular_files_are_opened),
         cmocka_unit_test(larger_files_than_wanted_are_refused),

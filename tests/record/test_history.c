@@ -119,12 +119,12 @@ static void columns_that_do_not_match_are_refused(void **state) {
     const int64_t one = 1, two = 2;
     const struct {
         int64_t verdicts, verdict, losses;
-        const char *message;
+        const char *message; // behind "FILE: damaged: "
     } cases[] = {
         {2, 1, 1, "/collapse/verdict holds 2 values, /collapse/step 1"},
         {1, BL_VERDICTS, 1, "/collapse/verdict holds 7, which is no verdict"},
         {1, -1, 1, "/collapse/verdict holds -1, which is no verdict"},
-        {1, 1, 2, "/collapse/epoch holds 2 values, /collapse/step 1"},
+        {1, 1, 2, "/collapse/epoch holds 2 values, not 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bl_history back = {0};
@@ -134,7 +134,8 @@ static void columns_that_do_not_match_are_refused(void **state) {
         assert_ok(bl_container_put_f64(writer, "/collapse/epoch", (double[]){0, 1}, cases[i].losses == 2 ? &two : &one, 1));
         bl_container_reader *reader = saved(writer);
         assert_int_not_equal(bl_history_get(&back, reader), BL_OK);
-        assert_string_equal(bl_error(), cases[i].message);
+        bl_test_holds(bl_error(), "h5: damaged: ");
+        bl_test_holds(bl_error(), cases[i].message);
         bl_container_reader_close(reader);
         bl_history_free(&back);
     }
@@ -241,7 +242,7 @@ static void looks_and_pictures_that_do_not_match_are_refused(void **state) {
             assert_ok(bl_container_put_text(writer, "/segmentation/look/row", i ? "a row\n" : ""));
             assert_ok(bl_container_put_text(writer, "/segmentation/look/id", "0123456789abcdef\n"));
             assert_ok(bl_container_put_i64(writer, "/segmentation/look/step", two, &one, 1));
-            assert_ok(bl_container_put_i64(writer, "/segmentation/look/held_out", two, i ? two : &one, 1));
+            assert_ok(bl_container_put_i64(writer, "/segmentation/look/held_out", (int64_t[]){0, 1}, i ? two : &one, 1));
             assert_ok(bl_container_put_f64(writer, "/segmentation/look/iou", iou, &classes, 1));
         } else {
             static const char *const texts[] = {"row", "id", "scene"};
@@ -254,11 +255,11 @@ static void looks_and_pictures_that_do_not_match_are_refused(void **state) {
             assert_ok(bl_container_put_u8(writer, "/segmentation/picture/0/truth", bytes, &one, 1));
         }
         static const char *const says[] = {"/segmentation/look: the names of its rows do not match its values",
-                                           "/segmentation/look: the lengths of its columns do not match",
-                                           "/segmentation/picture/0/truth holds 1 values, its image 2 pixels"};
+                                           "the columns of /segmentation/look are not equally long",
+                                           "/segmentation/picture/0/truth holds 1 value, not 2"};
         bl_container_reader *reader = saved(writer);
         assert_int_not_equal(bl_history_get(&back, reader), BL_OK);
-        assert_string_equal(bl_error(), says[i]);
+        bl_test_holds(bl_error(), says[i]);
         bl_container_reader_close(reader);
         bl_history_free(&back);
     }
