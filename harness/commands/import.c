@@ -103,8 +103,10 @@ static int run(int argc, char **argv) {
     arguments.file = bl_arguments_option(&arguments, "experiment", NULL);
     if (!file) return bl_misused(bl_fail("write the file to import: byolab import FILE.safetensors --experiment FILE.yaml"));
     if (!arguments.file) return bl_misused(bl_fail("--experiment is missing: whose encoder are these weights for?"));
-    if (bl_weights_read_safetensors(&weights, file) || bl_arguments_read(&arguments, &experiment) ||
-        bl_arguments_cell(&arguments, experiment, &cell) || open_encoder(&e, cell) || bl_weights_apply_encoder(&weights, e.store, "online"))
+    if (bl_weights_read_safetensors(&weights, file)) goto done;
+    weights.prefix = bl_arguments_option(&arguments, "prefix", NULL);
+    if (bl_arguments_read(&arguments, &experiment) || bl_arguments_cell(&arguments, experiment, &cell) || open_encoder(&e, cell) ||
+        bl_weights_apply_encoder(&weights, e.store, "online"))
         goto done;
     const bl_preprocessing ours = bl_preprocessing_of(&cell->evaluation_view, cell->model.image_size);
     if (!keep && bl_preprocessing_check(file, &weights.preprocessing, &ours)) goto done;
@@ -117,7 +119,8 @@ static int run(int argc, char **argv) {
     }
     if (write_file(out, file, &e, &ours) || bl_weights_read_run(&taken, out) || bl_print_file(out, &taken)) goto done;
     print_preprocessing(&ours, &weights.preprocessing, keep);
-    if (weights.count > taken.count) printf("  %d tensors passed over: classifier and batch counts\n", weights.count - taken.count);
+    if (weights.count > taken.count) 
+        printf("  %d tensors passed over: classifier, batch counts%s\n", weights.count - taken.count, weights.prefix ? ", what the prefix leaves out" : "");
     status = BL_OK;
 done:
     close_encoder(&e);
@@ -134,7 +137,8 @@ const bl_command bl_command_import = {
         "written can stand in `finetune: {arms: {name: {run: FILE.h5}}}`. A .pth file is a pickle: convert it in Python with\n"
         "safetensors.torch.save_file(state_dict, \"weights.safetensors\").\n\n"
         "  --experiment FILE   whose encoder it is (--cell: of which cell; default: the first)\n"
+        "  --prefix NAME       of several networks in the file, the one whose tensors are called NAME.conv1.weight and so on\n"
         "  --keep-preprocessing\n"
         "                      use the experiment's images although the weights saw others\n"
         "  --out FILE          default: beside the file, ending in .h5, unless that is there already\n",
-        "set cell experiment out keep-preprocessing!", run};
+        "set cell experiment out prefix keep-preprocessing!", run};

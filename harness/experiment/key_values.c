@@ -308,14 +308,20 @@ static int parse_own_arm(const bl_value *value, const char *name, bl_arm *arm) {
 
 static int parse_foreign_arm(bl_arena *arena, const bl_value *map, const char *name, bl_arm *arm) {
     const bl_value *run = bl_value_get(map, "run"), *weights = bl_value_get(map, "weights");
-    const bl_value *preprocessing = bl_value_get(map, "preprocessing");
-    if (!run == !weights || map->count != 1 + (preprocessing != NULL))
-        return bl_refuse(map->spot, "write {run: PATH} or {weights: PATH}, and `preprocessing: keep` beside it where the file's own counts",
+    const bl_value *preprocessing = bl_value_get(map, "preprocessing"), *prefix = bl_value_get(map, "prefix");
+    if (!run == !weights || map->count != 1 + (preprocessing != NULL) + (prefix != NULL))
+        return bl_refuse(map->spot,
+                         "write {run: PATH} or {weights: PATH}, `preprocessing: keep` beside it where the file's own counts, and `prefix: NAME` "
+                         "beside weights where several networks stand in the file",
                          "%s: expected one file", name);
     if (preprocessing && (preprocessing->kind != BL_VALUE_SCALAR || strcmp(preprocessing->text, "keep") != 0))
         return bl_refuse(preprocessing->spot, "write `keep`, or leave it out", "%s.preprocessing: %s does not fit here", name,
                          describe(arena, preprocessing));
+    if (prefix && (run || prefix->kind != BL_VALUE_SCALAR))
+        return bl_refuse(prefix->spot, "write what the names of the network's tensors begin with beside `weights`, such as backbone, or leave it out",
+                         "%s.prefix: %s does not fit here", name, describe(arena, prefix));
     arm->source = run ? BL_ARM_RUN : BL_ARM_WEIGHTS;
+    arm->prefix = prefix ? prefix->text : NULL;
     arm->keep_preprocessing = preprocessing != NULL;
     arm->spot = (run ? run : weights)->spot;
     return expand(arena, name, run ? run : weights, &arm->path);
@@ -481,6 +487,10 @@ void bl_arm_print(const bl_value *value, const bl_arm *arm, bl_text *text) {
     }
     bl_text_add(text, arm->source == BL_ARM_RUN ? "{run: " : "{weights: ");
     print_text(path->text, text);
+    if (arm->prefix) {
+        bl_text_add(text, ", prefix: ");
+        print_text(arm->prefix, text);
+    }
     bl_text_add(text, arm->keep_preprocessing ? ", preprocessing: keep}" : "}");
 }
 

@@ -15,7 +15,7 @@ const bl_value *bl_key_default(bl_arena *arena, const bl_key *key);
 // Numbers print in the fewest digits that read back the same. `value`: as written (NULL: default); text keeps its ${VARIABLE}.
 void bl_key_print(const bl_key *key, const bl_value *value, const void *object, bl_text *text);
 
-// "random", or "{weights: ..., preprocessing: keep}" with the path as it was written; `value`: the arm's own, NULL for a default.
+// "random", or "{weights: ..., prefix: ..., preprocessing: keep}" with the path as it was written; `value`: the arm's own, NULL for a default.
 void bl_arm_print(const bl_value *value, const bl_arm *arm, bl_text *text);
 
 #endif

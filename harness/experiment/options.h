@@ -47,6 +47,7 @@ typedef struct bl_arm {
     bl_arm_source source;     // this run's encoder; this run's initial weights; another run's file; a safetensors file
     const char *path;         // run, weights
     bl_spot spot;             // where the path is written
+    const char *prefix;       // weights: of the network that is meant among several in the file; NULL: the only one
     bool keep_preprocessing;  // run, weights: use the file's evaluation preprocessing although the weights say otherwise
 } bl_arm;
 

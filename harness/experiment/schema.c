@@ -285,7 +285,7 @@ const bl_key bl_schema[] = {
     ASKED_AT(LINEAR),
     MONITOR(LINEAR),
 
-    {FINETUNE ".arms", ARMS, BL_TYPE_ARMS, "[pretrained, random]", 0, 0, NULL, REPORT, NULL, "where the encoder starts, a row each: this run's weights, or its initial ones; {name: {run: PATH}}, {name: {weights: PATH, preprocessing: keep}}"},
+    {FINETUNE ".arms", ARMS, BL_TYPE_ARMS, "[pretrained, random]", 0, 0, NULL, REPORT, NULL, "where the encoder starts, a row each: this run's weights, or its initial ones; {name: {run: PATH}}, {name: {weights: PATH, prefix: NAME, preprocessing: keep}}"},
     {FINETUNE ".shares", SHARES, BL_TYPE_NUMBERS, "[1, 10, 100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the train labels, a row each"},
     {FINETUNE ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 1, 1e9, NULL, EVALUATE, NULL, "updates, equal for every arm and share"},
     {FINETUNE ".batch", ROW(fit.batch), BL_TYPE_INT, "64", 1, 65536, NULL, EVALUATE, NULL, "images of an update"},

@@ -11,6 +11,7 @@
 static int read_encoder(bl_weights *weights, const bl_evaluator *e, const bl_arm *arm, bool of_scenes) {
     if (arm->source == BL_ARM_RUN ? bl_weights_read_run(weights, arm->path) : bl_weights_read_safetensors(weights, arm->path))
         return BL_FAILED;
+    weights->prefix = arm->prefix;
     bl_preprocessing ours = bl_preprocessing_of(&e->cell->evaluation_view, e->cell->model.image_size);
     if (of_scenes) {
         ours.image_size = weights->preprocessing.image_size;

@@ -3,6 +3,7 @@
 // A file comes from anywhere: nothing its header says is believed before it is compared with what is there.
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +22,15 @@ enum {
 
 // ---- reading: one entry of the header ----
 
-typedef enum dtype { F32, F16, BF16, F64, I64, DTYPES } dtype;
+// Those of safetensors. What is no float lies beside weights (a queue's pointer, a count of batches), or is refused where it is one.
+typedef enum dtype { F32, F16, BF16, F64, FLOATS, NONE = 21 } dtype;
 static const struct {
     const char *name;
-    int bytes;
-} dtypes[DTYPES] = {{"F32", 4}, {"F16", 2}, {"BF16", 2}, {"F64", 8}, {"I64", 8}};
+    int bits;
+} dtypes[] = {{"F32", 32}, {"F16", 16},    {"BF16", 16},    {"F64", 64},    {"I64", 64},     {"I32", 32}, {"I16", 16},
+              {"I8", 8},   {"U64", 64},    {"U32", 32},     {"U16", 16},    {"U8", 8},       {"BOOL", 8}, {"C64", 64},
+              {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4},   {"F8_E4M3FNUZ", 8}};
+_Static_assert(sizeof dtypes / sizeof *dtypes == NONE, "a row a type");
 
 typedef struct entry {
     const char *name;
@@ -69,16 +74,9 @@ static bool read_whole(const bl_value *number, uint64_t *value) {
     return *value < (uint64_t)1 << 53;
 }
 
-static bool ends_with(const char *text, const char *ending) {
-    const size_t length = strlen(text), tail = strlen(ending);
-    return length >= tail && !strcmp(text + length - tail, ending);
-}
-
 static int read_dtype(const header *h, const bl_value *value, entry *e) {
-    for (e->type = 0; e->type < DTYPES; e->type++)
-        if (text_is(value, dtypes[e->type].name)) break;
-    // torch counts a batch norm's batches in 64-bit integers; nothing else may be one.
-    if (e->type < DTYPES && (e->type != I64 || ends_with(e->name, "num_batches_tracked"))) return BL_OK;
+    for (e->type = 0; e->type < NONE; e->type++)
+        if (text_is(value, dtypes[e->type].name)) return BL_OK;
     const char *text = text_of(value);
     return bl_fail("%s: %s: dtype %.20s: weights are F32, F16, BF16 or F64", h->path, e->name, text && *text ? text : "missing");
 }
@@ -92,7 +90,7 @@ static int read_shape(const header *h, const bl_value *value, entry *e) {
         if (!read_whole(value->entries[i].value, &dimension)) return bl_fail("%s: %s: its shape is no list of whole numbers", h->path, e->name);
         if (e->shape.rank == BL_MAX_RANK) return bl_fail("%s: %s: more than %d dimensions", h->path, e->name, BL_MAX_RANK);
         e->shape.dims[e->shape.rank++] = (int64_t)dimension;
-        if (__builtin_mul_overflow(count, (int64_t)dimension, &count) || count > INT64_MAX / 8)
+        if (__builtin_mul_overflow(count, (int64_t)dimension, &count) || count > INT64_MAX / 64)
             return bl_fail("%s: %s: its shape holds more values than any file", h->path, e->name);
     }
     return BL_OK;
@@ -107,8 +105,8 @@ static int read_offsets(const header *h, const bl_value *value, entry *e) {
     if (e->end > h->data_bytes)
         return bl_fail("%s: %s: its data end at byte %" PRIu64 " of %" PRIu64 ": the file is cut short, or its header lies", h->path, e->name,
                        e->end, h->data_bytes);
-    const uint64_t needed = (uint64_t)bl_shape_count(&e->shape) * (uint64_t)dtypes[e->type].bytes;
-    if (e->end - e->begin == needed) return BL_OK;
+    const uint64_t bits = (uint64_t)bl_shape_count(&e->shape) * (uint64_t)dtypes[e->type].bits, needed = (bits + 7) / 8;
+    if (bits % 8 == 0 && e->end - e->begin == needed) return BL_OK;
     bl_text text = {0};
     bl_shape_print(&text, &e->shape);
     const int status = bl_fail("%s: %s: shape %s of %s takes %" PRIu64 " bytes, its data have %" PRIu64, h->path, e->name, text.chars,
@@ -138,42 +136,87 @@ static int read_entry(header *h, const char *name, const bl_value *value) {
 
 // ---- reading: the metadata ----
 
-static bool read_numbers(const char *text, double *out, int count) {
-    for (int i = 0; i < count; i++) {
-        char *end;
-        out[i] = strtod(text, &end);
-        if (end == text || !(out[i] > -1e6 && out[i] < 1e6)) return false;
-        text = end;
+static bool is_number(const char *text, double *number, const char **end) {
+    char *after;
+    *number = strtod(text, &after);
+    *end = after;
+    return after != text && *number > -1e6 && *number < 1e6; // not NaN
+}
+
+// "0.485 0.456 0.406", "0.485, 0.456, 0.406", "[0.485, 0.456, 0.406]", "(0.485, 0.456, 0.406)": nothing but three numbers.
+static bool read_triple(const char *text, double out[3]) {
+    static const char space[] = " \t\r\n";
+    text += strspn(text, space);
+    const char closing = *text == '[' ? ']' : *text == '(' ? ')' : 0;
+    if (closing) text++;
+    for (int i = 0; i < 3; i++) {
+        if (!is_number(text, &out[i], &text)) return false;
+        const size_t gap = strspn(text, space);
+        text += gap;
+        if (i == 2) break;
+        if (*text == ',') text++;
+        else if (!gap) return false;
     }
-    return !text[strspn(text, " ")];
+    if (closing && *text++ != closing) return false;
+    return !text[strspn(text, space)];
+}
+
+static bool read_pixels(const char *text, int *pixels) {
+    double number;
+    const char *end;
+    if (!is_number(text, &number, &end) || *end || number < 1 || number != (int)number) return false;
+    *pixels = (int)number;
+    return true;
+}
+
+typedef enum fact { MEAN, STD, IMAGE_SIZE, RESIZE, CHANNEL_ORDER, FACTS } fact; // of how images were prepared
+
+static int read_fact(header *h, fact f, const char *key, const char *text) {
+    bl_preprocessing *found = &h->weights->preprocessing;
+    static const char *const advice[FACTS] = {
+        [MEAN] = "\"0.485 0.456 0.406\"",
+        [STD] = "\"0.229 0.224 0.225\"",
+        [IMAGE_SIZE] = "pixels a side, \"224\"",
+        [RESIZE] = "pixels a side before the centre crop, \"256\", or \"none\"",
+        [CHANNEL_ORDER] = "\"rgb\", after turning conv1.weight's input channels round where they are in another order",
+    };
+    bool is_read = false;
+    switch (f) {
+    case MEAN: is_read = read_triple(text, found->mean); break;
+    case STD: is_read = read_triple(text, found->std) && found->std[0] > 0 && found->std[1] > 0 && found->std[2] > 0; break;
+    case IMAGE_SIZE: is_read = read_pixels(text, &found->image_size); break;
+    case RESIZE: is_read = !strcmp(text, "none") || read_pixels(text, &found->resize); break;
+    case CHANNEL_ORDER: is_read = !strcmp(text, "rgb") || !strcmp(text, "RGB"); break;
+    case FACTS: break;
+    }
+    return is_read ? BL_OK : bl_fail("%s: __metadata__: %s \"%.60s\": write %s", h->path, key, name_in(text) ? text : "...", advice[f]);
 }
 
 static int read_metadata(header *h, const bl_value *map) {
+    static const char *const keys[FACTS] = {"mean", "std", "image_size", "resize", "channel_order"};
     bl_preprocessing *found = &h->weights->preprocessing;
-    bool has_mean = false, has_std = false;
+    bool has[FACTS] = {0};
     if (map->kind != BL_VALUE_MAP) return bl_fail("%s: __metadata__ is no object of texts", h->path);
     for (int i = 0; i < map->count; i++) {
-        const char *key = name_in(map->entries[i].key), *value = text_of(map->entries[i].value);
-        double pixels = 0;
-        bool is_read = true;
-        if (!key || !value) continue; // someone's notes
-        if (!strcmp(key, "mean")) is_read = has_mean = read_numbers(value, found->mean, 3);
-        if (!strcmp(key, "std"))
-            is_read = has_std = read_numbers(value, found->std, 3) && found->std[0] > 0 && found->std[1] > 0 && found->std[2] > 0;
-        if (!strcmp(key, "channel_order")) is_read = !strcmp(value, "rgb");
-        if (!strcmp(key, "image_size") || (!strcmp(key, "resize") && strcmp(value, "none") != 0)) {
-            is_read = read_numbers(value, &pixels, 1) && pixels >= 1 && pixels == (int)pixels;
-            if (is_read) *(*key == 'i' ? &found->image_size : &found->resize) = (int)pixels;
-        }
-        if (!is_read)
-            return bl_fail("%s: __metadata__: %s \"%.60s\": write mean and std as \"0.485 0.456 0.406\", image_size and resize as \"224\", "
-                           "channel_order as \"rgb\"", h->path, key, value);
+        const char *key = map->entries[i].key;
+        const bl_value *value = map->entries[i].value;
+        int f = 0;
+        while (f < FACTS && strcmp(key, keys[f]) != 0) f++;
+        if (!is_text(value) || !value->quoted)
+            return bl_fail("%s: __metadata__: %.60s is no text, and metadata are texts: write \"0.485 0.456 0.406\", not a list or a number",
+                           h->path, name_in(key) ? key : "one");
+        if (f == FACTS) continue; // someone's notes
+        if (has[f]) return bl_fail("%s: __metadata__: %s stands there twice", h->path, key);
+        has[f] = true;
+        if (read_fact(h, f, key, value->text)) return BL_FAILED;
     }
-    found->known = has_mean && has_std && found->image_size > 0;
     static const double none[3] = {1, 1, 1};
     bl_normalization_fault fault;
-    if (bl_normalization_has_fault(found->mean, has_std ? found->std : none, &fault)) // a mean that is not there is 0
+    if (bl_normalization_has_fault(found->mean, has[STD] ? found->std : none, &fault)) // a mean that is not there is 0
         return bl_fail("%s: __metadata__: %s: %s", h->path, fault.what, fault.advice);
+    if (has[MEAN] != has[STD])
+        return bl_fail("%s: __metadata__: %s without %s: write both, or neither", h->path, keys[has[STD]], keys[has[MEAN]]);
+    found->known = has[MEAN];
     return BL_OK;
 }
 
@@ -237,21 +280,27 @@ static int parse_header(header *h, const char *text, size_t bytes) {
 
 // ---- reading: the values ----
 
+// IEEE's binary16: a sign, five bits of exponent, ten of fraction.
+static float float_of_half(uint16_t half) {
+    const int exponent = half >> 10 & 31, fraction = half & 1023;
+    float value = exponent ? ldexpf((float)(fraction | 1024), exponent - 25) : ldexpf((float)fraction, -24);
+    if (exponent == 31) value = fraction ? NAN : INFINITY;
+    return half >> 15 ? -value : value;
+}
+
 static void convert(const entry *e, const unsigned char *src, float *dst) {
     const int64_t count = bl_shape_count(&e->shape);
-    for (int64_t i = 0; i < count; i++, src += dtypes[e->type].bytes) {
+    for (int64_t i = 0; i < count; i++, src += dtypes[e->type].bits / 8) {
         uint16_t half;
         uint32_t bits;
         double wide;
-        int64_t whole;
-        _Float16 small;
         switch (e->type) {
         case F32: memcpy(&dst[i], src, 4); break;
-        case F16: memcpy(&small, src, 2), dst[i] = (float)small; break;
+        case F16: memcpy(&half, src, 2), dst[i] = float_of_half(half); break;
         case BF16: memcpy(&half, src, 2), bits = (uint32_t)half << 16, memcpy(&dst[i], &bits, 4); break;
         case F64: memcpy(&wide, src, 8), dst[i] = (float)wide; break;
-        case I64: memcpy(&whole, src, 8), dst[i] = (float)whole; break;
-        case DTYPES: break;
+        case FLOATS:
+        case NONE: break;
         }
     }
 }
@@ -302,9 +351,15 @@ int bl_weights_read_safetensors(bl_weights *weights, const char *path) {
     h.data_bytes = bytes - LENGTH_BYTES - length;
     if (parse_header(&h, (const char *)data + LENGTH_BYTES, length)) goto done;
     for (int i = 0; i < h.count; i++) {
+        const entry *e = &h.entries[i];
         float *dst;
-        if (bl_weights_add(&table, h.entries[i].name, &h.entries[i].shape, &dst)) goto done;
-        convert(&h.entries[i], values + h.entries[i].begin, dst);
+        if (e->type >= FLOATS) {
+            bl_weights_note(&table, e->name, &e->shape, dtypes[e->type].name);
+        } else if (bl_weights_add(&table, e->name, &e->shape, &dst)) {
+            goto done;
+        } else {
+            convert(e, values + e->begin, dst);
+        }
     }
     bl_weights_finish(&table);
     status = BL_OK;

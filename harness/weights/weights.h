@@ -3,8 +3,8 @@
 // safetensors: 8 bytes little-endian length, a JSON header {"name": {"dtype", "shape", "data_offsets"}, "__metadata__": {text: text}},
 // then the data. Names are torchvision's ("conv1.weight", "layer1.0.bn1.running_mean", ...), convolutions OIHW. An encoder's file
 // holds its state_dict without the prefix "online/"; a file of everything puts "encoder.", "projector.", "predictor.", "target." before.
-// The metadata carries what the weights were trained to see: mean, std (three numbers each, "0.485 0.456 0.406"), image_size,
-// resize ("none", or pixels before a centre crop), channel_order ("rgb"), and format "byolab".
+// The metadata carries what the weights were trained to see: mean, std (three numbers from 0 to 1 each, "0.485 0.456 0.406", read with commas
+// or as a list too), image_size, resize ("none", or pixels before a centre crop), channel_order ("rgb"), and format "byolab".
 //
 // The room weights/ reads them from a run (weights_run) and from safetensors, tensor by tensor into one table (weights_table), and puts them
 // into a store. It sees train/ and all below it. Its door: this header.
@@ -17,9 +17,9 @@
 #include "datasets/views/views.h" // bl_recipe
 
 typedef struct bl_preprocessing { // what images must look like
-    bool known;                   // false: the file does not say
+    bool known;                   // false: the file does not say mean and std
     double mean[3], std[3];
-    int image_size;
+    int image_size;               // 0: the file does not say
     int resize;                   // pixels a side before a centre crop; 0: none
 } bl_preprocessing;
 bl_preprocessing bl_preprocessing_of(const bl_recipe *evaluation_view, int image_size);
@@ -30,19 +30,21 @@ typedef struct bl_weight {        // one named tensor, as the file has it (OIHW)
     const char *name;
     bl_shape shape;
     const float *values;
+    const char *dtype;            // NULL; or the type that is not read ("I64"): then there are no values
 } bl_weight;
 
 typedef struct bl_weights {       // a file's tensors in memory
     bl_arena *arena;
     const char *path;
-    bl_weight *items;
+    const char *prefix;           // of the network that is meant ("module.encoder_q"; ".": of no prefix); NULL, as it is read: the only one
+    bl_weight *items;             // ascending by name
     int count;
     bl_preprocessing preprocessing;
     void *data;                   // all values
 } bl_weights;
 
-// A lying header is refused: lengths past the end, overlapping or odd offsets, a dtype that is none (F32, F16, BF16, F64 are read),
-// a shape that does not fill its bytes, a name twice. "*.num_batches_tracked" may be I64.
+// A lying header is refused: lengths past the end, overlapping or odd offsets, a dtype that safetensors has not, a shape that does not fill
+// its bytes, a name twice; so are metadata that say something of images which cannot be meant. F32, F16, BF16 and F64 are read.
 BL_CHECK int bl_weights_read_safetensors(bl_weights *weights, const char *path);
 // The encoder of a run file (seed-<k>.<backend>.h5) or of a checkpoint, names and layout as above.
 BL_CHECK int bl_weights_read_run(bl_weights *weights, const char *path);
@@ -53,9 +55,11 @@ void bl_weights_free(bl_weights *weights);
 // "target.encoder.conv1.weight", "target.projector.0.weight").
 BL_CHECK int bl_weights_read_run_all(bl_weights *weights, const char *path);
 
-// Into the network `name` ("online"): every segment of the network below `part` must be there with its shape, and nothing else.
-// "fc.weight", "fc.bias" and "*.num_batches_tracked" are passed over: torchvision's state_dict has them. The message names the
-// first that is missing, left over or of another shape. A prefix that all names share ("encoder.") is taken off.
+// Into the network `name` ("online"): every tensor of its encoder must be there with its shape, finite, variances not negative, and nothing
+// else. What a wrapper puts before all names ("module.") comes off. "fc.*", which torchvision's classifier is called, and a head in its
+// place, and "*.num_batches_tracked" are passed over. Where several networks stand in the file, or something beside the one, `prefix` says
+// which is meant, and the rest is passed over; without it the message names them. It names the first tensor that is missing, left over or
+// of another shape.
 BL_CHECK int bl_weights_apply_encoder(const bl_weights *weights, bl_store *store, const char *network);
 // Whether they would go in: everything that bl_weights_apply_encoder refuses, with nothing written.
 BL_CHECK int bl_weights_check_encoder(const bl_weights *weights, const bl_layout *layout, const char *network);

@@ -20,7 +20,7 @@ static void an_entry_becomes_a_row_for_each_arm_and_share(void **state) {
         "  - linear: {shares: [10, 100], split: test}\n"
         "  - linear: {features: augmented, split: test}\n"
         "  - finetune: {shares: [2.5, 100], split: test}\n"
-        "  - finetune: {arms: {imagenet: {weights: \"${BYOLAB_DATA}/r.safetensors\", preprocessing: keep}, old: {run: old.h5}}, shares: [50], split: test}\n");
+        "  - finetune: {arms: {imagenet: {weights: \"${BYOLAB_DATA}/r.safetensors\", prefix: module.encoder_q, preprocessing: keep}, old: {run: old.h5}}, shares: [50], split: test}\n");
     static const char *const names[] = {
         "linear/10%/test",          "linear/test", "linear_augmented/test", "finetune/pretrained/2.5%/test", "finetune/pretrained/test",
         "finetune/random/2.5%/test", "finetune/random/test", "finetune/imagenet/50%/test", "finetune/old/50%/test",
@@ -32,6 +32,7 @@ static void an_entry_becomes_a_row_for_each_arm_and_share(void **state) {
     assert_true(random->kind == BL_PROTOCOL_FINETUNE && random->fit.share == 2.5 && random->fit.arm.source == BL_ARM_RANDOM);
     const bl_arm *imagenet = &row_called(experiment, "finetune/imagenet/50%/test")->fit.arm;
     assert_true(imagenet->source == BL_ARM_WEIGHTS && imagenet->keep_preprocessing);
+    assert_string_equal(imagenet->prefix, "module.encoder_q");
     assert_string_equal(imagenet->path, "/data/r.safetensors");
     const bl_arm *old = &row_called(experiment, "finetune/old/50%/test")->fit.arm;
     assert_true(old->source == BL_ARM_RUN && !old->keep_preprocessing);
@@ -251,6 +252,7 @@ static const refusal refusals[] = {
     {"evaluate: [{finetune: {split: test, shares: [50], arms: {a/b: random}}}]", ":2:58: ", "cannot name an arm", "letters, digits"},
     {"evaluate: [{finetune: {split: test, shares: [50], arms: {test: random}}}]", ":2:58: ", "cannot name an arm", "no split"},
     {"evaluate: [{finetune: {split: test, shares: [50], arms: {a: {run: x, weights: y}}}}]", ":2:58: ", "expected one file", "{run: PATH}"},
+    {"evaluate: [{finetune: {split: test, shares: [50], arms: {a: {run: x, prefix: online}}}}]", ":2:78: ", "prefix: online does not fit", "beside `weights`"},
     {"evaluate: [{finetune: {split: test, shares: [50], arms: {a: {run: x, preprocessing: drop}}}}]", ":2:85: ", "preprocessing: drop does not fit", "`keep`"},
     {"evaluate: [{finetune: {split: test, shares: [50], arms: {a: {weights: \"${BYOLAB_UNSET}/x\"}}}}]", ":2:71: ", "BYOLAB_UNSET is not set", "export"},
 };

@@ -28,7 +28,7 @@ static inline void write_encoder(const bl_encoder_options *encoder, uint64_t see
             double *initial = malloc((size_t)count * sizeof *initial);
             float *values = bl_arena_take(weights.arena, (size_t)count * sizeof *values);
             bl_segment_initial(segment, seed, initial);
-            *weight = (bl_weight){segment->name, segment->shape, values};
+            *weight = (bl_weight){.name = segment->name, .shape = segment->shape, .values = values};
             if (is_kernel) weight->shape = (bl_shape){4, {dims[0], dims[3], dims[1], dims[2]}};
             const int64_t spots = is_kernel ? dims[1] * dims[2] : 1, channels = is_kernel ? dims[3] : 1;
             for (int64_t k = 0; k < count; k++) {

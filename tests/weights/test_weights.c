@@ -227,7 +227,9 @@ static void everything_carries_the_names_of_its_networks(void **state) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) named(&all, names[i]);
     for (int i = 1; i < all.count; i++) assert_true(strcmp(all.items[i - 1].name, all.items[i].name) < 0);
     assert_int_equal(bl_weights_apply_encoder(&all, run.model.store, "online"), BL_FAILED);
-    assert_says("projector.0.bias is left over");
+    assert_says("holds 2 networks: encoder, target.encoder (by its name an averaged copy): write `prefix: encoder` beside its path");
+    all.prefix = "encoder";
+    assert_ok(bl_weights_apply_encoder(&all, run.model.store, "online"));
     bl_weights_free(&all);
     close_run(&run);
 }
@@ -284,6 +286,9 @@ static void other_preprocessing_is_refused_with_what_differs(void **state) {
     theirs.mean[1] = (float)ours.mean[1]; // a file that went through f32
     assert_ok(bl_preprocessing_check("w", &theirs, &ours));
     assert_ok(bl_preprocessing_check("w", &(bl_preprocessing){0}, &ours)); // the file does not say
+    assert_ok(bl_preprocessing_check("w", &(bl_preprocessing){.image_size = 32}, &ours));
+    assert_int_equal(bl_preprocessing_check("w", &(bl_preprocessing){.image_size = 224}, &ours), BL_FAILED); // says as much
+    assert_says("size 224, the experiment's have 32");
     theirs.mean[1] = 0.5;
     assert_int_equal(bl_preprocessing_check("w", &theirs, &ours), BL_FAILED);
     assert_says("w: its weights saw images of mean 0.485 0.5 0.406, the experiment's have 0.485 0.456 0.406");
@@ -348,6 +353,10 @@ static void torchvisions_encoder_gives_torchvisions_features(void **state) {
 
 // ---- names and shapes against an encoder ----
 
+static int by_name(const void *a, const void *b) { return strcmp(((const bl_weight *)a)->name, ((const bl_weight *)b)->name); }
+
+static void sort(bl_weights *weights) { qsort(weights->items, (size_t)weights->count, sizeof *weights->items, by_name); }
+
 typedef struct change { // of the golden file's table
     const char *name, *renamed; // NULL: taken out
     const char *says;           // NULL: accepted
@@ -360,6 +369,11 @@ static void names_and_shapes_are_compared_one_by_one(void **state) {
         {"layer3.1.bn2.running_var", "layer3.1.bn2.running_variance", "layer3.1.bn2.running_var is missing"},
         {"fc.weight", "head.weight", "head.weight is left over"},
         {"fc.bias", "projector.0.bias", "projector.0.bias is left over"},
+        {"conv1.weight", "conv1.0.weight", "conv1.weight is missing, there is conv1.0.weight: write the `network`"},
+        {"bn1.bias", "conv1.bias", "bn1.bias is missing, there is bn1.num_batches_tracked"},
+        {"bn1.num_batches_tracked", "conv1.bias", "conv1.bias is left over: the experiment's encoder has no such tensor"},
+        {"fc.weight", "fc.0.weight", NULL}, // a projector in the classifier's place
+        {"fc.weight", "layer1.0.fc.0.weight", "layer1.0.fc.0.weight is left over"},
         {"fc.weight", NULL, NULL},
         {"bn1.num_batches_tracked", NULL, NULL},
     };
@@ -379,6 +393,7 @@ static void names_and_shapes_are_compared_one_by_one(void **state) {
             if (changes[i].renamed) weights.items[k].name = changes[i].renamed;
             else weights.items[k] = weights.items[--weights.count];
         }
+        sort(&weights);
         const int status = bl_weights_apply_encoder(&weights, store, "online");
         if (status && !changes[i].says) fail_msg("%s: %s", changes[i].name, bl_error());
         if (changes[i].says) assert_int_equal(status, BL_FAILED), assert_says(changes[i].says);
@@ -389,6 +404,7 @@ static void names_and_shapes_are_compared_one_by_one(void **state) {
     for (int k = 0; k < weights.count; k++) // what a wrapper puts before all but the classifier comes off
         if (strncmp(weights.items[k].name, "fc.", 3) != 0)
             weights.items[k].name = bl_arena_format(weights.arena, "module.encoder.%s", weights.items[k].name);
+    sort(&weights);
     assert_ok(bl_weights_apply_encoder(&weights, store, "online"));
     bl_weight *weight = (bl_weight *)named(&weights, "module.encoder.layer1.0.conv1.weight");
     weight->shape = (bl_shape){4, {4, 4, 1, 9}};
@@ -398,8 +414,89 @@ static void names_and_shapes_are_compared_one_by_one(void **state) {
     *(float *)weight->values = NAN;
     assert_int_equal(bl_weights_apply_encoder(&weights, store, "online"), BL_FAILED);
     assert_says("holds a value that is not finite");
+    *(float *)weight->values = 0;
+    float *variance = (float *)named(&weights, "module.encoder.bn1.running_var")->values;
+    variance[3] = -0.25f;
+    assert_int_equal(bl_weights_apply_encoder(&weights, store, "online"), BL_FAILED);
+    assert_says("module.encoder.bn1.running_var holds -0.25, and no variance is below 0");
+    variance[3] = 0;
+    weight->dtype = "F8_E4M3";
+    assert_int_equal(bl_weights_apply_encoder(&weights, store, "online"), BL_FAILED);
+    assert_says("module.encoder.layer1.0.conv1.weight: dtype F8_E4M3: weights are F32, F16, BF16 or F64");
+    weight->dtype = NULL;
+    weight = (bl_weight *)named(&weights, "module.encoder.conv1.weight");
+    weight->shape.dims[1] = 1;
+    assert_int_equal(bl_weights_apply_encoder(&weights, store, "online"), BL_FAILED);
+    assert_says("conv1.weight is [4, 1, 3, 3], the experiment's network has [4, 3, 3, 3]: these weights saw images of another number of channels");
     bl_weights_free(&weights);
     bl_store_free(store), bl_backend_close(backend), bl_graph_free(graph.graph), bl_layout_free(layout);
+}
+
+// ---- several networks in one file ----
+
+// The golden file's encoder once for each prefix, and tensors of other names beside it.
+static void gather(bl_weights *weights, const char *const prefixes[], const char *const beside[]) {
+    bl_weights one;
+    assert_ok(bl_weights_read_safetensors(&one, BYOLAB_SOURCE "/tests/golden/encoder.safetensors"));
+    assert_ok(bl_weights_read_safetensors(weights, BYOLAB_SOURCE "/tests/golden/encoder.safetensors"));
+    bl_weight *items = bl_arena_take(weights->arena, (size_t)(4 * one.count) * sizeof *items);
+    int count = 0;
+    for (int p = 0; prefixes[p]; p++)
+        for (int i = 0; i < one.count; i++) {
+            if (!strncmp(one.items[i].name, "fc.", 3)) continue;
+            items[count] = weights->items[i];
+            items[count++].name = bl_arena_format(weights->arena, "%s%s", prefixes[p], one.items[i].name);
+        }
+    for (int b = 0; beside[b]; b++) items[count++] = (bl_weight){.name = beside[b], .shape = {1, {1}}, .dtype = "I64"};
+    weights->items = items;
+    weights->count = count;
+    sort(weights);
+    bl_weights_free(&one);
+}
+
+// As MoCo, SimSiam, solo-learn, DINO, lightly and DistributedDataParallel name theirs.
+static void several_networks_of_a_file_are_named_and_one_is_chosen_by_its_prefix(void **state) {
+    (void)state;
+    static const struct {
+        const char *prefixes[3], *beside[4], *prefix, *says;
+    } cases[] = {
+        {{"module.", NULL}, {NULL}, NULL, NULL},
+        {{"_orig_mod.module.", NULL}, {"_orig_mod.module.fc.weight", "fc.bias", NULL}, NULL, NULL},
+        {{"module.encoder_k.", "module.encoder_q.", NULL}, {"module.queue_ptr", "module.encoder_q.fc.2.bias", NULL}, NULL,
+         "holds 2 networks: module.encoder_k (by its name an averaged copy), module.encoder_q: write `prefix: module.encoder_q` beside its path "
+         "(import: --prefix module.encoder_q), or another of them"},
+        {{"module.encoder_k.", "module.encoder_q.", NULL}, {"module.queue_ptr", "module.encoder_q.fc.2.bias", NULL}, "module.encoder_q", NULL},
+        {{"module.encoder_k.", "module.encoder_q.", NULL}, {NULL}, "module.encoder_k.", NULL},
+        {{"module.encoder_k.", "module.encoder_q.", NULL}, {NULL}, "encoder_q", "holds 2 networks"},
+        {{"module.encoder_k.", "module.encoder_q.", NULL}, {NULL}, "module", "module.conv1.weight is missing"},
+        {{"module.encoder_k.", "module.encoder_q.", NULL}, {"module.encoder_q.head.bias", NULL}, "module.encoder_q", "module.encoder_q.head.bias is left over"},
+        {{"backbone.", "momentum_backbone.", NULL}, {"classifier.bias", NULL}, NULL, "backbone, momentum_backbone (by its name an averaged copy): write `prefix: backbone`"},
+        {{"student.backbone.", "teacher.backbone.", NULL}, {NULL}, NULL, "student.backbone, teacher.backbone (by its name an averaged copy)"},
+        {{"", "target.", NULL}, {NULL}, NULL, "holds 2 networks: ., target (by its name an averaged copy): write `prefix: .`"},
+        {{"", "target.", NULL}, {NULL}, ".", NULL},
+        {{"module.encoder.", NULL}, {"module.predictor.0.weight", NULL}, NULL,
+         "holds an encoder below module.encoder, and module.predictor.0.weight beside it: write `prefix: module.encoder` beside its path (import: --prefix module.encoder)"},
+        {{"module.encoder.", NULL}, {"module.predictor.0.weight", NULL}, "module.encoder", NULL},
+        {{NULL}, {"backbone.0.weight", "backbone.4.0.conv1.weight", NULL}, NULL, "its tensors are numbered below \"backbone\" (backbone.4.0.conv1.weight), as torch.nn.Sequential"},
+        {{NULL}, {"0.weight", "4.0.conv1.weight", NULL}, NULL, "its tensors are numbered below \"\" (4.0.conv1.weight)"},
+        {{NULL}, {"blocks.0.weight", NULL}, NULL, "conv1.weight is missing"},
+        {{NULL}, {"blocks.0.weight", NULL}, "encoder", "no name in it begins with encoder., the prefix: its first is blocks.0.weight"},
+        {{NULL}, {"m.conv1.weight", "m.bn1.bias", NULL}, NULL, "m.conv1.weight: dtype I64: weights are F32, F16, BF16 or F64"},
+    };
+    bl_layout *layout;
+    bl_features_graph graph;
+    assert_ok(bl_layout_create(&layout));
+    assert_ok(bl_features_build(&graph, layout, &golden_encoder, 16, 1));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bl_weights weights;
+        gather(&weights, cases[i].prefixes, cases[i].beside);
+        weights.prefix = cases[i].prefix;
+        const int status = bl_weights_check_encoder(&weights, layout, "online");
+        if (status && !cases[i].says) fail_msg("case %zu: %s", i, bl_error());
+        if (cases[i].says) assert_int_equal(status, BL_FAILED), assert_says(cases[i].says);
+        bl_weights_free(&weights);
+    }
+    bl_graph_free(graph.graph), bl_layout_free(layout);
 }
 
 // ---- headers that lie ----
@@ -440,7 +537,9 @@ static void headers_that_lie_are_refused_with_one_line(void **state) {
         {"{" A "}", 9, "the last 1 bytes of the data belong to no tensor"},
         {"{" A "," A "}", 8, "a stands there twice"},
         {"{\"a\":{\"dtype\":\"F31\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "a: dtype F31: weights are F32, F16, BF16 or F64"},
-        {"{\"a\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[0,8]}}", 8, "a: dtype I64: weights are"},
+        {"{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, "a: shape [3] of F4 takes 2 bytes"},
+        {"{\"a\":{\"dtype\":\"I32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, "a: shape [3] of I32 takes 12 bytes, its data have 8"},
+        {"{\"a\":{\"dtype\":\"U8\",\"shape\":[0,4503599627370496],\"data_offsets\":[0,8]}}", 8, "takes 0 bytes, its data have 8"},
         {"{\"a\":{\"dtype\":7,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "a: dtype 7: weights are"},
         {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "a: dtype missing"},
         {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, "a: its shape is no list"},
@@ -459,8 +558,19 @@ static void headers_that_lie_are_refused_with_one_line(void **state) {
         {"{\"__metadata__\":{}}", 0, "no tensors in it"},
         {"{\"__metadata__\":{}," A ",\"__metadata__\":{}}", 8, "__metadata__ stands there twice"},
         {"{\"__metadata__\":[]," A "}", 8, "__metadata__ is no object"},
-        {"{\"__metadata__\":{\"mean\":\"0.5 0.5\"}," A "}", 8, "__metadata__: mean \"0.5 0.5\": write mean and std as"},
+        {"{\"__metadata__\":{\"mean\":\"0.5 0.5\"}," A "}", 8, "__metadata__: mean \"0.5 0.5\": write \"0.485 0.456 0.406\""},
         {"{\"__metadata__\":{\"std\":\"0.5 0 0.5\"}," A "}", 8, "__metadata__: std \"0.5 0 0.5\""},
+        {"{\"__metadata__\":{\"mean\":\"0.5 0.5 0.5 0.5\"}," A "}", 8, "mean \"0.5 0.5 0.5 0.5\": write \"0.485 0.456 0.406\""},
+        {"{\"__metadata__\":{\"mean\":\"[0.5, 0.5, 0.5\"}," A "}", 8, "mean \"[0.5, 0.5, 0.5\": write"},
+        {"{\"__metadata__\":{\"mean\":\"0.5,,0.5,0.5\"}," A "}", 8, "mean \"0.5,,0.5,0.5\": write"},
+        {"{\"__metadata__\":{\"mean\":\"0,485 0,456 0,406\"}," A "}", 8, "mean \"0,485 0,456 0,406\": write"},
+        {"{\"__metadata__\":{\"mean\":\"0.5 0.5 nan\"}," A "}", 8, "mean \"0.5 0.5 nan\": write"},
+        {"{\"__metadata__\":{\"mean\":\"0.5 0.5 0.5\"}," A "}", 8, "mean without std: write both, or neither"},
+        {"{\"__metadata__\":{\"std\":\"0.5 0.5 0.5\"}," A "}", 8, "std without mean: write both, or neither"},
+        {"{\"__metadata__\":{\"std\":\"1 1 1\",\"std\":\"1 1 1\"}," A "}", 8, "std stands there twice"},
+        {"{\"__metadata__\":{\"mean\":[0.5,0.5,0.5]}," A "}", 8, "mean is no text, and metadata are texts"},
+        {"{\"__metadata__\":{\"epoch\":7}," A "}", 8, "epoch is no text, and metadata are texts"},
+        {"{\"__metadata__\":{\"resize\":\"half\"}," A "}", 8, "resize \"half\": write pixels a side before the centre crop"},
         {"{\"__metadata__\":{\"mean\":\"123.675 116.28 103.53\",\"std\":\"58.395 57.12 57.375\"}," A "}", 8, "write mean: [0.485, 0.456, 0.406] (123.675 / 255 = 0.485)"},
         {"{\"__metadata__\":{\"std\":\"58.395 57.12 57.375\"}," A "}", 8, "write std: [0.229, 0.224, 0.225]"},
         {"{\"__metadata__\":{\"image_size\":\"32.5\"}," A "}", 8, "__metadata__: image_size \"32.5\""},
@@ -525,7 +635,7 @@ static void every_float_type_reads_as_its_value(void **state) {
     const double d[2] = {0.1, -2.5};
     const uint16_t h[3] = {0x3c00, 0xc500, 0x0001}, b[3] = {0x3f80, 0xc0a0, 0x4049}; // 1, -5, 2^-24; 1, -5, 3.140625
     const float f = 1.5f;
-    const int64_t batches = 7;
+    const int64_t batches = 7; // an integer lies beside the weights, and is not read
     unsigned char file[8 + sizeof header - 1 + 40] = {(sizeof header - 1) & 255, (sizeof header - 1) >> 8}, *data = file + 8 + sizeof header - 1;
     memcpy(file + 8, header, sizeof header - 1);
     memcpy(data, d, 16), memcpy(data + 16, h, 6), memcpy(data + 22, b, 6), memcpy(data + 28, &f, 4), memcpy(data + 32, &batches, 8);
@@ -541,8 +651,23 @@ static void every_float_type_reads_as_its_value(void **state) {
     read = named(&weights, "b")->values;
     assert_true(read[0] == 1 && read[1] == -5 && read[2] == 3.140625f);
     assert_true(named(&weights, "f")->values[0] == 1.5f && named(&weights, "f")->shape.rank == 0);
-    assert_true(named(&weights, "x.num_batches_tracked")->values[0] == 7);
+    assert_null(named(&weights, "x.num_batches_tracked")->values);
+    assert_string_equal(named(&weights, "x.num_batches_tracked")->dtype, "I64");
     bl_weights_free(&weights);
+}
+
+static void metadata_that_people_write_are_read_as_they_are_meant(void **state) {
+    (void)state;
+    static const char *const means[] = {"0.5 0.25 0.125", "0.5,0.25,0.125", "0.5, 0.25 , 0.125", "[0.5, 0.25, 0.125]", " ( 0.5,0.25,0.125 ) ", "[.5 25e-2 1.25e-1]"};
+    for (size_t i = 0; i < sizeof means / sizeof *means; i++) {
+        char header[256];
+        bl_weights weights;
+        snprintf(header, sizeof header, "{\"__metadata__\":{\"mean\":\"%s\",\"std\":\"1 1 1\",\"note\":\"a\\nb\",\"resize\":\"none\"}," A "}", means[i]);
+        assert_ok(bl_weights_read_safetensors(&weights, write_header(header, 8)));
+        const bl_preprocessing *p = &weights.preprocessing;
+        assert_true(p->known && p->mean[0] == 0.5 && p->mean[1] == 0.25 && p->mean[2] == 0.125 && p->std[2] == 1 && !p->image_size);
+        bl_weights_free(&weights);
+    }
 }
 
 // Whatever a byte becomes and wherever the file ends, it is read or refused, and nothing beyond it is touched (under sanitizers).
@@ -604,6 +729,8 @@ int main(void) {
         cmocka_unit_test(other_preprocessing_is_refused_with_what_differs),
         cmocka_unit_test(torchvisions_encoder_gives_torchvisions_features),
         cmocka_unit_test(names_and_shapes_are_compared_one_by_one),
+        cmocka_unit_test(several_networks_of_a_file_are_named_and_one_is_chosen_by_its_prefix),
+        cmocka_unit_test(metadata_that_people_write_are_read_as_they_are_meant),
         cmocka_unit_test(headers_that_lie_are_refused_with_one_line),
         cmocka_unit_test(files_that_are_none_are_refused_with_what_they_are),
         cmocka_unit_test(every_float_type_reads_as_its_value),
