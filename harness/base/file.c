@@ -196,6 +196,15 @@ int bl_lock_try(bl_lock *lock, const char *path, bool *held) {
     return status;
 }
 
+int bl_lock_is_held(const char *path, bool *held) {
+    *held = false;
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) return errno == ENOENT || errno == ENOTDIR ? BL_OK : bl_fail("%s: cannot open the lock: %s", path, strerror(errno));
+    *held = flock(descriptor, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK; // where there are no locks nobody holds one
+    close(descriptor);
+    return BL_OK;
+}
+
 void bl_lock_release(bl_lock *lock) {
     if (lock->descriptor >= 0) close(lock->descriptor); // which ends the lock
     lock->descriptor = -1;

@@ -34,6 +34,9 @@ typedef struct bl_lock {
 } bl_lock;
 BL_CHECK int bl_lock_try(bl_lock *lock, const char *path, bool *held);
 void bl_lock_release(bl_lock *lock);
+// Whether another process holds the lock. Nothing is made, removed or written: what a killed process left is no lock, and stays. Whoever
+// tries the lock at the same moment may find it held.
+BL_CHECK int bl_lock_is_held(const char *path, bool *held);
 
 double bl_seconds(void); // monotonic clock
 

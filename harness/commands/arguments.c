@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "commands/command.h"
 #include "experiment/key_values.h" // bl_nearest_name
@@ -94,12 +95,19 @@ static int add_option(bl_arguments *a, const char *name, const char *value) {
     return BL_OK;
 }
 
+static int set_results(bl_arguments *a, const char *folder) {
+    struct stat facts;
+    a->results = folder;
+    if (stat(folder, &facts) || S_ISDIR(facts.st_mode)) return BL_OK; // what is not there is made, by who writes
+    return bl_fail("--results %s: it is a file, where runs lie in a folder", folder);
+}
+
 static int take_option(bl_arguments *a, const char *name, char *value) {
     if (!strcmp(name, "set")) return add_set(a, value);
     if (add_option(a, name, value)) return BL_FAILED;
     if (!strcmp(name, "seeds")) return add_seeds(a, value);
     if (!strcmp(name, "backend")) return add_override(a, "machine.backend", value);
-    if (!strcmp(name, "results")) a->results = value;
+    if (!strcmp(name, "results")) return set_results(a, value);
     if (!strcmp(name, "cell")) a->cell = value;
     return BL_OK;
 }
@@ -151,9 +159,16 @@ int bl_arguments_count(const bl_arguments *a, const char *name, int otherwise, i
     return BL_OK;
 }
 
+static int needs_file(const bl_arguments *a) {
+    return a->file ? BL_OK : bl_misused(bl_fail("an experiment file is missing, for example experiments/shapes/quickstart.yaml"));
+}
+
 int bl_arguments_read(const bl_arguments *a, bl_experiment **experiment) {
-    if (!a->file) return bl_misused(bl_fail("an experiment file is missing, for example experiments/shapes/quickstart.yaml"));
-    return bl_experiment_read(experiment, a->file, a->overrides, a->override_count);
+    return needs_file(a) || bl_experiment_read(experiment, a->file, a->overrides, a->override_count) ? BL_FAILED : BL_OK;
+}
+
+int bl_arguments_read_elsewhere(const bl_arguments *a, bl_experiment **experiment) {
+    return needs_file(a) || bl_experiment_read_elsewhere(experiment, a->file, a->overrides, a->override_count) ? BL_FAILED : BL_OK;
 }
 
 int bl_arguments_cell(const bl_arguments *a, const bl_experiment *experiment, const bl_cell **cell) {

@@ -14,6 +14,7 @@
 #include "inspect/needs.h"       // bl_needs_of_training
 #include "protocols/arms.h"      // bl_arms_are_there
 #include "protocols/segmenter.h" // bl_segmentation_has_own_step
+#include "run/needed.h"          // bl_data_are_there
 
 static void print_products(bl_backend *backend) {
     for (int i = 0; i < 2; i++) {
@@ -120,11 +121,53 @@ static int print_memory(const bl_cell *cell, bl_backend *backend) {
     return BL_OK;
 }
 
+// ---- what is not here ----
+
+// A message of several lines, once however many cells have it.
+static void warn(bl_text *said, const char *message) {
+    if (said->size && strstr(said->chars, message)) return;
+    bl_text_add(said, "%s\n", message);
+    const char *margin = "  warning: ";
+    for (const char *line = message, *end; *line; line = end + (*end == '\n'), margin = "  ") {
+        end = line + strcspn(line, "\n");
+        printf("%s%.*s\n", margin, (int)(end - line), line);
+    }
+}
+
+// The runs may be done elsewhere: nothing of it is a mistake in the file.
+static void warn_of_files(const bl_experiment *experiment) {
+    bl_text said = {0};
+    bl_arena *arena = bl_arena_create();
+    for (const char *line = experiment->warnings; *line; line += strcspn(line, "\n") + 1)
+        warn(&said, bl_arena_format(arena, "%.*s", (int)strcspn(line, "\n"), line));
+    for (int i = 0; i < experiment->cell_count; i++) {
+        const bl_cell *cell = &experiment->cells[i];
+        bool is_seen = cell->data_root && cell->data_root->is_verbatim;
+        for (int k = 0; !is_seen && k < i; k++) is_seen = bl_same_data(&experiment->cells[k], cell);
+        if (!is_seen && bl_data_are_there(cell)) warn(&said, bl_error());
+        if (bl_arms_are_there(cell)) warn(&said, bl_error());
+    }
+    bl_arena_free(arena);
+    bl_text_free(&said);
+}
+
+// Each is a page of its own.
+static int refuse_two_pages(const bl_arguments *arguments) {
+    static const char *const pages[] = {"schema", "machine", "memory", "resolved"};
+    const char *first = NULL;
+    for (int i = 0; i < 4; i++) {
+        if (!bl_arguments_option(arguments, pages[i], NULL)) continue;
+        if (first) return bl_misused(bl_fail("--%s beside --%s: write one of them", pages[i], first));
+        first = pages[i];
+    }
+    return BL_OK;
+}
+
 static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
     const bl_cell *cell;
-    if (bl_arguments_parse(&arguments, argc, argv, bl_command_check.options)) return BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_check.options) || refuse_two_pages(&arguments)) return BL_FAILED;
     if (bl_arguments_option(&arguments, "schema", NULL)) {
         bl_text text = {0};
         bl_schema_print(&text);
@@ -135,7 +178,7 @@ static int run(int argc, char **argv) {
     const bool only_machine = bl_arguments_option(&arguments, "machine", NULL);
     if (only_machine && !arguments.file)
         return print_machine(&(bl_machine){.backend = "onednn", .threads = bl_processors(), .loader_threads = bl_processors(), .isa = ""});
-    if (bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
+    if (bl_arguments_read_elsewhere(&arguments, &experiment)) return BL_FAILED;
     int status = bl_arguments_cell(&arguments, experiment, &cell);
     if (!status && only_machine) {
         status = print_machine(&experiment->machine);
@@ -149,13 +192,14 @@ static int run(int argc, char **argv) {
         bl_backend *backend = NULL;
         if (bl_arguments_option(&arguments, "memory", NULL)) status = bl_backend_open(&backend, machine->backend, &options);
         for (int i = 0; !status && i < experiment->cell_count; i++) {
+            if (arguments.cell && &experiment->cells[i] != cell) continue;
             print_cell(&experiment->cells[i]);
             if (backend) status = print_memory(&experiment->cells[i], backend);
         }
         bl_backend_close(backend);
         print_data(experiment);
         for (int i = 0; i < experiment->skipped_count; i++) printf("  left out: %s\n", experiment->skipped[i]);
-        for (int i = 0; !status && i < experiment->cell_count; i++) status = bl_arms_are_there(&experiment->cells[i]);
+        if (!status) warn_of_files(experiment);
     }
     bl_experiment_free(experiment);
     return status;
@@ -163,7 +207,8 @@ static int run(int argc, char **argv) {
 
 const bl_command bl_command_check = {
         "check", "read an experiment file and say what it asks for, or what is wrong with it",
-        "byolab check FILE [options]     cells, seeds and recipes of the study; nothing runs\n"
+        "byolab check FILE [options]     cells, seeds and recipes of the study, what it leaves out, and what of its data,\n"
+        "                                weights and environment variables is not here; nothing runs\n"
         "byolab check FILE --memory      what a step of each cell needs, planned by its backend, and what is free\n"
         "byolab check FILE --resolved    one cell with every key, defaults included\n"
         "byolab check --schema           every key: type, default, range, meaning\n"

@@ -44,6 +44,7 @@ BL_CHECK int bl_arguments_parse(bl_arguments *arguments, int argc, char **argv, 
 const char *bl_arguments_option(const bl_arguments *arguments, const char *name, const char *otherwise);
 BL_CHECK int bl_arguments_count(const bl_arguments *arguments, const char *name, int otherwise, int *value); // a whole number >= 1
 BL_CHECK int bl_arguments_read(const bl_arguments *arguments, bl_experiment **experiment);
+BL_CHECK int bl_arguments_read_elsewhere(const bl_arguments *arguments, bl_experiment **experiment); // of what runs nothing
 BL_CHECK int bl_arguments_cell(const bl_arguments *arguments, const bl_experiment *experiment, const bl_cell **cell); // --cell, or the first
 
 #define BL_COMMON_OPTIONS "set seeds backend cell results"

@@ -18,7 +18,7 @@ static int run(int argc, char **argv) {
         return BL_FAILED;
     snprintf(names, sizeof names, "%s", bl_arguments_option(&arguments, "backends", "reference,onednn"));
     char *judged = strchr(names, ',');
-    if (!judged) {
+    if (!judged || judged == names || !judged[1]) {
         status = bl_misused(bl_fail("--backends %s: write two, for example reference,onednn", names));
         goto done;
     }

@@ -11,7 +11,7 @@ static int run(int argc, char **argv) {
     bl_layout *layout = NULL;
     bl_step_graph step = {0};
     int status = BL_FAILED;
-    if (bl_arguments_parse(&arguments, argc, argv, bl_command_graph.options) || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_graph.options) || bl_arguments_read_elsewhere(&arguments, &experiment)) return BL_FAILED;
     if (bl_arguments_cell(&arguments, experiment, &cell) || bl_layout_create(&layout) ||
         bl_model_build_step(&step, layout, cell))
         goto done;

@@ -8,7 +8,7 @@ static int run(int argc, char **argv) {
     bl_arguments arguments;
     bl_experiment *experiment = NULL;
     bl_text summary = {0};
-    if (bl_arguments_parse(&arguments, argc, argv, bl_command_report.options) || bl_arguments_read(&arguments, &experiment)) return BL_FAILED;
+    if (bl_arguments_parse(&arguments, argc, argv, bl_command_report.options) || bl_arguments_read_elsewhere(&arguments, &experiment)) return BL_FAILED;
     bool written;
     const bool counts_unfinished = bl_arguments_option(&arguments, "unfinished", NULL) != NULL;
     int status = bl_report_write(experiment, arguments.results, counts_unfinished, &summary, &written);

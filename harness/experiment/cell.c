@@ -131,6 +131,7 @@ int bl_cell_fill(bl_arena *arena, const bl_value *tree, bl_cell *cell) {
     int status = bl_keys_fill(arena, BL_OF_CELL, "", tree, cell);
     if (!status) status = fill_views(arena, tree, cell);
     if (!status) status = bl_evaluations_fill(arena, tree, cell);
+    cell->data_root = bl_value_at(tree, "data.root");
     if (!status) fill_what_follows(cell);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "experiment/drafts.h"
 #include "experiment/key_values.h" // bl_nearest_name
 #include "experiment/keys.h"
+#include "experiment/variables.h"
 #include "experiment/yaml.h"
 
 // "cifar10/understanding_byol" of ".../experiments/cifar10/understanding_byol.yaml"; else the file's stem.
@@ -80,18 +81,27 @@ static bool is_of_study(const char *key) {
     return false;
 }
 
-// A cell's own value stands above --set, as it stands above the file: where it is another one --set would be without effect there.
+// What stands there, or else around it.
+static const bl_value *nearest(bl_arena *arena, const bl_value *tree, const char *key) {
+    char *shorter = bl_arena_copy(arena, key);
+    const bl_value *value;
+    while (!(value = bl_value_at(tree, shorter))) *(strrchr(shorter, '.') ? strrchr(shorter, '.') : shorter) = '\0'; // "" is the tree
+    return value;
+}
+
+// A cell's own value stands above --set, as it stands above the file: where it is another one --set would be without effect there. What a
+// cell takes back by null has no effect there either, as it wants.
 static int is_heard(bl_arena *arena, const bl_draft *draft, const char *key, const bl_value *value) {
     for (int i = 0; value->kind == BL_VALUE_MAP && i < value->count; i++)
         if (is_heard(arena, draft, bl_arena_format(arena, "%s.%s", key, value->entries[i].key), value->entries[i].value)) return BL_FAILED;
-    const bl_value *there = bl_value_at(draft->tree, key);
-    const bool is_gone = value->kind == BL_VALUE_NULL;
-    if (value->kind == BL_VALUE_MAP || (there ? there->layer != BL_LAYER_CELL : is_gone)) return BL_OK;
-    if (there && there->kind == BL_VALUE_SCALAR && value->kind == BL_VALUE_SCALAR && !strcmp(there->text, value->text)) return BL_OK;
+    const bl_value *there = nearest(arena, draft->tree, key);
+    const bool is_taken_back = there->kind == BL_VALUE_MAP && !bl_value_at(draft->tree, key);
+    if (value->kind == BL_VALUE_MAP || is_taken_back || there->layer != BL_LAYER_CELL) return BL_OK;
+    if (there->kind == BL_VALUE_SCALAR && value->kind == BL_VALUE_SCALAR && !strcmp(there->text, value->text)) return BL_OK;
     const char *advice = draft->of_product ? "change sweep.product in the file" :
                                              bl_arena_format(arena, "write --set cells.%s.%s for this cell", draft->name, key);
     return bl_refuse(value->spot, advice, "%s: cell %s has its own, which stands above the file and this: %s", key, draft->name,
-                     bl_spot_name(arena, there ? there->spot : draft->spot));
+                     bl_spot_name(arena, there->spot));
 }
 
 static int are_heard(bl_arena *arena, const bl_draft *draft, const override *overrides, int count) {
@@ -230,12 +240,22 @@ static int fill_expectations(bl_experiment *experiment, const bl_value *list) {
 
 // ---- the file ----
 
-static int read_into(bl_experiment *experiment, const bl_override *given, int count) {
+static void excuse_variables(bl_experiment *experiment, const bl_value *file) {
+    bl_text warnings = {0};
+    bl_variables_excuse(file, &warnings);
+    if (warnings.size) experiment->warnings = bl_arena_copy(experiment->arena, warnings.chars);
+    bl_text_free(&warnings);
+}
+
+static int read_into(bl_experiment *experiment, const bl_override *given, int count, bool elsewhere) {
     bl_arena *arena = experiment->arena;
     bl_value *file;
     override *overrides;
     if (bl_yaml_read_merged(arena, experiment->path, &file) || parse_overrides(arena, given, count, &overrides) ||
-        apply(arena, file, overrides, count) || bl_keys_known(arena, file) ||
+        apply(arena, file, overrides, count))
+        return BL_FAILED;
+    if (elsewhere) excuse_variables(experiment, file);
+    if (bl_keys_known(arena, file) ||
         bl_keys_fill(arena, BL_OF_MACHINE, "", file, &experiment->machine) || bl_keys_fill(arena, BL_OF_STUDY, "", file, experiment))
         return BL_FAILED;
     if (!*experiment->title) experiment->title = experiment->study;
@@ -247,19 +267,28 @@ static int read_into(bl_experiment *experiment, const bl_override *given, int co
     return BL_OK;
 }
 
-int bl_experiment_read(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count) {
+static int read_fresh(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count, bool elsewhere) {
     bl_arena *arena = bl_arena_create();
     bl_experiment *fresh = bl_arena_take(arena, sizeof *fresh);
     fresh->arena = arena;
     fresh->path = bl_arena_copy(arena, path);
     fresh->study = study_of(arena, path);
+    fresh->warnings = "";
     *experiment = NULL;
-    if (read_into(fresh, overrides, override_count)) {
+    if (read_into(fresh, overrides, override_count, elsewhere)) {
         bl_arena_free(arena);
         return BL_FAILED;
     }
     *experiment = fresh;
     return BL_OK;
+}
+
+int bl_experiment_read(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count) {
+    return read_fresh(experiment, path, overrides, override_count, false);
+}
+
+int bl_experiment_read_elsewhere(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count) {
+    return read_fresh(experiment, path, overrides, override_count, true);
 }
 
 void bl_experiment_free(bl_experiment *experiment) {

@@ -15,6 +15,8 @@ typedef struct bl_override {
 
 // Reads, merges bases, applies overrides, expands cells, checks every contradiction. *experiment is freed by bl_experiment_free.
 BL_CHECK int bl_experiment_read(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count);
+// As on a machine where every variable is set: those that are not set here stay as they are written, and are named in `warnings`.
+BL_CHECK int bl_experiment_read_elsewhere(bl_experiment **experiment, const char *path, const bl_override *overrides, int override_count);
 void bl_experiment_free(bl_experiment *experiment);
 
 #endif

@@ -146,6 +146,7 @@ static int expand(bl_arena *arena, const char *name, const bl_value *value, cons
         }
         const char *variable = bl_arena_format(arena, "%.*s", (int)(end - c - 2), c + 2);
         const char *content = getenv(variable);
+        if (!content && value->is_verbatim) content = bl_arena_format(arena, "${%s}", variable);
         if (!content) {
             bl_refuse(value->spot, bl_arena_format(arena, "set it: export %s=...; or write the path itself", variable),
                       "%s: the environment variable %s is not set", name, variable);

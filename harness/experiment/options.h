@@ -2,7 +2,7 @@
 //
 // The room experiment/ holds the file: YAML to a tree (yaml, value), the table of every key (schema), one key and all keys to fields and
 // back to canonical text (key_values, keys), the rows below `evaluate:` (rows), a cell and what follows from it (cell), what contradicts
-// itself (contradictions), cells and sweeps (drafts), and the whole (experiment). It uses base, and of graph and datasets the types that
+// itself (contradictions), cells and sweeps (drafts), ${NAME} (variables), and the whole (experiment). It uses base, and of graph and datasets the types that
 // options are made of. Its public door: experiment.h reads a file, options.h is what was read, cell.h what follows from it.
 
 #ifndef BL_EXPERIMENT_OPTIONS_H
@@ -163,6 +163,7 @@ typedef enum bl_task_kind { BL_TASK_BYOL, BL_TASK_SUPERVISED } bl_task_kind; // 
 typedef struct bl_cell {
     const char *name;              // "main" when the file names none
     bl_dataset_options data;
+    const bl_value *data_root;     // as it is written; NULL: it is not
     bl_recipe views[BL_VIEWS];
     bl_recipe evaluation_view;     // the whole image at the views' size, and normalize as in `views`
     bl_task_kind task;
@@ -178,7 +179,7 @@ typedef struct bl_cell {
     int entry_count;
     const char *resolved;          // canonical YAML of every key of the cell, defaults included
     const char *train_id;          // digest of the keys of class train, 64 hexadecimal digits (the seed is added by the run)
-    bool save_weights, save_features;
+    bool save_weights, save_features, save_last_checkpoint;
     int save_checkpoints[BL_MAX_EPOCHS], save_checkpoint_count; // finished epochs
 } bl_cell;
 
@@ -191,6 +192,7 @@ typedef struct bl_machine {
 
 typedef struct bl_experiment {
     bl_arena *arena;
+    const char *warnings;          // of bl_experiment_read_elsewhere: a line each; "" otherwise
     const char *path, *study;      // study: the path below experiments/, without ".yaml"; or the file's stem
     const char *title;             // of the plot; report class
     bl_machine machine;

@@ -345,6 +345,7 @@ const bl_key bl_schema[] = {
     {"sweep.exclude", FORM, "", 0, 0, NULL, REPORT, NULL, "a list of {key: value}: combinations left out"},
 
     {"save.checkpoints", CELL_LIST(save_checkpoints, save_checkpoint_count), BL_TYPE_EPOCH_LIST, "[]", 1, 100000, NULL, HOST, NULL, "finished epochs whose checkpoints stay"},
+    {"save.checkpoint", CELL(save_last_checkpoint), BL_TYPE_CHOICE_BOOL, "none", 0, 0, keeps, HOST, NULL, "of the last epoch, beside the run file: where schedules are constant, more train.epochs go on from it"},
     {"save.weights", CELL(save_weights), BL_TYPE_CHOICE_BOOL, "last", 0, 0, keeps, HOST, NULL, "in the run file"},
     {"save.features", CELL(save_features), BL_TYPE_CHOICE_BOOL, "none", 0, 0, keeps, HOST, NULL, "of the evaluated splits, in the run file"},
 
@@ -399,8 +400,8 @@ const char *bl_key_class_name(bl_key_class key_class) {
 
 static void limits(const bl_key *key, bl_text *text) {
     if (key->low == -DBL_MAX && key->high == DBL_MAX) return;
-    if (key->low == ABOVE_0) bl_text_add(text, " above 0, at most %.12g", key->high);
-    else bl_text_add(text, " from %.12g to %.12g", key->low, key->high);
+    if (key->low == ABOVE_0) bl_text_add(text, " above 0, at most %.16g", key->high);
+    else bl_text_add(text, " from %.16g to %.16g", key->low, key->high);
 }
 
 void bl_key_range(const bl_key *key, bl_text *text) {

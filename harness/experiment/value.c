@@ -27,6 +27,7 @@ bl_value *bl_value_copy(bl_arena *arena, const bl_value *value) {
     bl_value *copy = bl_value_new(arena, value->kind, value->spot, value->layer);
     copy->text = value->text;
     copy->quoted = value->quoted;
+    copy->is_verbatim = value->is_verbatim;
     for (int i = 0; i < value->count; i++)
         bl_value_append(arena, copy, value->entries[i].key, value->entries[i].key_spot, bl_value_copy(arena, value->entries[i].value));
     return copy;

@@ -36,6 +36,7 @@ struct bl_value {
     int layer;            // who wrote it: bases first, then the file, --set, the cells; later ones win
     const char *text;     // scalar
     bool quoted;          // a quoted scalar is a string, whatever it looks like
+    bool is_verbatim;     // of a variable that is not set it keeps the ${NAME} (variables.h)
     bl_entry *entries;
     int count, capacity;
 };

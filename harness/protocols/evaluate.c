@@ -31,11 +31,13 @@ bool bl_evaluates(const bl_cell *cell, int epoch) {
     return false;
 }
 
+bool bl_is_measured(const bl_evaluation *row, int epoch, const bl_history *history) {
+    return !is_due(row, epoch, epoch) || bl_history_find(history, row->row, row->id, epoch_of(row, epoch));
+}
+
 bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history) {
-    for (int i = 0; i < cell->evaluation_count; i++) {
-        const bl_evaluation *row = &cell->evaluations[i];
-        if (is_due(row, epoch, epoch) && !bl_history_find(history, row->row, row->id, epoch_of(row, epoch))) return false;
-    }
+    for (int i = 0; i < cell->evaluation_count; i++)
+        if (!bl_is_measured(&cell->evaluations[i], epoch, history)) return false;
     return true;
 }
 

@@ -18,5 +18,6 @@ bool bl_evaluates(const bl_cell *cell, int epoch);
 
 // Whether the history holds every row due at `epoch`, where training ended.
 bool bl_is_evaluated(const bl_cell *cell, int epoch, const bl_history *history);
+bool bl_is_measured(const bl_evaluation *row, int epoch, const bl_history *history); // the same of one of its rows
 
 #endif

@@ -9,7 +9,7 @@
 // may differ between two equal runs; /timing/stretches: who trained which part).
 //
 // The room record/ holds what outlives a process: this container, what a run measured (history, history_file), who made it (identity,
-// stretches), where it lies (paths), a store's values (blocks), the thread that writes (keeper), how far a run is (standing). It sees
+// stretches) by what recipe (recipe), where it lies (paths), a store's values (blocks), the thread that writes (keeper), how far a run is (standing). It sees
 // experiment/ and all below it, and alone knows HDF5. Its door: this header, history.h and paths.h.
 
 #ifndef BL_RECORD_CONTAINER_H

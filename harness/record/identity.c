@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/digest.h" // bl_digest_hex
-#include "base/host.h"   // bl_host_cpu, bl_host_flags
+#include "base/digest.h"   // bl_digest_hex
+#include "base/host.h"     // bl_host_cpu, bl_host_flags
+#include "record/recipe.h" // bl_recipe_compare
 
 void bl_run_id(const bl_cell *cell, uint64_t seed, char out[65]) {
     char text[128];
@@ -80,36 +81,23 @@ int bl_identity_put(const bl_identity *identity, const bl_run_key *key, const bl
     return bl_container_put_i64(writer, "/manifest/seed", &seed, (int64_t[]){1}, 1);
 }
 
-// The first line in which two resolved files differ, as "theirs" and "ours".
-static void first_difference(const char *theirs, const char *ours, bl_text *text) {
-    while (*theirs && *ours) {
-        const size_t a = strcspn(theirs, "\n"), b = strcspn(ours, "\n");
-        if (a != b || memcmp(theirs, ours, a) != 0) break;
-        theirs += a + (theirs[a] == '\n');
-        ours += b + (ours[b] == '\n');
-    }
-    theirs += strspn(theirs, " ");
-    ours += strspn(ours, " ");
-    bl_text_add(text, "it has `%.*s`, the experiment says `%.*s`", (int)strcspn(theirs, "\n"), theirs, (int)strcspn(ours, "\n"), ours);
-}
-
 int bl_identity_check(const bl_run_key *key, const bl_container_reader *reader, const char *path) {
-    char *theirs = NULL, *resolved = NULL, ours[65];
+    char *theirs = NULL, ours[65];
+    bl_text difference = {0};
+    bool same, longer;
     int status = BL_FAILED;
     bl_run_id(key->cell, key->seed, ours);
-    if (bl_container_get_text(reader, "/manifest/run_id", &theirs) || bl_container_get_text(reader, "/manifest/resolved", &resolved)) goto done;
-    if (!strcmp(theirs, ours)) {
-        status = BL_OK;
-        goto done;
-    }
-    bl_text difference = {0};
-    first_difference(resolved, key->cell->resolved, &difference);
-    bl_fail("%s: this run was made by another recipe: %s; move the file away, or give the experiment another name", path,
-            difference.chars);
-    bl_text_free(&difference);
+    if (bl_container_get_text(reader, "/manifest/run_id", &theirs)) goto done;
+    status = strcmp(theirs, ours) == 0 ? BL_OK : bl_recipe_compare(reader, key->cell, &same, &longer, &difference);
+    if (status || strcmp(theirs, ours) == 0) goto done;
+    if (same) status = bl_fail("%s: the file of another seed than its name says; give it back its name", path);
+    else
+        status = bl_fail("%s: this run was made by another recipe: %s\n  move the file away, choose another folder by --results, or give the "
+                         "experiment another name; a fit can start from its weights: finetune: {arms: {earlier: {run: %s}}}",
+                         path, difference.chars, path);
 done:
+    bl_text_free(&difference);
     bl_free(theirs);
-    bl_free(resolved);
     return status;
 }
 

@@ -27,7 +27,7 @@ void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_key *ke
 BL_CHECK int bl_identity_put(const bl_identity *identity, const bl_run_key *key, const bl_backend *backend, const char *graph_digest,
                              const char *status, bl_container_writer *writer);
 
-// Fails where the file is another recipe's; the message names the first line in which the recipes differ.
+// Fails where the file is another recipe's; the message names the keys in which the recipes differ, with both values.
 BL_CHECK int bl_identity_check(const bl_run_key *key, const bl_container_reader *reader, const char *path);
 
 // Fails where the file's run saw other images or labels than these; of scenes the message names the first file that changed, came or went.

@@ -16,7 +16,7 @@ typedef struct bl_standing {
 
 // `history`: the checkpoint's. How many updates there will be follows from it: the file keeps none of the data set's sizes.
 BL_CHECK int bl_standing_of(bl_standing *standing, const bl_container_reader *checkpoint, const bl_history *history, const bl_cell *cell);
-// From a checkpoint alone, without its weights and without checking its digest: for a line on the screen.
+// From a checkpoint of the cell's recipe alone, without its weights and without checking its digest: for a line on the screen.
 BL_CHECK int bl_standing_peek(bl_standing *standing, const char *checkpoint_path, const bl_cell *cell);
 
 // "step 4000 of 19500, epoch 20 of 100, healthy"

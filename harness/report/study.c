@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "record/history_file.h" // bl_history_get
 #include "record/paths.h"        // bl_run_path
+#include "record/recipe.h"       // bl_recipe_compare
 
 // ---- reading ----
 
@@ -64,11 +65,13 @@ static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, con
     static const char early[] = "stopped: ";
     int status = BL_FAILED;
     bl_container_reader *reader = NULL;
-    char *run_status = NULL, *train_id = NULL, *run_id = NULL, *digest = NULL;
+    char *run_status = NULL, *run_id = NULL, *digest = NULL;
+    bl_text difference = {0};
+    bool same, longer;
     int64_t *mixed = NULL, count;
     bl_text manifest = {0};
     if (bl_container_reader_open(&reader, path) || bl_container_get_text(reader, "/manifest/status", &run_status) ||
-        bl_container_get_text(reader, "/manifest/train_id", &train_id) || bl_container_get_text(reader, "/manifest/run_id", &run_id) ||
+        bl_recipe_compare(reader, cell, &same, &longer, &difference) || bl_container_get_text(reader, "/manifest/run_id", &run_id) ||
         bl_container_get_text(reader, "/manifest/graph_digest", &digest))
         goto done;
     const bool is_stopped = strncmp(run_status, early, sizeof early - 1) == 0;
@@ -76,8 +79,8 @@ static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, con
         bl_fail("%s, not complete", run_status);
         goto done;
     }
-    if (strcmp(train_id, cell->train_id) != 0) {
-        bl_fail("trained by another recipe than the file now holds (train id %.12s, not %.12s)", train_id, cell->train_id);
+    if (!same) {
+        bl_fail("trained by another recipe than the file now holds (%s)", difference.chars);
         goto done;
     }
     if (bl_container_get_i64(reader, "/trainer/mixed", &mixed, &count) || bl_history_get(&run->history, reader) ||
@@ -93,7 +96,7 @@ static int read_run(bl_study *study, bl_study_run *run, const bl_cell *cell, con
 done:
     bl_text_free(&manifest);
     bl_free(run_status);
-    bl_free(train_id);
+    bl_text_free(&difference);
     bl_free(run_id);
     bl_free(digest);
     bl_free(mixed);
@@ -141,7 +144,13 @@ static void take_in(bl_study *study, const bl_cell *cell, bl_study_run *run, con
             return;
         }
         free_run(run);
-        why = bl_error();
+        why = bl_arena_copy(study->arena, bl_error());
+        run->is_finished = false; // where more epochs go on from it, they have left a checkpoint
+        if (bl_file_exists(checkpoint) && read_run(study, run, cell, checkpoint) == BL_OK) {
+            study->run_count++;
+            return;
+        }
+        if (bl_file_exists(checkpoint)) free_run(run);
     }
     add_absent(study, cell, run->seed, why);
 }

@@ -9,8 +9,14 @@
 
 #include "base/file.h"
 #include "base/stop.h"
-#include "record/container.h" // bl_container_reader
+#include "protocols/evaluate.h"  // bl_is_measured
+#include "record/container.h"    // bl_container_reader
+#include "record/history_file.h" // bl_history_get
+#include "record/recipe.h"       // bl_recipe_compare
 #include "record/standing.h"
+#include "run/checkpoint.h"      // bl_run_file_epoch
+#include "run/longer.h"
+#include "run/needed.h"
 
 int bl_shard_read(bl_shard *shard, const char *text) {
     char *end;
@@ -73,19 +79,38 @@ static void list_runs(sweep *s) {
     }
 }
 
-// Of a run file that is there; where it is not FINISHED the error says why.
+// Of a run file or a checkpoint that is there: FINISHED, which says no more than that it is whole and of the cell's recipe, FAILED or
+// OTHER_RECIPE, of which the error says why.
 static bl_run_state state_of_file(const bl_cell *cell, const char *path) {
     bl_container_reader *reader = NULL;
-    char *train_id = NULL;
+    bl_text difference = {0};
+    bool same, longer;
     bl_run_state state = BL_RUN_FAILED;
-    if (bl_container_reader_open(&reader, path) || bl_container_get_text(reader, "/manifest/train_id", &train_id)) goto done;
-    state = BL_RUN_FINISHED;
-    if (strcmp(train_id, cell->train_id) != 0 && bl_fail("%s: made by another recipe than the file now holds", path))
-        state = BL_RUN_OTHER_RECIPE;
+    if (bl_container_reader_open(&reader, path) || bl_recipe_compare(reader, cell, &same, &longer, &difference)) goto done;
+    state = same ? BL_RUN_FINISHED : BL_RUN_OTHER_RECIPE;
+    if (!same && bl_fail("%s: made by another recipe than the file now holds: %s", path, difference.chars)) goto done;
 done:
-    bl_free(train_id);
+    bl_text_free(&difference);
     bl_container_reader_close(reader);
     return state;
+}
+
+// "lacks knn/k5/test and 2 more rows": of a finished run's file of this recipe, to which rows can be added; NULL: it has them all.
+static const char *lacking_rows(bl_arena *arena, const bl_cell *cell, const char *path) {
+    bl_container_reader *reader = NULL;
+    bl_history history = {0};
+    int epoch, count = 0;
+    const char *first = NULL;
+    if (bl_container_reader_peek(&reader, path) || bl_history_get(&history, reader) || bl_run_file_epoch(reader, cell, &epoch)) goto done;
+    for (int i = 0; i < cell->evaluation_count; i++) {
+        if (bl_is_measured(&cell->evaluations[i], epoch, &history)) continue;
+        if (!count++) first = cell->evaluations[i].row;
+    }
+done:
+    bl_history_free(&history);
+    bl_container_reader_close(reader);
+    if (count < 2) return count ? bl_arena_format(arena, "lacks %s; `byolab eval` adds it", first) : NULL;
+    return bl_arena_format(arena, "lacks %s and %d more row%s; `byolab eval` adds them", first, count - 1, bl_plural(count - 1));
 }
 
 // ---- doing them ----
@@ -173,9 +198,45 @@ static int conclude(const sweep *s) {
     return status;
 }
 
+// A run without a run file needs all that its cell does; one that has it may only lack rows, or nothing.
+static bool is_needing(const sweep *s, const sweep_run *run) {
+    if (!bl_file_exists(run->path)) return !s->request->evaluate_only;
+    return !bl_run_is_finished(&(bl_run_request){.key = {s->request->experiment, run->cell, run->seed, s->request->results_folder}});
+}
+
+// Of a cell, whose first run is runs[first]. The error says what is not there.
+static bool is_lacking(const sweep *s, int first) {
+    bl_text message = {0};
+    bool is_needed = false;
+    bl_text_add(&message, "%s", bl_error());
+    for (int k = first; !is_needed && k < s->count && s->runs[k].cell == s->runs[first].cell; k++) is_needed = is_needing(s, &s->runs[k]);
+    const bool lacks = is_needed && bl_error_set(message.chars, bl_error_origin());
+    bl_text_free(&message);
+    return lacks;
+}
+
+// What is not there is said once, before hours are spent on other runs. Data that several cells share are looked at once.
+static int look_for_files(const sweep *s) {
+    const bl_cell **found = bl_arena_take(s->arena, (size_t)(s->count + 1) * sizeof *found);
+    int count = 0;
+    for (int k = 0; k < s->count; k++) {
+        const bl_cell *cell = s->runs[k].cell;
+        if (k && s->runs[k - 1].cell == cell) continue;
+        bool is_found = false;
+        for (int i = 0; !is_found && i < count; i++) is_found = bl_same_data(found[i], cell);
+        if ((bl_weights_are_there(cell) || (!is_found && bl_data_are_there(cell))) && is_lacking(s, k)) return BL_FAILED;
+        if (!is_found) found[count++] = cell;
+    }
+    return BL_OK;
+}
+
 int bl_sweep(const bl_sweep_request *request) {
     sweep s = {.request = request, .arena = bl_arena_create()};
     list_runs(&s);
+    if (look_for_files(&s)) {
+        bl_arena_free(s.arena);
+        return BL_FAILED;
+    }
     for (int pass = 0; pass < 2; pass++) // the second: whoever was at a run may be done with it, or gone
         for (int k = 0; k < s.count && !bl_stop_asked(); k++)
             if (s.runs[k].outcome == (pass ? BUSY : TO_DO)) do_run(&s, &s.runs[k]);
@@ -191,40 +252,48 @@ const char *bl_run_state_name(bl_run_state state) {
     return names[state];
 }
 
-// A lock file without a process is what a killed one leaves. Trying it takes it for a moment, in which a run that begins would be
-// passed over: sweeps come back to such runs at their end.
-static int is_running(const char *path, bool *running) {
-    bl_lock lock;
-    bool held = false;
-    *running = false;
-    if (!bl_file_exists(path)) return BL_OK;
-    if (bl_lock_try(&lock, path, &held)) return BL_FAILED;
-    *running = !held;
-    if (held) {
-        unlink(path);
-        bl_lock_release(&lock);
-    }
-    return BL_OK;
+// Whether the run of a file of another recipe goes on: from the checkpoint that it has left since, or from the one that was kept of it.
+static bool goes_on(bl_arena *arena, const bl_run_key *key, const char *path, const char **how) {
+    bl_container_reader *reader = NULL;
+    const char *kept, *checkpoint = bl_run_beside(arena, path, ".ckpt");
+    int epochs;
+    bool does = false;
+    if (bl_container_reader_open(&reader, path) || bl_longer(arena, key, reader, path, &kept, &epochs)) goto done;
+    does = !bl_file_exists(checkpoint) || state_of_file(key->cell, checkpoint) == BL_RUN_FINISHED;
+    if (!bl_file_exists(checkpoint)) *how = bl_arena_format(arena, "finished with %d epochs; it goes on to %d", epochs, key->cell->train.epochs);
+done:
+    bl_container_reader_close(reader);
+    return does;
 }
 
 int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed, const char *results_folder,
                     bl_run_state *state, const char **why) {
-    const char *path = bl_run_path(arena, &(bl_run_key){experiment, cell, seed, results_folder}), *marker = bl_run_beside(arena, path, ".failed");
+    const bl_run_key key = {experiment, cell, seed, results_folder};
+    const char *path = bl_run_path(arena, &key), *marker = bl_run_beside(arena, path, ".failed"), *checkpoint = bl_run_beside(arena, path, ".ckpt");
     bool running;
     void *message;
     size_t bytes;
     *why = NULL;
-    if (is_running(bl_arena_format(arena, "%s.lock", path), &running)) return BL_FAILED;
+    if (bl_lock_is_held(bl_arena_format(arena, "%s.lock", path), &running)) return BL_FAILED;
     if (running) *state = BL_RUN_RUNNING;
     else if (bl_file_exists(path)) {
         *state = state_of_file(cell, path);
-        if (*state != BL_RUN_FINISHED) *why = bl_arena_copy(arena, bl_error());
+        *why = *state == BL_RUN_FINISHED ? lacking_rows(arena, cell, path) : bl_arena_copy(arena, bl_error());
+        const char *how = NULL;
+        if (*state == BL_RUN_OTHER_RECIPE && goes_on(arena, &key, path, &how)) {
+            *state = BL_RUN_INTERRUPTED;
+            *why = how;
+        }
     } else if (bl_file_exists(marker) && bl_read_file(marker, &message, &bytes) == BL_OK) {
         *state = BL_RUN_FAILED;
         *why = bl_arena_copy(arena, message);
         bl_free(message);
+    } else if (bl_file_exists(checkpoint)) {
+        *state = state_of_file(cell, checkpoint);
+        if (*state != BL_RUN_FINISHED) *why = bl_arena_copy(arena, bl_error());
+        else *state = BL_RUN_INTERRUPTED;
     } else
-        *state = bl_file_exists(bl_run_beside(arena, path, ".ckpt")) ? BL_RUN_INTERRUPTED : BL_RUN_MISSING;
+        *state = BL_RUN_MISSING;
     return BL_OK;
 }
 
@@ -232,9 +301,10 @@ int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_c
 static void add_standing(bl_text *text, bl_arena *arena, bl_run_state state, const bl_cell *cell, uint64_t seed, const char *path) {
     bl_standing standing;
     const char *checkpoint = bl_run_beside(arena, path, ".ckpt");
-    if ((state != BL_RUN_RUNNING && state != BL_RUN_INTERRUPTED) || bl_file_exists(path)) return; // a finished run that is evaluated runs too
+    const bool is_begun = bl_file_exists(checkpoint);
+    if ((state != BL_RUN_RUNNING && state != BL_RUN_INTERRUPTED) || (bl_file_exists(path) && !is_begun)) return; // evaluated, or not begun
     bl_text_add(text, "%s: %s/%" PRIu64 ": ", bl_run_state_name(state), cell->name, seed);
-    if (!bl_file_exists(checkpoint)) bl_text_add(text, "no checkpoint yet");
+    if (!is_begun) bl_text_add(text, "no checkpoint yet");
     else if (bl_standing_peek(&standing, checkpoint, cell)) bl_text_add(text, "%s", bl_error());
     else bl_standing_print(&standing, text);
     bl_text_add(text, "\n");
@@ -270,7 +340,8 @@ int bl_sweep_table(const bl_experiment *experiment, const char *results_folder, 
     }
     const int all = experiment->cell_count * experiment->seed_count;
     if (sums[BL_RUN_FINISHED] == all) bl_text_add(text, "Runs:      %d finished\n", all);
-    else bl_text_add(text, "%s%s%s", table.chars, failures.chars ? failures.chars : "", under_way.chars ? under_way.chars : "");
+    else bl_text_add(text, "%s", table.chars);
+    bl_text_add(text, "%s%s", failures.chars ? failures.chars : "", under_way.chars ? under_way.chars : "");
     for (int i = 0; i < experiment->skipped_count; i++) bl_text_add(text, "Left out:  %s\n", experiment->skipped[i]);
     status = BL_OK;
 done:

@@ -24,7 +24,7 @@ typedef struct bl_sweep_request {
     void (*failed)(void *context, const bl_cell *cell, uint64_t seed, const char *message); // may be NULL; the sink's context
 } bl_sweep_request;
 
-// Does every run of the shard that is not finished. One that fails does not stop the others: its message stays in
+// Does every run of the shard that is not finished. Where data or weights that one of them needs are not there nothing begins. One that fails does not stop the others: its message stays in
 // seed-<k>.<backend>.failed until it succeeds, unless all that is wrong is that a finished run of another recipe is there. One that another process is at is passed over, and tried once more at the end.
 // One that another process has seen failing meanwhile counts as failed without being repeated.
 // A stop (base/stop.h) ends the run in hand and leaves the others to do.
@@ -37,14 +37,15 @@ typedef enum bl_run_state {
     BL_RUN_FINISHED,
     BL_RUN_RUNNING,      // a living process holds its lock
     BL_RUN_FAILED,       // the last attempt did, or its file cannot be used
-    BL_RUN_OTHER_RECIPE, // a whole run file is there, of another recipe
-    BL_RUN_INTERRUPTED,  // a checkpoint is there, and nobody at it
+    BL_RUN_OTHER_RECIPE, // a whole run file or checkpoint is there, of another recipe
+    BL_RUN_INTERRUPTED,  // a checkpoint is there to go on from, and nobody at it
     BL_RUN_MISSING,
     BL_RUN_STATES
 } bl_run_state;
 const char *bl_run_state_name(bl_run_state state);
 
-// *why: the message of FAILED and OTHER_RECIPE, in the arena's memory; else NULL.
+// Run files and checkpoints are read whole, and nothing is written or removed. *why: the message of FAILED and OTHER_RECIPE; of
+// FINISHED which rows its file lacks; how INTERRUPTED goes on from a finished run; in the arena's memory, or NULL.
 BL_CHECK int bl_run_state_of(bl_arena *arena, const bl_experiment *experiment, const bl_cell *cell, uint64_t seed,
                              const char *results_folder, bl_run_state *state, const char **why);
 

@@ -16,6 +16,7 @@
 #include "protocols/evaluate.h"   // bl_evaluate
 #include "record/history_file.h"  // bl_history_get
 #include "run/checkpoint.h"       // bl_checkpoint_take
+#include "run/longer.h"           // bl_longer
 #include "train/loop.h"           // bl_loop
 
 typedef struct trainer { // one run in progress
@@ -38,6 +39,9 @@ typedef struct trainer { // one run in progress
     bl_collapse *collapse;     // NULL: nothing is diagnosed
     double *projection, *prediction;
     bool is_trained;           // the run file holds it already: evaluations are added
+    const char *shorter;       // the kept checkpoint of its recipe with fewer epochs; NULL: there is none
+    int shorter_epochs;
+    bool grows;                // begins there, and not at a checkpoint that it has left since
     int64_t steps_per_epoch, steps;
     int64_t stop;              // the step that ends this call
     double step_seconds;       // smoothed; 0: none is known
@@ -162,13 +166,13 @@ static int step(trainer *t, bl_step_row *row) {
 static bool keeps_epoch(const trainer *t, int epoch) {
     for (int i = 0; i < t->cell->save_checkpoint_count; i++)
         if (t->cell->save_checkpoints[i] == epoch) return true;
-    return false;
+    return t->cell->save_last_checkpoint && epoch == t->cell->train.epochs;
 }
 
 static int keep_epoch(trainer *t, int epoch) {
     if (!keeps_epoch(t, epoch)) return BL_OK;
     bl_arena *arena = bl_arena_create();
-    const int status = write_checkpoint(t, bl_run_beside(arena, t->path, bl_arena_format(arena, ".epoch-%d.ckpt", epoch)));
+    const int status = write_checkpoint(t, bl_kept_checkpoint(arena, t->path, epoch));
     bl_arena_free(arena);
     return status;
 }
@@ -261,6 +265,7 @@ static int finish(trainer *t) {
         return BL_FAILED;
     unlink(t->checkpoint_path); // the run file holds all that is worth keeping
     unlink(t->fits.path);
+    if (t->shorter && t->cell->save_last_checkpoint && !keeps_epoch(t, t->shorter_epochs)) unlink(t->shorter); // it is the last one no more
     emit(t, (bl_event){.kind = BL_EVENT_END, .epoch = t->progress.epoch, .verdict = verdict_of(t)});
     return BL_OK;
 }
@@ -307,14 +312,22 @@ static int leave(trainer *t) {
     return BL_OK;
 }
 
-// `checkpoint`: *checkpoint is NULL where none is there; closed when it was read: it is larger than the model.
+// `before`: *before is NULL where none is there; closed when it was read: it is larger than the model.
+static int read_checkpoint(trainer *t, bl_container_reader **before) {
+    bl_history former = {0}; // of one that grows: its run file's stays, for rows may have been added to it since
+    const char *path = t->grows ? t->shorter : t->checkpoint_path;
+    if (!*before) return BL_OK;
+    const int status = bl_checkpoint_read(path, *before, &t->identity, t->cell, &t->model, &t->progress, t->collapse, t->grows ? &former : &t->history);
+    bl_history_free(&former);
+    bl_container_reader_close(*before);
+    *before = NULL;
+    if (t->grows) t->progress.epoch_loss = 0; // it ended an epoch
+    return status;
+}
+
 static int train_and_save(trainer *t, bl_container_reader **checkpoint) {
     t->progress.plateau = bl_plateau_start(strcmp(t->cell->train.plateau_row, "loss") != 0);
-    if (prepare_diagnosis(t)) return BL_FAILED;
-    if (*checkpoint && bl_checkpoint_read(t->checkpoint_path, *checkpoint, &t->identity, t->cell, &t->model, &t->progress, t->collapse, &t->history))
-        return BL_FAILED;
-    bl_container_reader_close(*checkpoint);
-    *checkpoint = NULL;
+    if (prepare_diagnosis(t) || read_checkpoint(t, checkpoint)) return BL_FAILED;
     t->progress.stopped = t->cell->train.stop_when_collapsed && is_collapsed(t); // it was killed while its last rows were measured
     t->resumed_from = t->progress.step;
     bl_stretches_begin(&t->progress.stretches, t->identity.machine, t->progress.step, t->progress.seconds);
@@ -401,12 +414,10 @@ static void close_run(trainer *t) {
     bl_stretches_free(&t->progress.stretches);
 }
 
-// Opens a run file that is there. *complete: it holds all that is asked for.
-static int open_finished(const bl_run_request *request, const char *path, bl_container_reader **reader, bl_history *history, bool *complete) {
+// Of a run file of this recipe. *complete: it holds all that is asked for.
+static int read_finished(const bl_run_request *request, const bl_container_reader *reader, bl_history *history, bool *complete) {
     int epoch;
-    if (bl_container_reader_open(reader, path) || bl_identity_check(&request->key, *reader, path) || bl_history_get(history, *reader) ||
-        bl_run_file_epoch(*reader, request->key.cell, &epoch))
-        return BL_FAILED;
+    if (bl_history_get(history, reader) || bl_run_file_epoch(reader, request->key.cell, &epoch)) return BL_FAILED;
     *complete = bl_is_evaluated(request->key.cell, epoch, history);
     return BL_OK;
 }
@@ -417,32 +428,63 @@ bool bl_run_is_finished(const bl_run_request *request) {
     bl_container_reader *reader = NULL;
     bl_history history = {0};
     bool complete = false;
-    if (bl_file_exists(path) && open_finished(request, path, &reader, &history, &complete)) complete = false;
+    const bool is_there = bl_file_exists(path);
+    if (is_there && (bl_container_reader_open(&reader, path) || bl_identity_check(&request->key, reader, path) ||
+                     read_finished(request, reader, &history, &complete)))
+        complete = false;
     bl_container_reader_close(reader);
     bl_history_free(&history);
     bl_arena_free(arena);
     return complete;
 }
 
+// What a kill left between the run file and the checkpoint's end. One of another recipe is the beginning of a longer run.
+static void remove_checkpoint(const trainer *t) {
+    bl_container_reader *reader = NULL;
+    if (!bl_file_exists(t->checkpoint_path)) return;
+    const bool is_readable = bl_container_reader_peek(&reader, t->checkpoint_path) == BL_OK;
+    if (!is_readable || bl_identity_check(&t->request->key, reader, t->checkpoint_path) == BL_OK) unlink(t->checkpoint_path);
+    bl_container_reader_close(reader);
+}
+
+// The run file of another recipe: the run goes on from the checkpoint that was kept of it, which is opened, or from the one that it has
+// left since.
+static int open_shorter(trainer *t, bl_arena *arena, bl_container_reader **reader) {
+    if (t->request->evaluate_only) return bl_identity_check(&t->request->key, *reader, t->path);
+    if (bl_longer(arena, &t->request->key, *reader, t->path, &t->shorter, &t->shorter_epochs)) return BL_FAILED;
+    t->grows = !bl_file_exists(t->checkpoint_path);
+    if (t->grows && bl_history_get(&t->history, *reader)) return BL_FAILED;
+    bl_container_reader_close(*reader);
+    *reader = NULL;
+    return t->grows ? bl_container_reader_open(reader, t->shorter) : BL_OK;
+}
+
+// A run file that is there. *is_finished: it is of this recipe.
+static int open_run_file(trainer *t, bl_arena *arena, bl_container_reader **reader, bool *is_finished, bool *complete) {
+    if (bl_container_reader_open(reader, t->path)) return BL_FAILED;
+    *is_finished = bl_identity_check(&t->request->key, *reader, t->path) == BL_OK;
+    if (!*is_finished) return open_shorter(t, arena, reader);
+    remove_checkpoint(t);
+    return read_finished(t->request, *reader, &t->history, complete);
+}
+
 // Everything under the run's lock.
 static int run_locked(trainer *t, bl_arena *arena) {
     bl_container_reader *reader = NULL;
+    bool is_finished = false, complete = false;
     int status = BL_FAILED;
-    if (bl_file_exists(t->path)) {
-        bool complete;
-        if (open_finished(t->request, t->path, &reader, &t->history, &complete)) goto done;
-        unlink(t->checkpoint_path); // of a kill between the run file and this
-        if (complete) {
-            emit(t, (bl_event){.kind = BL_EVENT_SKIPPED, .verdict = verdict_of(t)});
-            status = BL_OK;
-            goto done;
-        }
-    } else if (t->request->evaluate_only) {
+    const bool is_there = bl_file_exists(t->path);
+    if (!is_there && t->request->evaluate_only) {
         bl_fail("%s: not finished, so there is nothing to evaluate; `byolab run` first", t->path);
         goto done;
     }
-    const bool is_finished = reader;
-    if (!is_finished && bl_file_exists(t->checkpoint_path) &&
+    if (is_there && open_run_file(t, arena, &reader, &is_finished, &complete)) goto done;
+    if (complete) {
+        emit(t, (bl_event){.kind = BL_EVENT_SKIPPED, .verdict = verdict_of(t)});
+        status = BL_OK;
+        goto done;
+    }
+    if (!reader && bl_file_exists(t->checkpoint_path) &&
         (bl_container_reader_open(&reader, t->checkpoint_path) || bl_identity_check(&t->request->key, reader, t->checkpoint_path)))
         goto done;
     if (open_run(t, arena, reader) || bl_arms_fit(&t->evaluator, &t->history) || bl_shares_fit(&t->evaluator) ||

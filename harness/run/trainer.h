@@ -3,7 +3,8 @@
 // The trainer emits events and never prints. It resumes from a checkpoint bit for bit, and does nothing where the run file is
 // complete; evaluations that a finished run lacks are added from its saved weights (`eval`).
 //
-// The room run/ holds one run from start to end (trainer, checkpoint) and the runs of a study as a list (sweep). It sees protocols/ and all
+// The room run/ holds one run from start to end (trainer, checkpoint; longer: one that more epochs
+// go on from) and the runs of a study as a list (sweep), with the files that they need (needed). It sees protocols/ and all
 // below it. Its door: sweep.h, and this header's events.
 
 #ifndef BL_RUN_TRAINER_H

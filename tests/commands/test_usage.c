@@ -74,6 +74,8 @@ static void a_command_line_that_is_wrong_ends_in_2_and_says_what_to_write(void *
         {"run \"$F\" --shard 1/2 --shard 2/2", "--shard is given twice: 1/2 and 2/2"},
         {"run \"$F\" --stop-after-epoch 0", "write a whole number from 1"},
         {"compare \"$F\" --backends reference", "write two"},
+        {"compare \"$F\" --backends reference,", "write two"},
+        {"check \"$F\" --memory --resolved", "--resolved beside --memory: write one of them"},
         {"export run.h5 --what heads", "write encoder or all"},
         {"bench \"$F\" --steps many", "write a whole number from 1"},
         {"bench \"$F\" --contended --csv", "leave out --csv"},
@@ -98,6 +100,11 @@ static void what_cannot_be_done_ends_in_1(void **state) {
         {"export nothing.h5", "nothing.h5: "},
         {"run \"$F\" --cell other", "--cell other: the study has main"},
         {"run \"$F\" --set train.epoch=3", "write `epochs`"},
+        {"status \"$F\" --results \"$F\"", "it is a file, where runs lie in a folder"},
+        {"run \"$F\" --results \"$F\"", "it is a file, where runs lie in a folder"},
+        {"run \"$F\" --seeds 99999999999999999", "a list of whole numbers from 0 to 9007199254740992\n"},
+        {"run \"$F\" --seeds 1,1", "1 stands there twice"},
+        {"data preview \"$F\" --out /nowhere/p.png", "/nowhere"},
         {"report \"$F\" --results /nowhere", "no run of tiny is finished or under way below /nowhere"},
     };
     char line[300], says[TEXT];

@@ -531,7 +531,8 @@ static void an_override_is_a_line_of_a_file_over_this_one(void **state) {
 
 static void an_override_that_a_cell_would_not_hear_of_is_refused(void **state) {
     (void)state;
-    static const char named[] = "cells:\n  a: {}\n  b: {train: {batch: 8}, evaluate: [{knn: {k: 3, split: test}}], network: {width: 8}}\n  c: {train: {epochs: 2}}\n";
+    static const char named[] = "cells:\n  a: {}\n  b: {train: {batch: 8}, evaluate: [{knn: {k: 3, split: test}}], network: {width: 8}}\n  c: {train: {epochs: 2}}\n"
+                               "  d: {train: {optimizer: {lr: {value: 0.1, per: 32}}}, method: {target: {tau: null}}}\n";
     static const char crossed[] = "sweep: {product: {method.predictor.kind: [mlp, linear]}}\n";
     static const struct {
         const char *study;
@@ -545,6 +546,8 @@ static void an_override_that_a_cell_would_not_hear_of_is_refused(void **state) {
         {named, {"cells.b.train.batch", "4"}, NULL},
         {named, {"train.accumulate", "2"}, NULL},
         {named, {"evaluate.0.knn.k", "7"}, "evaluate.0.knn.k: cell b has its own"},
+        {named, {"train.optimizer.lr", "0.2"}, "train.optimizer.lr: cell d has its own"}, // a map
+        {named, {"method.target.tau", "0.5"}, NULL},                                      // d takes it back
         {named, {"evaluate", "[]"}, "write --set cells.b.evaluate for this cell"},
         {crossed, {"method.predictor.kind", "none"}, "method.predictor.kind: cell predictor.kind=mlp has its own"},
         {crossed, {"method.predictor.hidden", "8"}, NULL}, // of one cell alone: no reason to leave the other out

@@ -62,17 +62,18 @@ static const char scenes[] = STREETS("2")
 
 static pid_t start(const char *results, const char *said, const char *const more[]) {
     char *program = joined(bl_test_build(), "byolab"), *recipe = joined(bl_test_here(), "recipe.yaml");
+    const int output = open(said, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); // emptied also where the child dies at once
     fflush(NULL);
     const pid_t child = fork();
     assert_true(child >= 0);
     if (!child) {
-        const int output = open(said, O_WRONLY | O_CREAT | O_TRUNC, 0666);
         const char *words[16] = {program, "run", recipe, "--results", results, "--backend", bl_test_backend()};
         for (int i = 0; more[i]; i++) words[7 + i] = more[i];
         if (output < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0) _exit(126);
         execv(program, (char *const *)words);
         _exit(127);
     }
+    close(output);
     free(program);
     free(recipe);
     return child;
