@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/stop.h"
+#include "protocols/arms.h"      // bl_arms_renew
 #include "protocols/evaluate.h"  // bl_is_measured
 #include "record/container.h"    // bl_container_reader
 #include "record/history_file.h" // bl_history_get
@@ -101,7 +102,9 @@ static const char *lacking_rows(bl_arena *arena, const bl_cell *cell, const char
     bl_history history = {0};
     int epoch, count = 0;
     const char *first = NULL;
-    if (bl_container_reader_peek(&reader, path) || bl_history_get(&history, reader) || bl_run_file_epoch(reader, cell, &epoch)) goto done;
+    if (bl_container_reader_peek(&reader, path) || bl_history_get(&history, reader) || bl_arms_renew(cell, &history, NULL) ||
+        bl_run_file_epoch(reader, cell, &epoch))
+        goto done;
     for (int i = 0; i < cell->evaluation_count; i++) {
         if (bl_is_measured(&cell->evaluations[i], epoch, &history)) continue;
         if (!count++) first = cell->evaluations[i].row;

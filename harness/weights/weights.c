@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/contents.h" // bl_contents_find
+#include "base/digest.h"
 #include "base/memory.h"
 
 void bl_weights_free(bl_weights *weights) {
@@ -54,7 +56,7 @@ int bl_preprocessing_check(const char *path, const bl_preprocessing *weights, co
     return BL_OK;
 }
 
-// ---- into a store ----
+// ---- names ----
 
 static bool ends_with(const char *text, const char *ending) {
     const size_t length = strlen(text), tail = strlen(ending);
@@ -98,6 +100,42 @@ static const bl_weight *find(const bl_weights *weights, size_t prefix, const cha
     }
     return NULL;
 }
+
+// ---- identity ----
+
+void bl_weights_digest(const bl_weights *weights, char digest[65]) {
+    const size_t prefix = shared_prefix(weights);
+    bl_text sums = {0};
+    for (int i = 0; i < weights->count; i++) {
+        const bl_weight *weight = &weights->items[i];
+        const char *inner = inner_name(weight, prefix);
+        char values[65];
+        if (!inner) continue;
+        bl_digest_hex(weight->values, (size_t)bl_shape_count(&weight->shape) * sizeof *weight->values, values);
+        bl_text_add(&sums, "%s ", inner);
+        bl_shape_print(&sums, &weight->shape);
+        bl_text_add(&sums, " %s\n", values);
+    }
+    bl_digest_hex(sums.chars, sums.size, digest);
+    bl_text_free(&sums);
+}
+
+int bl_weights_digest_of(const char *path, bool is_run, char digest[65]) {
+    const char *what = is_run ? "encoder" : "weights";
+    bl_stamp stamp;
+    bl_weights weights = {0};
+    if (bl_stamp_of(path, &stamp)) return BL_FAILED;
+    if (bl_contents_find(&stamp, what, digest)) return BL_OK;
+    const int status = is_run ? bl_weights_read_run(&weights, path) : bl_weights_read_safetensors(&weights, path);
+    if (!status) {
+        bl_weights_digest(&weights, digest);
+        bl_contents_keep(path, &stamp, what, digest);
+    }
+    bl_weights_free(&weights);
+    return status;
+}
+
+// ---- into a store ----
 
 static bool is_encoders(const char *segment) { return strncmp(segment, "projector.", 10) != 0; }
 
