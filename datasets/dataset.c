@@ -9,12 +9,14 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "datasets/facts.h"
+#include "datasets/file_list.h"
 #include "datasets/scene_sets.h"
 
 struct bl_dataset {
     bl_images train, test;
     int64_t *order[BL_SPLITS]; // indices into train (BL_TRAIN, BL_VALIDATION) or test (BL_TEST)
     int64_t count[BL_SPLITS];
+    bl_text files;             // of images
     bl_scene_sets *scenes;     // NULL: images
 };
 
@@ -121,7 +123,10 @@ static int open_scenes(bl_dataset *dataset, const bl_scene_format *format, const
 
 static int open_images(bl_dataset *dataset, bl_images_load *load, const bl_dataset_options *options) {
     const bl_images_options wanted = {options->root, options->seed, options->train, options->test};
-    return load(&wanted, &dataset->train, &dataset->test) || make_splits(dataset, options) ? BL_FAILED : BL_OK;
+    if (load(&wanted, &dataset->train, &dataset->test) || make_splits(dataset, options)) return BL_FAILED;
+    const bl_text *files[2] = {&dataset->train.files, &dataset->test.files};
+    for (int i = 0; i < 2; ++i) bl_text_add(&dataset->files, "%s", files[i]->size ? files[i]->chars : "");
+    return BL_OK;
 }
 
 static int refuse_name(const char *name) {
@@ -150,6 +155,7 @@ int bl_dataset_open(bl_dataset **out, const bl_dataset_options *options) {
 static void free_images(bl_images *images) {
     bl_free(images->pixels);
     bl_free(images->labels);
+    bl_text_free(&images->files);
     bl_text_free(&images->remarks);
 }
 
@@ -160,6 +166,7 @@ void bl_dataset_close(bl_dataset *dataset) {
     bl_free(dataset->scenes);
     free_images(&dataset->train);
     free_images(&dataset->test);
+    bl_text_free(&dataset->files);
     bl_free(dataset);
 }
 
@@ -203,10 +210,18 @@ const char *bl_dataset_remarks(const bl_dataset *dataset) {
     return remarks->size ? remarks->chars : "";
 }
 
-const char *bl_dataset_files(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->files.chars : ""; }
+const char *bl_dataset_files(const bl_dataset *dataset) { return dataset->scenes ? dataset->scenes->files.chars : dataset->files.chars; }
 
 int bl_dataset_compare(const bl_dataset *dataset, const char *list) {
-    return dataset->scenes ? bl_scene_sets_compare(dataset->scenes, list) : BL_OK;
+    return dataset->scenes ? bl_scene_sets_compare(dataset->scenes, list) : bl_file_list_compare(list, dataset->files.chars);
+}
+
+void bl_dataset_contents(const bl_dataset *dataset, bl_text *list) {
+    if (dataset->scenes) bl_scene_sets_contents(dataset->scenes, list);
+}
+
+int bl_dataset_compare_contents(const bl_dataset *dataset, const char *list, int64_t *unknown) {
+    return dataset->scenes ? bl_scene_sets_compare_contents(dataset->scenes, list, unknown) : BL_OK;
 }
 
 // Each split: its name and count, then the images' bytes and label, one after the other.
@@ -227,7 +242,5 @@ void bl_dataset_digest(const bl_dataset *dataset, char out[65]) {
             bl_digest_add(&digest, &label, 1);
         }
     }
-    unsigned char sum[32];
-    bl_digest_end(&digest, sum);
-    for (int i = 0; i < 32; ++i) snprintf(out + 2 * i, 3, "%02x", sum[i]);
+    bl_digest_end_hex(&digest, out);
 }

@@ -62,10 +62,14 @@ BL_CHECK int bl_dataset_check_labels(bl_dataset *dataset, bl_pool *pool);
 // fewer images than in the official files, or that are scored and stand in no map to learn from.
 // A line each, or "". bl_dataset_check_labels adds to it. Borrowed.
 const char *bl_dataset_remarks(const bl_dataset *dataset);
-// Every file of a set of scenes: a heading a set (unlabelled, labelled, scored), then a line a file (bl_scenes_list). Borrowed; empty for
-// images. bl_dataset_compare names the first file that is not as such a list has it; sets with labels that only one of both has, for rows
-// come and go, are left out.
+// Every file of it, a line each: of images name, length and SHA-256 (datasets/file_list.h); of scenes below a heading a set (unlabelled,
+// labelled, scored), as bl_scenes_list has them. Borrowed; empty where all is drawn but scenes. bl_dataset_compare names the first file that
+// is not as such a list has it; sets with labels that only one of both has, for rows come and go, are left out.
 const char *bl_dataset_files(const bl_dataset *dataset);
 BL_CHECK int bl_dataset_compare(const bl_dataset *dataset, const char *list);
+// Of scenes: what the files hold that were read, in lines as above, and whether that is what they hold (bl_scenes_compare_contents). Images
+// have nothing to add.
+void bl_dataset_contents(const bl_dataset *dataset, bl_text *list);
+BL_CHECK int bl_dataset_compare_contents(const bl_dataset *dataset, const char *list, int64_t *unknown);
 
 #endif

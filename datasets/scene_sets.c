@@ -143,17 +143,42 @@ static const char *section(const char *list, const char *heading, size_t *size) 
     return begin;
 }
 
+// *part: the lines of a role, to be freed. False: that set is not in the list.
+static bool take_section(const char *list, bl_scene_role role, bl_text *part) {
+    size_t size = 0;
+    const char *begin = section(list, headings[role], &size);
+    *part = (bl_text){0};
+    bl_text_add(part, "%.*s", (int)size, begin ? begin : "");
+    return begin;
+}
+
 // Sets with labels come and go with the rows that ask for them: they are compared where both have them.
 int bl_scene_sets_compare(const bl_scene_sets *sets, const char *list) {
     int status = BL_OK;
     for (int r = 0; r < BL_SCENE_ROLES && !status; ++r) {
-        size_t size = 0;
-        const char *was = section(list, headings[r], &size);
-        if (!sets->of[r] || (!was && r != BL_UNLABELLED)) continue;
-        bl_text text = {0};
-        bl_text_add(&text, "%.*s", (int)size, was ? was : "");
-        status = bl_scenes_compare(sets->of[r], text.chars);
-        bl_text_free(&text);
+        bl_text was;
+        const bool is_listed = take_section(list, (bl_scene_role)r, &was);
+        if (sets->of[r] && (is_listed || r == BL_UNLABELLED)) status = bl_scenes_compare(sets->of[r], was.chars);
+        bl_text_free(&was);
+    }
+    return status;
+}
+
+void bl_scene_sets_contents(const bl_scene_sets *sets, bl_text *list) {
+    for (int r = 0; r < BL_SCENE_ROLES; ++r) {
+        bl_text part = {0};
+        if (sets->of[r]) bl_scenes_contents(sets->of[r], &part);
+        if (part.size) bl_text_add(list, "%s%s", headings[r], part.chars);
+        bl_text_free(&part);
+    }
+}
+
+int bl_scene_sets_compare_contents(const bl_scene_sets *sets, const char *list, int64_t *unknown) {
+    int status = BL_OK;
+    for (int r = 0; r < BL_SCENE_ROLES && !status; ++r) {
+        bl_text was;
+        if (take_section(list, (bl_scene_role)r, &was) && sets->of[r]) status = bl_scenes_compare_contents(sets->of[r], was.chars, unknown);
+        bl_text_free(&was);
     }
     return status;
 }

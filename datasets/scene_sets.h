@@ -37,5 +37,8 @@ BL_CHECK int bl_scene_sets_picture(const bl_scene_sets *sets, bl_scene_role role
 // bl_scenes_check_labels of the labelled and the scored set. What it says joins the remarks.
 BL_CHECK int bl_scene_sets_check_labels(bl_scene_sets *sets, bl_pool *pool);
 BL_CHECK int bl_scene_sets_compare(const bl_scene_sets *sets, const char *list);
+// bl_scenes_contents of each set below its heading, and bl_scenes_compare_contents of those that are in such a list.
+void bl_scene_sets_contents(const bl_scene_sets *sets, bl_text *list);
+BL_CHECK int bl_scene_sets_compare_contents(const bl_scene_sets *sets, const char *list, int64_t *unknown);
 
 #endif

@@ -8,8 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/contents.h"
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "datasets/file_list.h"
 
 enum { SIDE = 32, AREA = SIDE * SIDE, PIXELS = 3 * AREA, PIECE = 1000 }; // PIECE: records read at once
 
@@ -44,15 +47,19 @@ static int unpack(const bl_cifar *format, const char *path, const uint8_t *recor
     return BL_OK;
 }
 
-static int load_file(const bl_cifar *format, const char *root, const char *name, int records, uint8_t *pixels, uint8_t *labels) {
+static int load_file(const bl_cifar *format, const char *root, const char *name, int records, uint8_t *pixels, uint8_t *labels, bl_text *list) {
     int status = BL_FAILED;
     bl_text path = {0};
     uint8_t *piece = NULL;
     FILE *file = NULL;
     int64_t size = 0;
+    bl_stamp stamp;
+    bl_digest digest;
+    char sum[65];
     bl_text_add(&path, "%s/%s", root, name);
     const int descriptor = bl_open_file(path.chars, &size);
-    if (descriptor < 0) {
+    if (descriptor < 0 || bl_stamp_of(path.chars, &stamp)) {
+        if (descriptor >= 0) close(descriptor);
         bl_fail("%s: " ADVICE, bl_error(), format->archive);
         goto done;
     }
@@ -64,14 +71,19 @@ static int load_file(const bl_cifar *format, const char *root, const char *name,
     const size_t bytes = (size_t)record_bytes(format);
     if (check_size(format, path.chars, size, (int64_t)records * record_bytes(format)) || !(piece = bl_alloc(PIECE * bytes)))
         goto done;
+    bl_digest_begin(&digest);
     for (int first = 0; first < records; first += PIECE) {
         int count = records - first < PIECE ? records - first : PIECE;
         if (fread(piece, bytes, (size_t)count, file) != (size_t)count) {
             bl_fail("%s: reading stopped early: %s", path.chars, strerror(errno));
             goto done;
         }
+        bl_digest_add(&digest, piece, bytes * (size_t)count);
         if (unpack(format, path.chars, piece, first, count, pixels + (size_t)first * PIXELS, labels + first)) goto done;
     }
+    bl_digest_end_hex(&digest, sum);
+    bl_contents_keep(path.chars, &stamp, BL_CONTENTS_BYTES, sum);
+    bl_file_list_add(list, name, (long long)size, sum);
     status = BL_OK;
 done:
     if (file) fclose(file);
@@ -94,7 +106,7 @@ static int load_files(const bl_cifar *format, const char *root, const char *cons
     if (!images->pixels || !images->labels) return BL_FAILED;
     for (int i = 0; i < count; ++i) {
         size_t first = (size_t)i * (size_t)records;
-        if (load_file(format, root, names[i], records, images->pixels + first * PIXELS, images->labels + first)) return BL_FAILED;
+        if (load_file(format, root, names[i], records, images->pixels + first * PIXELS, images->labels + first, &images->files)) return BL_FAILED;
     }
     return BL_OK;
 }

@@ -14,6 +14,7 @@ typedef struct bl_images {
     int64_t count;
     uint8_t *pixels;   // count x size x size x 3, HWC
     uint8_t *labels;   // count
+    bl_text files;     // that they were read from (datasets/file_list.h); drawn ones have none
     bl_text remarks;   // what is odd about them and no fault, a line each
 } bl_images;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/contents.h"
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -125,7 +126,9 @@ int bl_png_read(const char *path, const bl_png *png, uint8_t *pixels) {
     size_t bytes = 0;
     spng_ctx *context = NULL;
     bl_png now;
-    if (bl_read_file(path, &file, &bytes)) return BL_FAILED;
+    bl_stamp stamp;
+    char digest[65];
+    if (bl_stamp_of(path, &stamp) || bl_read_file(path, &file, &bytes)) return BL_FAILED;
     if (look_at(&(source){path, -1, file, bytes}, &now)) goto done;
     if (now.fingerprint != png->fingerprint) {
         bl_fail("%s: changed since it was first read: put it back, or begin a new run", path);
@@ -138,6 +141,10 @@ int bl_png_read(const char *path, const bl_png *png, uint8_t *pixels) {
     problem = spng_set_png_buffer(context, file, bytes);
     if (!problem) problem = decode(context, png, pixels);
     status = problem ? bl_fail("%s: damaged: %s; fetch it again", path, spng_strerror(problem)) : BL_OK;
+    if (!status && !bl_contents_find(&stamp, BL_CONTENTS_BYTES, digest)) {
+        bl_digest_hex(file, bytes, digest);
+        bl_contents_keep(path, &stamp, BL_CONTENTS_BYTES, digest);
+    }
 done:
     spng_ctx_free(context);
     bl_free(file);

@@ -22,6 +22,7 @@ enum { BL_PNG_SIDE = 1 << 15 }; // at most so many pixels a side
 // Opens the file and reads its ends. Fails where it is cut short, no PNG, or neither 8-bit RGB nor 8-bit grey.
 BL_CHECK int bl_png_look(const char *path, bl_png *png);
 // Decodes into `pixels`: height x width x channels bytes. `png` is what bl_png_look said: a file that changed since is refused.
+// What it holds is known from then on (base/contents.h).
 BL_CHECK int bl_png_read(const char *path, const bl_png *png, uint8_t *pixels);
 BL_CHECK int bl_png_save(const char *path, const uint8_t *pixels, int width, int height, int channels);
 

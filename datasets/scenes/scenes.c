@@ -2,8 +2,10 @@
 
 #include <string.h>
 
+#include "base/contents.h"
 #include "base/digest.h"
 #include "base/stop.h"
+#include "datasets/file_list.h"
 #include "datasets/scenes/scene_remarks.h"
 
 struct bl_scenes {
@@ -88,32 +90,61 @@ int bl_scenes_digest(const bl_scenes *scenes, char out[65]) {
     return status;
 }
 
-// Whether a line of `list` begins by the first `length` characters of `name`.
-static bool lists(const char *list, const char *name, size_t length) {
-    for (; *list; list += strcspn(list, "\n"), list += *list != 0)
-        if (!strncmp(list, name, length) && list[length] == ' ') return true;
-    return false;
-}
-
-// Both are in one order, so the first line that differs is a file that changed, came or went.
 int bl_scenes_compare(const bl_scenes *scenes, const char *was) {
     bl_text list = {0};
     if (bl_scenes_list(scenes, &list)) return BL_FAILED;
-    const char *now = list.chars;
+    const char *now = list.chars ? list.chars : "";
     int status = BL_OK;
-    size_t old_line, line;
-    while (old_line = strcspn(was, "\n"), line = strcspn(now, "\n"), *was && old_line == line && !memcmp(was, now, line)) {
-        was += line + (was[line] != 0);
-        now += line + (now[line] != 0);
+    if (scenes->format->check_labels) {
+        status = bl_file_list_compare(was, now);
+    } else {
+        bl_file_list_skip(&was, &now);
+        if (*was || *now) status = bl_fail("data: \"%.*s\" was \"%.*s\" when the run began", (int)strcspn(now, "\n"), now, (int)strcspn(was, "\n"), was);
     }
-    size_t old_name = strcspn(was, " \n"), name = strcspn(now, " \n");
-    if (!*was && !*now) status = BL_OK;
-    else if (!scenes->format->check_labels) status = bl_fail("data: \"%.*s\" was \"%.*s\" when the run began", (int)line, now, (int)old_line, was);
-    else if (*was && !lists(now, was, old_name))
-        status = bl_fail("%.*s: gone since the run began: put it back, or begin a new run", (int)old_name, was);
-    else if (*now && !lists(was, now, name))
-        status = bl_fail("%.*s: new since the run began: take it away, or begin a new run", (int)name, now);
-    else status = bl_fail("%.*s: changed since the run began: put the old file back, or begin a new run", (int)name, now);
     bl_text_free(&list);
+    return status;
+}
+
+// ---- contents ----
+
+typedef struct scene_file { // of an entry: its name in a list, and what it holds
+    char *name;
+    bl_stamp stamp;
+    bool is_known;
+    char digest[65];
+} scene_file;
+
+static scene_file look_at(bl_arena *arena, const bl_scene_entry *entry, bool is_labels) {
+    const char *path = is_labels ? entry->labels : entry->image;
+    scene_file file = {0};
+    if (!path) return file;
+    file.name = bl_arena_format(arena, "%.*s/%s", (int)(strrchr(entry->name, '/') - entry->name), entry->name, strrchr(path, '/') + 1);
+    file.is_known = bl_stamp_of(path, &file.stamp) == BL_OK && bl_contents_find(&file.stamp, BL_CONTENTS_BYTES, file.digest);
+    return file;
+}
+
+void bl_scenes_contents(const bl_scenes *scenes, bl_text *list) {
+    bl_arena *arena = bl_arena_create();
+    for (int i = 0; i < 2 * scenes->index.count; ++i) {
+        const scene_file file = look_at(arena, &scenes->index.entries[i / 2], i % 2);
+        if (file.is_known) bl_file_list_add(list, file.name, (long long)file.stamp.bytes, file.digest);
+    }
+    bl_arena_free(arena);
+}
+
+// Both are in one order, and the list may lack some.
+int bl_scenes_compare_contents(const bl_scenes *scenes, const char *list, int64_t *unknown) {
+    bl_arena *arena = bl_arena_create();
+    int status = BL_OK;
+    for (int i = 0; *list && !status && i < 2 * scenes->index.count; ++i) {
+        const scene_file file = look_at(arena, &scenes->index.entries[i / 2], i % 2);
+        const int length = bl_file_list_name(list), line = (int)strcspn(list, "\n");
+        if (!file.name || strlen(file.name) != (size_t)length || memcmp(file.name, list, (size_t)length) != 0) continue;
+        if (!file.is_known) ++*unknown;
+        else if (line < 64 || memcmp(list + line - 64, file.digest, 64) != 0)
+            status = bl_fail("%s: changed since the run began: put the old file back, or begin a new run", file.name);
+        list += line + (list[line] != 0);
+    }
+    bl_arena_free(arena);
     return status;
 }

@@ -37,5 +37,10 @@ const char *bl_scenes_remarks(const bl_scenes *scenes);
 BL_CHECK int bl_scenes_list(const bl_scenes *scenes, bl_text *list);
 BL_CHECK int bl_scenes_digest(const bl_scenes *scenes, char out[65]);
 BL_CHECK int bl_scenes_compare(const bl_scenes *scenes, const char *list);
+// The SHA-256 of every file whose contents are known (base/contents.h), as those are that were read: lines of datasets/file_list.h. Compared
+// with such a list once bl_scenes_compare has found the files alike: fails naming the first file that holds another thing; *unknown grows by
+// those of the list of which it is not known.
+void bl_scenes_contents(const bl_scenes *scenes, bl_text *list);
+BL_CHECK int bl_scenes_compare_contents(const bl_scenes *scenes, const char *list, int64_t *unknown);
 
 #endif

@@ -111,16 +111,20 @@ void bl_digest_end(bl_digest *digest, unsigned char out[32]) {
     for (int i = 0; i < 32; ++i) out[i] = (unsigned char)(digest->state[i / 4] >> (24 - 8 * (i % 4)));
 }
 
-void bl_digest_hex(const void *data, size_t bytes, char out[65]) {
+void bl_digest_end_hex(bl_digest *digest, char out[65]) {
     static const char digits[] = "0123456789abcdef";
-    bl_digest digest;
     unsigned char raw[32];
-    bl_digest_begin(&digest);
-    bl_digest_add(&digest, data, bytes);
-    bl_digest_end(&digest, raw);
+    bl_digest_end(digest, raw);
     for (int i = 0; i < 32; ++i) {
         out[2 * i] = digits[raw[i] >> 4];
         out[2 * i + 1] = digits[raw[i] & 15];
     }
     out[64] = 0;
+}
+
+void bl_digest_hex(const void *data, size_t bytes, char out[65]) {
+    bl_digest digest;
+    bl_digest_begin(&digest);
+    bl_digest_add(&digest, data, bytes);
+    bl_digest_end_hex(&digest, out);
 }

@@ -16,8 +16,9 @@ typedef struct bl_digest {
 void bl_digest_begin(bl_digest *digest);
 void bl_digest_add(bl_digest *digest, const void *data, size_t bytes);
 void bl_digest_end(bl_digest *digest, unsigned char out[32]);
+void bl_digest_end_hex(bl_digest *digest, char out[65]); // lower-case hexadecimal, terminated
 
-void bl_digest_hex(const void *data, size_t bytes, char out[65]); // of one piece; lower-case hexadecimal, terminated
+void bl_digest_hex(const void *data, size_t bytes, char out[65]); // of one piece
 
 // What is done to whole blocks of 64 bytes: in C, and by the processor's own instructions where it has them, eight times as fast. Both do
 // the same; bl_digest_add takes the fast one where it can.

@@ -129,6 +129,12 @@ static void show_remarks(bl_progress_bar *bar, const bl_event *event) {
     bl_print_remarks(stderr, event->remarks);
 }
 
+static void show_lines(bl_progress_bar *bar, const bl_event *event) {
+    bl_progress_end(bar);
+    for (const char *line = event->remarks; *line; line += strcspn(line, "\n") + 1)
+        fprintf(stderr, "%s/%" PRIu64 ": %.*s\n", event->cell, event->seed, (int)strcspn(line, "\n"), line);
+}
+
 void bl_progress_show(void *context, const bl_event *event) {
     bl_progress_bar *bar = context;
     char spent[16];
@@ -142,6 +148,10 @@ void bl_progress_show(void *context, const bl_event *event) {
     }
     if (event->kind == BL_EVENT_DATA) {
         show_remarks(bar, event);
+        return;
+    }
+    if (event->kind == BL_EVENT_REMARK) {
+        show_lines(bar, event);
         return;
     }
     if (event->kind == BL_EVENT_EPOCH) return;

@@ -19,7 +19,7 @@ int bl_protocol_finetune(const bl_evaluator *evaluator, bl_feature_cache *cache,
                                            .frozen = fit->frozen};
     bl_learner learner;
     if (bl_learner_create(&learner, evaluator, fit, &options, evaluator->model->tf32)) return BL_FAILED;
-    const int status = bl_learner_take_arm(&learner, &fit->arm) ? BL_FAILED : bl_learner_measure(&learner, cache, row, measurement);
+    const int status = bl_learner_take_arm(&learner, &fit->arm, measurement->source) ? BL_FAILED : bl_learner_measure(&learner, cache, row, measurement);
     bl_learner_free(&learner);
     return status;
 }

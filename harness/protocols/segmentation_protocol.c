@@ -132,7 +132,7 @@ int bl_protocol_segmentation(const bl_evaluator *evaluator, bl_feature_cache *ca
     const bl_fitted kept = bl_learner_fitted(&s.learner);
     const bl_fitter fitter = {&s, &kept, fit, score};
     const bl_scorer_options scoring = {evaluator->cell, row, s.learner.layout, s.learner.store, evaluator->loader_threads};
-    if (bl_learner_take_arm(&s.learner, &row->fit.arm) || bl_scorer_create(&s.scorer, &scoring) ||
+    if (bl_learner_take_arm(&s.learner, &row->fit.arm, measurement->source) || bl_scorer_create(&s.scorer, &scoring) ||
         bl_choose_and_measure(&fitter, row->fit.learning_rates, row->fit.rate_count, evaluator, cache, row, measurement))
         goto done;
     status = BL_OK;

@@ -4,7 +4,7 @@
 // and written by one bl_atomic_write: no reader sees half of one. bl_container_reader_open refuses what is truncated, damaged or of
 // another format version before HDF5 parses a byte.
 //
-// Groups: /manifest (strings), /data/files (of scenes: what they were), /step/<scalar> and /epoch (log), /evaluation (rows),
+// Groups: /manifest (strings), /data/files (what they were) and /data/contents (what is in them), /step/<scalar> and /epoch (log), /evaluation (rows),
 // /weights/<network>/<name>, /features/<split>, /store (checkpoint: whole blocks), /trainer (checkpoint), /timing and /host (all that
 // may differ between two equal runs; /timing/stretches: who trained which part).
 //

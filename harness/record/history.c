@@ -1,5 +1,6 @@
 #include "record/history.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h" // bl_grow
@@ -48,6 +49,21 @@ int bl_history_add_picture(bl_history *history, const bl_scene_picture *picture)
 void bl_history_forget(bl_history *history, int64_t looks, int64_t pictures) {
     history->look_count = looks;
     while (history->picture_count > pictures) bl_scene_picture_free(&history->pictures[--history->picture_count]);
+}
+
+static bool rename_one(const char *row, char id[17], const char *wanted_row, const char *from, const char *to) {
+    if (strcmp(row, wanted_row) != 0 || strcmp(id, from) != 0) return false;
+    snprintf(id, 17, "%s", to);
+    return true;
+}
+
+bool bl_history_rename(bl_history *history, const char *row, const char *from, const char *to) {
+    bool any = false;
+    for (int64_t i = 0; i < history->measurement_count; i++)
+        any = rename_one(history->measurements[i].row, history->measurements[i].id, row, from, to) || any;
+    for (int64_t i = 0; i < history->look_count; i++) rename_one(history->looks[i].row, history->looks[i].id, row, from, to);
+    for (int64_t i = 0; i < history->picture_count; i++) rename_one(history->pictures[i].row, history->pictures[i].id, row, from, to);
+    return any;
 }
 
 static bool is_of(const bl_look *look, const char *row, const char *id) {

@@ -22,6 +22,7 @@ typedef struct bl_measurement { // one evaluation row
     double value;            // in percent
     double chosen;           // the l2 or learning rate that was chosen; NaN: nothing was
     double validation;       // percent, of that choice on the held-out part; NaN
+    char source[65];         // digest of the encoder in the file that its arm starts from; "": it starts from none, or an earlier version made it
 } bl_measurement;
 
 typedef enum bl_verdict {
@@ -97,6 +98,8 @@ BL_CHECK int bl_history_add_look(bl_history *history, const bl_look *row);
 BL_CHECK int bl_history_add_picture(bl_history *history, const bl_scene_picture *picture); // takes its memory, also when it fails
 // Forgets the looks and pictures after the first ones: of a row that was not measured to its end.
 void bl_history_forget(bl_history *history, int64_t looks, int64_t pictures);
+// Gives all that is of a row's id another one: the row is measured anew, and what there was stays. False where nothing is.
+bool bl_history_rename(bl_history *history, const char *row, const char *from, const char *to);
 void bl_scene_picture_free(bl_scene_picture *picture);
 // How often a row looked at val.
 int bl_history_looks(const bl_history *history, const char *row, const char *id);

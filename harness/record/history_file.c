@@ -136,11 +136,40 @@ done:
 
 // ---- measurements ----
 
+#define SOURCES "/evaluation/source"
+
 static const bl_column measurement_columns[] = {
     {"/evaluation/value", offsetof(bl_measurement, value)},
     {"/evaluation/chosen", offsetof(bl_measurement, chosen)},
     {"/evaluation/validation", offsetof(bl_measurement, validation)},
 };
+
+// A line a measurement; nothing where none starts from a file.
+static int put_sources(const bl_history *history, bl_container_writer *writer) {
+    bl_text sources = {0};
+    bool any = false;
+    for (int64_t i = 0; i < history->measurement_count; i++) {
+        any = any || *history->measurements[i].source;
+        bl_text_add(&sources, "%s\n", history->measurements[i].source);
+    }
+    const int status = any ? bl_container_put_text(writer, SOURCES, sources.chars) : BL_OK;
+    bl_text_free(&sources);
+    return status;
+}
+
+// Files of earlier versions have none.
+static int get_sources(bl_history *history, int64_t first, const bl_container_reader *reader) {
+    char *lines;
+    if (!bl_container_has(reader, SOURCES)) return BL_OK;
+    if (bl_container_get_text(reader, SOURCES, &lines)) return BL_FAILED;
+    const char *line = lines;
+    int status = BL_OK;
+    for (int64_t i = first; i < history->measurement_count && !status; i++)
+        status = bl_line_take(&line, history->measurements[i].source, sizeof history->measurements[i].source, SOURCES);
+    if (!status && *line) status = bl_fail(SOURCES ": more lines than there are measurements");
+    bl_free(lines);
+    return status;
+}
 
 static int put_measurements(const bl_history *history, bl_container_writer *writer) {
     const int64_t count = history->measurement_count;
@@ -156,7 +185,7 @@ static int put_measurements(const bl_history *history, bl_container_writer *writ
     }
     if (bl_container_put_text(writer, "/evaluation/row", rows.chars ? rows.chars : "") ||
         bl_container_put_text(writer, "/evaluation/id", ids.chars ? ids.chars : "") ||
-        bl_container_put_i64(writer, "/evaluation/epoch", epochs, &count, 1) ||
+        bl_container_put_i64(writer, "/evaluation/epoch", epochs, &count, 1) || put_sources(history, writer) ||
         bl_columns_put(writer, measurement_columns, COUNT(measurement_columns), history->measurements, sizeof *history->measurements, count))
         goto done;
     status = BL_OK;
@@ -384,7 +413,9 @@ int bl_history_put(const bl_history *history, bl_container_writer *writer) {
 }
 
 int bl_history_get(bl_history *history, const bl_container_reader *reader) {
-    if (get_steps(history, reader) || get_collapse(history, reader) || get_measurements(history, reader) || get_looks(history, reader))
+    const int64_t first = history->measurement_count;
+    if (get_steps(history, reader) || get_collapse(history, reader) || get_measurements(history, reader) || get_looks(history, reader) ||
+        get_sources(history, first, reader))
         return BL_FAILED;
     for (int64_t n = 0; bl_container_has(reader, spot_of(n, "image").path); n++)
         if (get_picture(history, reader, n)) return BL_FAILED;

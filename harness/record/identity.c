@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/digest.h"   // bl_digest_hex
@@ -33,7 +34,6 @@ void bl_identity_of(bl_identity *identity, bl_arena *arena, const bl_run_key *ke
 }
 
 #define CHOICES "/host/choices"
-#define FILES "/data/files" // not in the manifest, where its digest stands for it: it may be long
 
 // Nothing where the backend has no choices of its own.
 static int put_choices(const bl_identity *identity, const bl_backend *backend, bl_container_writer *writer) {
@@ -42,6 +42,22 @@ static int put_choices(const bl_identity *identity, const bl_backend *backend, b
     const char *choices = identity->choices ? identity->choices : text.size ? text.chars : "";
     const int status = *choices ? bl_container_put_text(writer, CHOICES, choices) : BL_OK;
     bl_text_free(&text);
+    return status;
+}
+
+// Nothing of what is drawn, but for scenes.
+static int put_data(const bl_identity *identity, const bl_cell *cell, bl_container_writer *writer) {
+    bl_text contents = {0};
+    int status = BL_OK;
+    if (!identity->dataset) return BL_OK;
+    const char *files = bl_dataset_files(identity->dataset);
+    char *root = cell->data.root ? realpath(cell->data.root, NULL) : NULL;
+    bl_dataset_contents(identity->dataset, &contents);
+    if (*files) status = bl_container_put_text(writer, BL_DATA_FILES, files);
+    if (!status && contents.size) status = bl_container_put_text(writer, BL_DATA_CONTENTS, contents.chars);
+    if (!status && *files && root) status = bl_container_put_text(writer, BL_DATA_ROOT, root);
+    free(root);
+    bl_text_free(&contents);
     return status;
 }
 
@@ -76,8 +92,7 @@ int bl_identity_put(const bl_identity *identity, const bl_run_key *key, const bl
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (bl_container_put_text(writer, rows[i].path, rows[i].text)) return BL_FAILED;
-    const char *files = identity->dataset ? bl_dataset_files(identity->dataset) : "";
-    if (put_choices(identity, backend, writer) || (*files && bl_container_put_text(writer, FILES, files))) return BL_FAILED;
+    if (put_choices(identity, backend, writer) || put_data(identity, key->cell, writer)) return BL_FAILED;
     return bl_container_put_i64(writer, "/manifest/seed", &seed, (int64_t[]){1}, 1);
 }
 
@@ -101,17 +116,21 @@ done:
     return status;
 }
 
-static int check_files(const bl_identity *identity, const bl_container_reader *reader) {
-    char *files;
-    if (bl_container_get_text(reader, FILES, &files)) return BL_FAILED;
-    const int status = bl_dataset_compare(identity->dataset, files);
-    bl_free(files);
+static int check_text(const bl_identity *identity, const bl_container_reader *reader, const char *path, bool of_contents) {
+    char *list;
+    int64_t unknown = 0; // will be known once it is read
+    if (!bl_container_has(reader, path)) return BL_OK;
+    if (bl_container_get_text(reader, path, &list)) return BL_FAILED;
+    const int status = of_contents ? bl_dataset_compare_contents(identity->dataset, list, &unknown) : bl_dataset_compare(identity->dataset, list);
+    bl_free(list);
     return status;
 }
 
+// Of scenes the digest of the whole differs where sets with labels came or went.
 int bl_identity_check_data(const bl_identity *identity, const bl_container_reader *reader, const char *path) {
     char *digest;
-    if (bl_container_has(reader, FILES)) return check_files(identity, reader); // the digest differs where sets with labels came or went
+    if (check_text(identity, reader, BL_DATA_FILES, false) || check_text(identity, reader, BL_DATA_CONTENTS, true)) return BL_FAILED;
+    if (bl_container_has(reader, BL_DATA_FILES) && bl_dataset_is_decoded(identity->dataset)) return BL_OK;
     if (bl_container_get_text(reader, "/manifest/dataset_digest", &digest)) return BL_FAILED;
     const bool same = !strcmp(digest, identity->dataset_digest);
     const int status = same ? BL_OK

@@ -29,6 +29,7 @@ static int add_manifest_entry(void *context, const char *name) {
     char *text = NULL;
     int64_t *values = NULL, count = 0;
     snprintf(path, sizeof path, "%s/%s", walk->group, name);
+    if (!strcmp(path, "/host/data_root")) return BL_OK; // its user's folders are nobody else's
     if (bl_container_get_text(walk->reader, path, &text) == BL_OK) {
         if (!strchr(text, '\n')) {
             bl_text_add(walk->yaml, "  %s: \"", name);

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/stop.h"
+#include "protocols/arms.h"      // bl_arms_renew
 #include "protocols/evaluate.h"  // bl_is_measured
 #include "record/container.h"    // bl_container_reader
 #include "record/history_file.h" // bl_history_get
@@ -104,7 +105,7 @@ static const char *lacking_rows(bl_arena *arena, const bl_cell *cell, const char
     const char *first = NULL, *damage = NULL;
     char *ended = NULL; // a report asks for it
     if (bl_container_reader_open(&reader, path) || bl_container_get_text(reader, "/manifest/status", &ended) || bl_history_get(&history, reader) ||
-        bl_history_check(&history, reader, cell->train.epochs, 0) || bl_run_file_epoch(reader, cell, &epoch)) {
+        bl_history_check(&history, reader, cell->train.epochs, 0) || bl_arms_renew(cell, &history, NULL) || bl_run_file_epoch(reader, cell, &epoch)) {
         damage = bl_arena_copy(arena, bl_error());
         *state = BL_RUN_FAILED;
         goto done;

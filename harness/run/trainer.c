@@ -18,6 +18,7 @@
 #include "record/history_file.h"  // bl_history_get
 #include "run/checkpoint.h"       // bl_checkpoint_take
 #include "run/longer.h"           // bl_longer
+#include "run/unchanged.h"        // bl_data_unchanged
 #include "train/loop.h"           // bl_loop
 #include "train/still.h"          // bl_still_diagnose
 
@@ -50,6 +51,7 @@ typedef struct trainer { // one run in progress
     int64_t resumed_from;
     int64_t kept_step;         // of the last checkpoint; -1: none
     bool is_boundary;          // after the step in hand something is kept or ends
+    bl_text said;              // of what was there before, a line each
 } trainer;
 
 static void emit(trainer *t, bl_event event) {
@@ -64,6 +66,13 @@ static void emit(trainer *t, bl_event event) {
     if (t->step_seconds > 0) event.images_per_second = t->cell->train.batch * t->cell->train.accumulate / t->step_seconds;
     event.seconds_left = (double)(t->steps - t->progress.step) * t->step_seconds;
     if (t->request->sink.event) t->request->sink.event(t->request->sink.context, &event);
+}
+
+// Once.
+static void tell(trainer *t) {
+    if (t->said.size) emit(t, (bl_event){.kind = BL_EVENT_REMARK, .remarks = t->said.chars});
+    bl_text_free(&t->said);
+    t->said = (bl_text){0};
 }
 
 static bl_verdict verdict_of(const trainer *t) {
@@ -369,7 +378,8 @@ static int read_checkpoint(trainer *t, bl_container_reader **before) {
 
 static int train_and_save(trainer *t, bl_container_reader **checkpoint) {
     t->progress.plateau = bl_plateau_start(strcmp(t->cell->train.plateau_row, "loss") != 0);
-    if (prepare_diagnosis(t) || read_checkpoint(t, checkpoint)) return BL_FAILED;
+    if (prepare_diagnosis(t) || read_checkpoint(t, checkpoint) || bl_arms_renew(t->cell, &t->history, &t->said)) return BL_FAILED;
+    tell(t);
     t->progress.stopped = t->cell->train.stop_when_collapsed && is_collapsed(t); // it was killed while its last rows were measured
     t->resumed_from = t->progress.step;
     bl_stretches_begin(&t->progress.stretches, t->identity.machine, t->progress.step, t->progress.seconds);
@@ -455,13 +465,14 @@ static void close_run(trainer *t) {
     bl_dataset_close(t->dataset);
     bl_history_free(&t->history);
     bl_stretches_free(&t->progress.stretches);
+    bl_text_free(&t->said);
 }
 
-// Of a run file of this recipe. *complete: it holds all that is asked for.
-static int read_finished(const bl_run_request *request, const bl_container_reader *reader, bl_history *history, bool *complete) {
+// Of a run file of this recipe. *complete: it holds all that is asked for. `said` (may be NULL) gains what is to be said of its rows.
+static int read_finished(const bl_run_request *request, const bl_container_reader *reader, bl_history *history, bl_text *said, bool *complete) {
     int epoch;
     if (bl_history_get(history, reader) || bl_history_check(history, reader, request->key.cell->train.epochs, 0) ||
-        bl_run_file_epoch(reader, request->key.cell, &epoch))
+        bl_arms_renew(request->key.cell, history, said) || bl_run_file_epoch(reader, request->key.cell, &epoch))
         return BL_FAILED;
     *complete = bl_is_evaluated(request->key.cell, epoch, history);
     return BL_OK;
@@ -475,7 +486,7 @@ bool bl_run_is_finished(const bl_run_request *request) {
     bool complete = false;
     const bool is_there = bl_file_exists(path);
     if (is_there && (bl_container_reader_open(&reader, path) || bl_identity_check(&request->key, reader, path) ||
-                     read_finished(request, reader, &history, &complete)))
+                     read_finished(request, reader, &history, NULL, &complete) || bl_data_unchanged(&request->key, reader, path, NULL)))
         complete = false;
     bl_container_reader_close(reader);
     bl_history_free(&history);
@@ -510,7 +521,7 @@ static int open_run_file(trainer *t, bl_arena *arena, bl_container_reader **read
     *is_finished = bl_identity_check(&t->request->key, *reader, t->path) == BL_OK;
     if (!*is_finished) return open_shorter(t, arena, reader);
     remove_checkpoint(t);
-    return read_finished(t->request, *reader, &t->history, complete);
+    return read_finished(t->request, *reader, &t->history, &t->said, complete);
 }
 
 // Everything under the run's lock.
@@ -526,6 +537,8 @@ static int run_locked(trainer *t, bl_arena *arena) {
     if (is_there && open_run_file(t, arena, &reader, &is_finished, &complete)) goto done;
     if (complete) {
         unlink(bl_run_beside(arena, t->path, ".fit.ckpt")); // of a kill between the run file and this
+        if (bl_data_unchanged(&t->request->key, reader, t->path, &t->said)) goto done;
+        tell(t);
         emit(t, (bl_event){.kind = BL_EVENT_SKIPPED, .verdict = verdict_of(t)});
         status = BL_OK;
         goto done;
@@ -533,6 +546,7 @@ static int run_locked(trainer *t, bl_arena *arena) {
     if (!reader && bl_file_exists(t->checkpoint_path) &&
         (bl_container_reader_open(&reader, t->checkpoint_path) || bl_identity_check(&t->request->key, reader, t->checkpoint_path)))
         goto done;
+    tell(t);
     if (open_run(t, arena, reader) || bl_arms_fit(&t->evaluator, &t->history) || bl_shares_fit(&t->evaluator) ||
         bl_dataset_check_labels(t->dataset, t->pool) || bl_shares_are_labelled(&t->evaluator))
         goto done;

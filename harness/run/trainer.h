@@ -4,7 +4,7 @@
 // complete; evaluations that a finished run lacks are added from its saved weights (`eval`).
 //
 // The room run/ holds one run from start to end (trainer, checkpoint; longer: one that more epochs
-// go on from) and the runs of a study as a list (sweep), with the files that they need (needed). It sees protocols/ and all
+// go on from; unchanged: whether its data are what they were) and the runs of a study as a list (sweep), with the files that they need (needed). It sees protocols/ and all
 // below it. Its door: sweep.h, and this header's events.
 
 #ifndef BL_RUN_TRAINER_H
@@ -23,6 +23,7 @@ typedef enum bl_event_kind {
     BL_EVENT_FIT,        // after every update of a fit; `row` says of what
     BL_EVENT_EVALUATION, // one measurement
     BL_EVENT_EPOCH,
+    BL_EVENT_REMARK,     // `remarks` on what was there before: data, weights or rows that are not what they were, or could not be compared
     BL_EVENT_SKIPPED,    // the run file is complete
     BL_EVENT_BUSY,       // another process holds the run's lock
     BL_EVENT_COLLAPSED,  // training stops here, as `stop_on` asks
@@ -43,7 +44,7 @@ typedef struct bl_event {
     const bl_measurement *measurement;
     const char *row;                // FIT: the evaluation in hand; STOPPED: the one that was interrupted, or NULL
     int64_t fit_step, fit_steps;    // FIT: finished updates
-    const char *remarks;            // DATA: a line each (bl_dataset_remarks), or ""
+    const char *remarks;            // DATA: a line each (bl_dataset_remarks), or ""; REMARK: likewise
     const char *path;               // of the run file
 } bl_event;
 

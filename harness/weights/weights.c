@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/contents.h" // bl_contents_find
+#include "base/digest.h"
 #include "base/memory.h"
 
 void bl_weights_free(bl_weights *weights) {
@@ -52,4 +54,35 @@ int bl_preprocessing_check(const char *path, const bl_preprocessing *weights, co
     if (weights->image_size != ours->image_size) return refuse_pixels(path, "size", weights->image_size, ours->image_size);
     if (weights->resize != ours->resize) return refuse_pixels(path, "resize (0: none)", weights->resize, ours->resize);
     return BL_OK;
+}
+
+// ---- identity ----
+
+void bl_weights_digest(const bl_weights *weights, char digest[65]) {
+    bl_text sums = {0};
+    for (int i = 0; i < weights->count; i++) {
+        const bl_weight *weight = &weights->items[i];
+        char values[65] = "";
+        if (!weight->dtype) bl_digest_hex(weight->values, (size_t)bl_shape_count(&weight->shape) * sizeof *weight->values, values);
+        bl_text_add(&sums, "%s ", weight->name);
+        bl_shape_print(&sums, &weight->shape);
+        bl_text_add(&sums, " %s\n", weight->dtype ? weight->dtype : values);
+    }
+    bl_digest_hex(sums.size ? sums.chars : "", sums.size, digest);
+    bl_text_free(&sums);
+}
+
+int bl_weights_digest_of(const char *path, bool is_run, char digest[65]) {
+    const char *what = is_run ? "encoder" : "weights";
+    bl_stamp stamp;
+    bl_weights weights = {0};
+    if (bl_stamp_of(path, &stamp)) return BL_FAILED;
+    if (bl_contents_find(&stamp, what, digest)) return BL_OK;
+    const int status = is_run ? bl_weights_read_run(&weights, path) : bl_weights_read_safetensors(&weights, path);
+    if (!status) {
+        bl_weights_digest(&weights, digest);
+        bl_contents_keep(path, &stamp, what, digest);
+    }
+    bl_weights_free(&weights);
+    return status;
 }

@@ -51,6 +51,12 @@ BL_CHECK int bl_weights_read_run(bl_weights *weights, const char *path);
 BL_CHECK int bl_weights_write_safetensors(const bl_weights *weights, const char *path); // one atomic write; names ascending
 void bl_weights_free(bl_weights *weights);
 
+// SHA-256 of what was read: every tensor's name, shape and values. Not of the file's bytes: metadata, or rows that are added to a run's
+// file, leave it as it is.
+void bl_weights_digest(const bl_weights *weights, char digest[65]);
+// The same of a file, a run's or safetensors, which is read where its digest is not known (base/contents.h).
+BL_CHECK int bl_weights_digest_of(const char *path, bool is_run, char digest[65]);
+
 // All of a run: encoder, projector, predictor and target with their prefixes ("encoder.conv1.weight", "projector.0.weight",
 // "target.encoder.conv1.weight", "target.projector.0.weight").
 BL_CHECK int bl_weights_read_run_all(bl_weights *weights, const char *path);

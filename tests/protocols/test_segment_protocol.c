@@ -344,7 +344,7 @@ static void arms_start_from_one_head_and_from_their_own_encoder(void **state) {
     for (int a = 0; a < 2; a++) {
         bl_learner learner;
         assert_ok(bl_learner_create_segmentation(&learner, &r.evaluator, &row, &options, false));
-        assert_ok(bl_learner_take_arm(&learner, &arms[a]));
+        assert_ok(bl_learner_take_arm(&learner, &arms[a], (char[65]){0}));
         read_network(learner.store, "online", &encoder[a], &encoder_count);
         read_network(learner.store, "fcn", &heads[a], &head_count);
         bl_learner_free(&learner);
@@ -419,7 +419,7 @@ static void a_frozen_encoder_keeps_its_bytes(void **state) {
         open_rig(&r, &cell, 77, 1);
         bl_fit_place_begin(&place, 0);
         assert_ok(bl_learner_create_segmentation(&learner, &r.evaluator, &row, &options, false));
-        assert_ok(bl_learner_take_arm(&learner, &row.fit.arm));
+        assert_ok(bl_learner_take_arm(&learner, &row.fit.arm, (char[65]){0}));
         assert_ok(bl_scene_loader_create(&loader, bl_dataset_labelled(r.dataset), &crop, SEED, 1, BL_STAGING_SLOTS));
         for (int n = 0; n < 2; n++) read_network(learner.store, networks[n], &before[n], &counts[n]);
         assert_ok(bl_learner_fit(&learner, loader, &trial, &place, NULL, &is_finite));

@@ -73,8 +73,8 @@ static void the_file_itself_names_the_verdicts(void **state) {
 static void choices_come_back_beside_what_had_none(void **state) {
     (void)state;
     bl_history history = {0}, back = {0};
-    assert_ok(bl_history_add_measurement(&history, &(bl_measurement){"knn/k1_cv/test", "0123456789abcdef", 2, 61.5, NAN, NAN}));
-    assert_ok(bl_history_add_measurement(&history, &(bl_measurement){"linear/test", "fedcba9876543210", 2, 70.25, 0.001, 69.5}));
+    assert_ok(bl_history_add_measurement(&history, &(bl_measurement){"knn/k1_cv/test", "0123456789abcdef", 2, 61.5, NAN, NAN, ""}));
+    assert_ok(bl_history_add_measurement(&history, &(bl_measurement){"linear/test", "fedcba9876543210", 2, 70.25, 0.001, 69.5, ""}));
     bl_container_reader *reader = saved(writer_of(&history));
     assert_ok(bl_history_get(&back, reader));
     assert_int_equal(back.measurement_count, 2);

@@ -224,6 +224,7 @@ static void note_exit(int status, void *context) {
 
 __attribute__((constructor)) static void watch_exit(void) {
     on_exit(note_exit, NULL); // before the leak checker's turn, which has put itself there first
+    setenv("XDG_CACHE_HOME", BYOLAB_BUILD "/tests/cache", 1); // no test writes to its user's
     H5dont_atexit();          // it would close files a failed test left open, by callbacks that lay on the test's stack
 }
 
