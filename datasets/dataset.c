@@ -224,6 +224,16 @@ int bl_dataset_compare_contents(const bl_dataset *dataset, const char *list, int
     return dataset->scenes ? bl_scene_sets_compare_contents(dataset->scenes, list, unknown) : BL_OK;
 }
 
+int bl_dataset_read_files(const bl_dataset *dataset, bl_pool *pool, bl_text *list) {
+    if (dataset->scenes) return bl_scene_sets_read_files(dataset->scenes, pool, list);
+    bl_text_add(list, "%s", bl_dataset_files(dataset));
+    return BL_OK;
+}
+
+int bl_dataset_compare_part(const bl_dataset *dataset, const char *was, const char *now) {
+    return dataset->scenes ? bl_scene_sets_compare_part(was, now) : bl_file_list_compare(was, now);
+}
+
 // Each split: its name and count, then the images' bytes and label, one after the other.
 void bl_dataset_digest(const bl_dataset *dataset, char out[65]) {
     bl_digest digest;

@@ -43,6 +43,23 @@ int bl_file_list_compare(const char *was, const char *now) {
     return bl_fail("%.*s: changed since the run began: put the old file back, or begin a new run", bl_file_list_name(now), now);
 }
 
+static const char *next_line(const char *line) {
+    line += strcspn(line, "\n");
+    return line + (*line != 0);
+}
+
+int bl_file_list_compare_part(const char *was, const char *now) {
+    for (; *was; was = next_line(was)) {
+        const size_t name = (size_t)bl_file_list_name(was), line = strcspn(was, "\n");
+        if (*was == '#') continue;
+        while (*now && ((size_t)bl_file_list_name(now) != name || strncmp(now, was, name) != 0)) now = next_line(now);
+        if (!*now) return bl_fail("%.*s: gone since the run began: put it back, or begin a new run", (int)name, was);
+        if (strcspn(now, "\n") != line || strncmp(now, was, line) != 0)
+            return bl_fail("%.*s: changed since the run began: put the old file back, or begin a new run", (int)name, was);
+    }
+    return BL_OK;
+}
+
 void bl_file_list_add(bl_text *list, const char *name, long long bytes, const char *digest) {
     bl_text_add(list, "%s %lld %s\n", name, bytes, digest);
 }

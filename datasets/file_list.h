@@ -9,6 +9,8 @@
 
 // Fails naming the first file of `now` that is not as `was` has it, or that came or went.
 BL_CHECK int bl_file_list_compare(const char *was, const char *now);
+// The same of a list that lacks files and may have headings ("# ..."): each of `was` is in `now`, in its order, and alike.
+BL_CHECK int bl_file_list_compare_part(const char *was, const char *now);
 // Both behind the lines that they have in common at their beginning.
 void bl_file_list_skip(const char **was, const char **now);
 // Characters of the name at the beginning of a line.

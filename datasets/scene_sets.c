@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "datasets/file_list.h"
 
 enum { DEFAULT_TRAIN = 256, DEFAULT_TEST = 64, DEFAULT_WIDTH = 256, DEFAULT_HEIGHT = 128 }; // of drawn scenes
 static const char *const headings[BL_SCENE_ROLES] = {"# unlabelled\n", "# labelled\n", "# scored\n"};
@@ -179,6 +180,27 @@ int bl_scene_sets_compare_contents(const bl_scene_sets *sets, const char *list, 
         bl_text was;
         if (take_section(list, (bl_scene_role)r, &was) && sets->of[r]) status = bl_scenes_compare_contents(sets->of[r], was.chars, unknown);
         bl_text_free(&was);
+    }
+    return status;
+}
+
+int bl_scene_sets_read_files(const bl_scene_sets *sets, bl_pool *pool, bl_text *list) {
+    for (int r = 0; r < BL_SCENE_ROLES; ++r) {
+        if (!sets->of[r]) continue;
+        bl_text_add(list, "%s", headings[r]);
+        if (bl_scenes_read_files(sets->of[r], pool, list)) return BL_FAILED;
+    }
+    return BL_OK;
+}
+
+int bl_scene_sets_compare_part(const char *was, const char *now) {
+    int status = BL_OK;
+    for (int r = 0; r < BL_SCENE_ROLES && !status; ++r) {
+        bl_text then, read;
+        const bool both = take_section(was, (bl_scene_role)r, &then) & take_section(now, (bl_scene_role)r, &read);
+        if (both) status = bl_file_list_compare_part(then.chars, read.chars);
+        bl_text_free(&then);
+        bl_text_free(&read);
     }
     return status;
 }

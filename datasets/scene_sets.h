@@ -40,5 +40,8 @@ BL_CHECK int bl_scene_sets_compare(const bl_scene_sets *sets, const char *list);
 // bl_scenes_contents of each set below its heading, and bl_scenes_compare_contents of those that are in such a list.
 void bl_scene_sets_contents(const bl_scene_sets *sets, bl_text *list);
 BL_CHECK int bl_scene_sets_compare_contents(const bl_scene_sets *sets, const char *list, int64_t *unknown);
+// bl_scenes_read_files of each set below its heading. bl_scene_sets_compare_part holds a list of contents against such a one.
+BL_CHECK int bl_scene_sets_read_files(const bl_scene_sets *sets, bl_pool *pool, bl_text *list);
+BL_CHECK int bl_scene_sets_compare_part(const char *was, const char *now);
 
 #endif

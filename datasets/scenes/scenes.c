@@ -148,3 +148,28 @@ int bl_scenes_compare_contents(const bl_scenes *scenes, const char *list, int64_
     bl_arena_free(arena);
     return status;
 }
+
+typedef struct reading {
+    const bl_scenes *scenes;
+    scene_file *files; // two of each entry: its image, its label map
+} reading;
+
+static int read_file(void *context, int index) {
+    const reading *all = context;
+    const bl_scene_entry *entry = &all->scenes->index.entries[index / 2];
+    scene_file *file = &all->files[index];
+    if (bl_stop_here()) return BL_FAILED;
+    return file->name ? bl_contents_read(index % 2 ? entry->labels : entry->image, file->digest) : BL_OK;
+}
+
+int bl_scenes_read_files(const bl_scenes *scenes, bl_pool *pool, bl_text *list) {
+    const int count = 2 * scenes->index.count;
+    bl_arena *arena = bl_arena_create();
+    reading all = {scenes, bl_arena_take(arena, (size_t)count * sizeof *all.files)};
+    for (int i = 0; i < count; ++i) all.files[i] = look_at(arena, &scenes->index.entries[i / 2], i % 2);
+    const int status = bl_pool_run(pool, count, read_file, &all);
+    for (int i = 0; i < count && !status; ++i)
+        if (all.files[i].name) bl_file_list_add(list, all.files[i].name, (long long)all.files[i].stamp.bytes, all.files[i].digest);
+    bl_arena_free(arena);
+    return status;
+}

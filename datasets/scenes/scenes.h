@@ -42,5 +42,7 @@ BL_CHECK int bl_scenes_compare(const bl_scenes *scenes, const char *list);
 // those of the list of which it is not known.
 void bl_scenes_contents(const bl_scenes *scenes, bl_text *list);
 BL_CHECK int bl_scenes_compare_contents(const bl_scenes *scenes, const char *list, int64_t *unknown);
+// The same of every file, read now, whatever is known of it.
+BL_CHECK int bl_scenes_read_files(const bl_scenes *scenes, bl_pool *pool, bl_text *list);
 
 #endif

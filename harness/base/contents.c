@@ -250,11 +250,15 @@ static int digest_of(const char *path, char digest[65]) {
     return status;
 }
 
+int bl_contents_read(const char *path, char digest[65]) {
+    bl_stamp stamp;
+    if (bl_stamp_of(path, &stamp) || digest_of(path, digest)) return BL_FAILED;
+    bl_contents_keep(path, &stamp, BL_CONTENTS_BYTES, digest);
+    return BL_OK;
+}
+
 int bl_contents_digest(const char *path, char digest[65]) {
     bl_stamp stamp;
     if (bl_stamp_of(path, &stamp)) return BL_FAILED;
-    if (bl_contents_find(&stamp, BL_CONTENTS_BYTES, digest)) return BL_OK;
-    if (digest_of(path, digest)) return BL_FAILED;
-    bl_contents_keep(path, &stamp, BL_CONTENTS_BYTES, digest);
-    return BL_OK;
+    return bl_contents_find(&stamp, BL_CONTENTS_BYTES, digest) ? BL_OK : bl_contents_read(path, digest);
 }

@@ -28,6 +28,7 @@ void bl_contents_keep(const char *path, const bl_stamp *stamp, const char *what,
 // SHA-256 of a file's bytes: the word for it, and the digest, found or else computed from the file.
 #define BL_CONTENTS_BYTES "bytes"
 BL_CHECK int bl_contents_digest(const char *path, char digest[65]);
+BL_CHECK int bl_contents_read(const char *path, char digest[65]); // from the file, whatever is known of it
 
 // Forgets what this process has read of the cache: another may have written since.
 void bl_contents_forget(void);

@@ -5,6 +5,7 @@
 #include "commands/command.h"
 #include "commands/progress.h"
 #include "experiment/cell.h" // bl_cell_warn
+#include "record/neighbours.h"
 #include "report/report.h"
 #include "run/sweep.h"
 
@@ -25,6 +26,13 @@ static void warn(const bl_experiment *experiment, const bl_cell *only) {
     }
 }
 
+static void warn_of_neighbours(const bl_experiment *experiment, const char *results_folder) {
+    bl_arena *arena = bl_arena_create();
+    const char *neighbours = bl_neighbours(arena, experiment, results_folder);
+    if (neighbours) fprintf(stderr, "byolab: warning: %s\n", neighbours);
+    bl_arena_free(arena);
+}
+
 static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experiment, bl_sweep_request request) {
     const bl_cell *cell;
     if (bl_arguments_cell(arguments, experiment, &cell)) return BL_FAILED;
@@ -36,6 +44,7 @@ static int sweep_and_report(const bl_arguments *arguments, bl_experiment *experi
     request.sink = (bl_sink){bl_progress_show, &bar};
     request.failed = show_failure;
     for (int i = 0; !arguments->cell && i < experiment->skipped_count; i++) fprintf(stderr, "byolab: left out: %s\n", experiment->skipped[i]);
+    warn_of_neighbours(experiment, arguments->results);
     bl_stop_listen();
     int status = bl_sweep(&request);
     bl_progress_end(&bar);

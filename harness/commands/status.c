@@ -2,6 +2,7 @@
 
 #include "base/file.h" // bl_file_exists
 #include "commands/command.h"
+#include "record/neighbours.h"
 #include "run/sweep.h"
 
 static int run(int argc, char **argv) {
@@ -12,6 +13,10 @@ static int run(int argc, char **argv) {
     const int status = bl_sweep_table(experiment, arguments.results, &table);
     if (!status && !bl_file_exists(arguments.results)) printf("There is no folder %s yet.\n", arguments.results);
     if (!status) fputs(table.chars, stdout);
+    bl_arena *arena = bl_arena_create();
+    const char *neighbours = status ? NULL : bl_neighbours(arena, experiment, arguments.results);
+    if (neighbours) printf("Others:    %s.\n", neighbours);
+    bl_arena_free(arena);
     bl_text_free(&table);
     bl_experiment_free(experiment);
     return status;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "record/neighbours.h"
 #include "report/picture_sheet.h"
 #include "report/plot.h"
 #include "report/report_parts.h"
@@ -147,6 +148,7 @@ int bl_report_write(const bl_experiment *experiment, const char *results_folder,
         report.curves = bl_label_curves(&report.study, &report.curve_count);
         report.needed = bl_labels_needed_of(&report.study, report.curves, report.curve_count, &report.needed_count);
         report.published = bl_label_published_of(&report.study, report.curves, report.curve_count, &report.published_count);
+        report.neighbours = bl_neighbours(arena, experiment, results_folder);
         *written = report.study.run_count > 0;
         status = *written ? write_all(&report, summary) : BL_OK;
         if (!*written && report.study.unreadable) bl_text_add(summary, "%s", report.study.unreadable);

@@ -242,6 +242,7 @@ void bl_report_markdown(bl_report *report, bl_text *out, const char *figures) {
     for (int i = 0; i < report->experiment->skipped_count; i++) bl_text_add(out, "- %s\n", report->experiment->skipped[i]);
     const int64_t outdated = count_outdated(report);
     if (outdated)
-        bl_text_add(out, "\n%" PRId64 " measurements were made with other options than the file's evaluations now have; they are in "
-                         "measurements.csv alone.\n", outdated);
+        bl_text_add(out, "\n%" PRId64 " measurements were made with other options than the file's evaluations now have, or from other files of "
+                         "their arms; they are in measurements.csv alone.\n", outdated);
+    if (report->neighbours) bl_text_add(out, "\n## Of another file\n\n%s.\n", report->neighbours);
 }

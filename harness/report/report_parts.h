@@ -18,6 +18,7 @@ typedef struct bl_report {
     const bl_label_published *published;
     int published_count;
     const char *folder;
+    const char *neighbours;           // bl_neighbours
     bl_text names;                    // of the files written, with commas
 } bl_report;
 
