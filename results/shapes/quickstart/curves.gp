@@ -58,8 +58,8 @@ set xtics offset 0,0.5
 set label 4 'finished epochs' at graph 0.5, screen 0.01856 center
 unset offsets
 set logscale y
-set yrange [0.80026:7.04447]
-set ytics (1, 2, 5)
+set yrange [0.80026:21.3913]
+set ytics (1, 2, 5, 10, 20)
 plot 'collapse.csv' using (strcol(1) eq 'byol' && strcol(2) eq '0' ? $4 : NaN):9 every 1 with linespoints lc rgb '#0072B2' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
      'collapse.csv' using (strcol(1) eq 'byol' && strcol(2) eq '1' ? $4 : NaN):9 every 1 with linespoints lc rgb '#0072B2' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
      'collapse.csv' using (strcol(1) eq 'byol' && strcol(2) eq '2' ? $4 : NaN):9 every 1 with linespoints lc rgb '#0072B2' dt 1 lw 1.2 pt 7 ps 0.35 notitle, \
