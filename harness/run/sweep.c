@@ -1,5 +1,6 @@
 #include "run/sweep.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,10 +241,18 @@ static int look_for_files(const sweep *s) {
     return BL_OK;
 }
 
+// Said once, as missing data are. Nothing is written to see it.
+static int look_at_results(const sweep *s) {
+    const char *folder = bl_arena_format(s->arena, "%s/%s", s->request->results_folder, s->request->experiment->study);
+    if (!s->count || s->request->evaluate_only) return BL_OK;
+    if (bl_make_folders(folder)) return BL_FAILED;
+    return access(folder, W_OK | X_OK) ? bl_fail("%s: no run can be written there: %s; --results names another folder", folder, strerror(errno)) : BL_OK;
+}
+
 int bl_sweep(const bl_sweep_request *request) {
     sweep s = {.request = request, .arena = bl_arena_create()};
     list_runs(&s);
-    if (look_for_files(&s)) {
+    if (look_for_files(&s) || look_at_results(&s)) {
         bl_arena_free(s.arena);
         return BL_FAILED;
     }

@@ -172,6 +172,9 @@ static void data_that_are_missing_stop_a_sweep_once_before_its_first_run(void **
     assert_int_equal(times_in(says, ": /nowhere/w.safetensors: no such file\n"), 1);
     assert_false(bl_file_exists(getenv("R")));
     assert_int_equal(bl_test_byolab("run \"$F\" --results \"$R\" --cell c --seeds 0 --set cells.c.data.train=10", says, sizeof says), 0);
+    // And a folder where nothing can be made.
+    assert_int_equal(bl_test_byolab("run \"$F\" --results /proc/self --cell c", says, sizeof says), 1);
+    assert_int_equal(times_in(says, "/proc/self/files: cannot make this folder"), 1);
 }
 
 static void a_check_warns_of_what_is_not_here(void **state) {
