@@ -1,5 +1,6 @@
 #include "base/digest.h"
 
+#include <cpuid.h>
 #include <immintrin.h>
 #include <string.h>
 
@@ -44,8 +45,10 @@ void bl_digest_compress_plain(uint32_t state[8], const unsigned char *blocks, si
     for (; count; --count, blocks += 64) compress_block(state, blocks);
 }
 
+// CPUID leaf 7, EBX bit 29; not every compiler's __builtin_cpu_supports has a word for it.
 bool bl_digest_has_instructions(void) {
-    return __builtin_cpu_supports("sha");
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && ebx >> 29 & 1;
 }
 
 // The instructions hold the state as two rows, (a, b, e, f) and (c, d, g, h), the first in the highest lane, and do two rounds a piece.
