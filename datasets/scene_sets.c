@@ -197,8 +197,8 @@ int bl_scene_sets_compare_part(const char *was, const char *now) {
     int status = BL_OK;
     for (int r = 0; r < BL_SCENE_ROLES && !status; ++r) {
         bl_text then, read;
-        const bool both = take_section(was, (bl_scene_role)r, &then) & take_section(now, (bl_scene_role)r, &read);
-        if (both) status = bl_file_list_compare_part(then.chars, read.chars);
+        const bool was_there = take_section(was, (bl_scene_role)r, &then), is_there = take_section(now, (bl_scene_role)r, &read);
+        if (was_there && is_there) status = bl_file_list_compare_part(then.chars, read.chars);
         bl_text_free(&then);
         bl_text_free(&read);
     }

@@ -210,9 +210,9 @@ int bl_lock_try(bl_lock *lock, const char *path, bool *held) {
 
 int bl_lock_is_held(const char *path, bool *held) {
     *held = false;
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const int descriptor = TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (descriptor < 0) return errno == ENOENT || errno == ENOTDIR ? BL_OK : bl_fail("%s: cannot open the lock: %s", path, strerror(errno));
-    *held = flock(descriptor, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK; // where there are no locks nobody holds one
+    *held = TEMP_FAILURE_RETRY(flock(descriptor, LOCK_SH | LOCK_NB)) && errno == EWOULDBLOCK; // where there are no locks nobody holds one
     close(descriptor);
     return BL_OK;
 }
