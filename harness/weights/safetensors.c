@@ -404,8 +404,8 @@ static void print_header(bl_text *text, const bl_weights *weights) {
     if (p->known) {
         print_triple(text, "mean", p->mean);
         print_triple(text, "std", p->std);
-        bl_text_add(text, ",\"image_size\":\"%d\",\"resize\":\"", p->image_size);
-        bl_text_add(text, p->resize ? "%d\"" : "none\"", p->resize);
+        if (p->image_size) bl_text_add(text, ",\"image_size\":\"%d\"", p->image_size);
+        bl_text_add(text, p->resize ? ",\"resize\":\"%d\"" : ",\"resize\":\"none\"", p->resize);
     }
     bl_text_add(text, "}");
     for (int i = 0; i < weights->count; i++) {
