@@ -69,7 +69,7 @@ static bool has_below(const char *path, const char *ending) {
 // ---- null ----
 
 static bool has_choice(const bl_key *key, const char *name) {
-    for (const bl_choice *choice = key->choices; choice && choice->name; choice++)
+    for (const bl_choice *choice = key ? key->choices : NULL; choice && choice->name; choice++)
         if (!strcmp(choice->name, name)) return true;
     return false;
 }
@@ -163,6 +163,17 @@ static int check_null(bl_arena *arena, const bl_entry *entry, const char *full) 
 
 // ---- known keys ----
 
+// What to write where a map is expected: the key of which the value is a choice ("{kind: none}"), else the first.
+static const char *instead_of(bl_arena *arena, const bl_value *value, const char *prefix) {
+    const char **names;
+    const int count = siblings(arena, prefix, &names);
+    if (value->kind != BL_VALUE_SCALAR) return bl_arena_format(arena, "write {%s: ...}", names[0]);
+    for (int i = 0; i < count; i++)
+        if (has_choice(bl_schema_find(bl_arena_format(arena, "%s%s", prefix, names[i])), value->text))
+            return bl_arena_format(arena, "write {%s: %s}", names[i], value->text);
+    return !value->quoted && strchr(value->text, ':') ? "write a space behind the colon" : bl_arena_format(arena, "write {%s: ...}", names[0]);
+}
+
 static int known_below(bl_arena *arena, const bl_value *map, const char *prefix) {
     for (int i = 0; i < map->count; i++) {
         const bl_entry *entry = &map->entries[i];
@@ -190,11 +201,7 @@ static int known_below(bl_arena *arena, const bl_value *map, const char *prefix)
             }
         } else {
             if (value->kind != BL_VALUE_MAP) {
-                const char **names;
-                siblings(arena, bl_arena_format(arena, "%s.", full), &names);
-                const bool lacks_space = value->kind == BL_VALUE_SCALAR && !value->quoted && strchr(value->text, ':');
-                const char *advice = bl_arena_format(arena, "write {%s: ...}", names[0]);
-                return bl_refuse(value->spot, lacks_space ? "write a space behind the colon" : advice, "%s: expected a map of keys",
+                return bl_refuse(value->spot, instead_of(arena, value, bl_arena_format(arena, "%s.", full)), "%s: expected a map of keys",
                                  spoken(arena, full));
             }
             if (known_below(arena, value, bl_arena_format(arena, "%s.", full))) return BL_FAILED;

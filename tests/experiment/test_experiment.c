@@ -345,6 +345,7 @@ static const refusal refusals[] = {
     {"train: {epochs: \"3\"}", ":2:17: ", "the text \"3\" does not fit", "a whole number"},
     {"train: {epochs: 2.5}", ":2:17: ", "train.epochs: 2.5", "a whole number"},
     {"train: {epochs: [3]}", ":2:9: ", "train.epochs: a list does not fit", "a whole number"},
+    {"train: {optimizer: adam}", ":2:20: ", "train.optimizer: expected a map of keys", "write {kind: adam}"},
     {"train: 3", ":2:8: ", "train: expected a map of keys", "write {epochs: ...}"},
     {"views: {flip: 0.5}", ":2:1: ", "views: expected a list", "begin with `-`"},
     {"views: [{blur: 0.5}]", ":2:16: ", "views.blur: expected a map of keys", "write {p: ...}"},
