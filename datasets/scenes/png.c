@@ -88,7 +88,7 @@ static int find_end(const source *from, uint64_t *end) {
     *end = from->bytes;
     if (take(from, *end - FRAME, FRAME, chunk)) return BL_FAILED;
     if (is_last_chunk(chunk)) return BL_OK;
-    for (*end = HEAD; !is_last_chunk(chunk); *end += FRAME + big_endian(chunk)) {
+    for (*end = HEAD; !is_last_chunk(chunk); *end += FRAME + (uint64_t)big_endian(chunk)) {
         if (*end + FRAME > from->bytes) return bl_fail("%s: truncated: it does not end as a PNG file does; fetch it again", from->path);
         if (take(from, *end, FRAME, chunk)) return BL_FAILED;
     }
