@@ -12,7 +12,7 @@
 #include "commands/command.h"
 
 static const bl_command *const commands[] = {
-        &bl_command_run,   &bl_command_eval,    &bl_command_report, &bl_command_check, &bl_command_status,
+        &bl_command_run,   &bl_command_eval,    &bl_command_report, &bl_command_check, &bl_command_plan, &bl_command_status,
         &bl_command_graph, &bl_command_compare, &bl_command_bench,  &bl_command_data,
         &bl_command_export, &bl_command_import,
 };

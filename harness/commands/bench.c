@@ -194,7 +194,7 @@ static int time_watched(const request *r, const bl_evaluation *row, const bl_ben
     bl_load_mark mark;
     *meanwhile = (bl_load){0};
     if (bl_load_take_mark(&mark)) return BL_FAILED;
-    const int status = (row ? bl_bench_segmentation(r->cell, row, r->machine, options, result)
+    const int status = (row ? bl_bench_fit(r->cell, row, r->machine, options, result)
                             : bl_bench_run(r->cell, r->machine, options, result)) ||
                        bl_load_since(&mark, meanwhile);
     bl_load_mark_free(&mark);

@@ -16,7 +16,7 @@ typedef struct bl_command {
     int (*run)(int argc, char **argv); // argv[0] is the command's name; BL_OK or BL_FAILED with the error set
 } bl_command;
 
-extern const bl_command bl_command_run, bl_command_eval, bl_command_report, bl_command_check, bl_command_graph, bl_command_compare,
+extern const bl_command bl_command_run, bl_command_eval, bl_command_report, bl_command_check, bl_command_plan, bl_command_graph, bl_command_compare,
         bl_command_bench, bl_command_data, bl_command_status, bl_command_export, bl_command_import;
 
 // What most commands take: an experiment file and options that change how it is read.

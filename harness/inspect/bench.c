@@ -11,7 +11,9 @@
 #include "base/file.h"            // bl_seconds
 #include "base/random.h"          // bl_random_stream
 #include "datasets/view_loader.h" // bl_view_loader_create
+#include "experiment/cell.h"      // bl_cell_classes
 #include "graph/op.h"             // bl_op_rules
+#include "protocols/learner.h"    // bl_classifier_of
 #include "protocols/segmenter.h"  // bl_segmentation_of
 #include "record/blocks.h"        // bl_blocks_put
 #include "record/keeper.h"        // bl_keeper
@@ -410,11 +412,17 @@ done:
     return status;
 }
 
-int bl_bench_segmentation(const bl_cell *cell, const bl_evaluation *row, const bl_machine *machine, const bl_bench_options *options,
-                          bl_bench *result) {
+static int build_fit(bl_step_graph *step, bl_layout *layout, const bl_cell *cell, const bl_evaluation *row) {
+    if (row->kind == BL_PROTOCOL_SEGMENTATION) {
+        const bl_segmentation_options network = bl_segmentation_of(cell, &row->fit);
+        return bl_segmentation_build(step, layout, &network, row->fit.batch, row->segmentation.crop, row->segmentation.crop);
+    }
+    const bl_classifier_options network = bl_classifier_of(cell, row);
+    return bl_classifier_build(step, layout, &network, row->fit.batch);
+}
+
+int bl_bench_fit(const bl_cell *cell, const bl_evaluation *row, const bl_machine *machine, const bl_bench_options *options, bl_bench *result) {
     const bl_fit_options *fit = &row->fit;
-    const bl_segmentation_options network = bl_segmentation_of(cell, fit);
-    const int crop = row->segmentation.crop;
     bl_tensor *watch[BL_WATCHED];
     bl_backend *backend = NULL;
     bl_layout *layout = NULL;
@@ -423,16 +431,15 @@ int bl_bench_segmentation(const bl_cell *cell, const bl_evaluation *row, const b
     bl_plan *plan = NULL;
     int status = BL_FAILED;
     *result = (bl_bench){0};
-    if (open_backend(&backend, machine) || bl_layout_create(&layout) ||
-        bl_segmentation_build(&step, layout, &network, fit->batch, crop, crop) || bl_store_create(backend, layout, &store) ||
-        bl_store_initialize(store, 0, false))
+    if (open_backend(&backend, machine) || bl_layout_create(&layout) || build_fit(&step, layout, cell, row) ||
+        bl_store_create(backend, layout, &store) || bl_store_initialize(store, 0, false))
         goto done;
     const bl_compile_options compile = {.accumulate = 1,
                                         .watch = watch,
                                         .watch_count = bl_loop_watch(&step, watch),
-                                        .tf32 = cell->train.precision == BL_PRECISION_TF32,
+                                        .tf32 = cell->train.precision == BL_PRECISION_TF32 && row->kind != BL_PROTOCOL_LINEAR,
                                         .batch = fit->batch,
-                                        .batch_key = "segmentation.batch"};
+                                        .batch_key = row->kind == BL_PROTOCOL_SEGMENTATION ? "segmentation.batch" : row->kind == BL_PROTOCOL_LINEAR ? "linear.batch" : "finetune.batch"};
     if (bl_plan_compile(store, step.graph, &compile, &plan)) goto done;
     const timed t = {.step = &step,
                      .store = store,
@@ -440,7 +447,7 @@ int bl_bench_segmentation(const bl_cell *cell, const bl_evaluation *row, const b
                      .learning_rate = fit->learning_rates[0],
                      .batch = fit->batch,
                      .ahead = backend->table->is_asynchronous,
-                     .classes = network.classes};
+                     .classes = bl_cell_classes(cell)};
     if (time_step(&t, options, result) || (options->nodes && (time_nodes(&t, options, result) || measure_peak(backend, cell, result))))
         goto done;
     status = BL_OK;

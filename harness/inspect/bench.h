@@ -64,8 +64,8 @@ typedef struct bl_bench {
 BL_CHECK int bl_bench_product(bl_backend *backend, bl_dtype precision, bool tf32, int *side, double *gflops);
 
 BL_CHECK int bl_bench_run(const bl_cell *cell, const bl_machine *machine, const bl_bench_options *options, bl_bench *result);
-// The step that a segmentation row fine-tunes by. Nothing of views or collapse.
-BL_CHECK int bl_bench_segmentation(const bl_cell *cell, const bl_evaluation *row, const bl_machine *machine,
-                                   const bl_bench_options *options, bl_bench *result);
+// The step by which a row's network learns on images or scenes: of segmentation, fine-tuning, augmented linear evaluation. Nothing of views
+// or collapse.
+BL_CHECK int bl_bench_fit(const bl_cell *cell, const bl_evaluation *row, const bl_machine *machine, const bl_bench_options *options, bl_bench *result);
 
 #endif

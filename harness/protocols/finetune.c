@@ -8,18 +8,10 @@
 int bl_protocol_finetune(const bl_evaluator *evaluator, bl_feature_cache *cache, const bl_evaluation *row, bl_measurement *measurement,
                          bl_history *history) {
     (void)history;
-    const bl_fit_options *fit = &row->fit;
-    const bl_classifier_options options = {.encoder = evaluator->cell->model.encoder,
-                                           .optimizer = fit->optimizer,
-                                           .image_size = evaluator->cell->model.image_size,
-                                           .precision = evaluator->cell->model.precision,
-                                           .classes = bl_dataset_classes(evaluator->dataset),
-                                           .hidden = row->finetune.hidden,
-                                           .head_lr_scale = fit->head_lr_scale,
-                                           .frozen = fit->frozen};
+    const bl_classifier_options options = bl_classifier_of(evaluator->cell, row);
     bl_learner learner;
-    if (bl_learner_create(&learner, evaluator, fit, &options, evaluator->model->tf32)) return BL_FAILED;
-    const int status = bl_learner_take_arm(&learner, &fit->arm, measurement->source) ? BL_FAILED : bl_learner_measure(&learner, cache, row, measurement);
+    if (bl_learner_create(&learner, evaluator, &row->fit, &options, evaluator->model->tf32)) return BL_FAILED;
+    const int status = bl_learner_take_arm(&learner, &row->fit.arm, measurement->source) ? BL_FAILED : bl_learner_measure(&learner, cache, row, measurement);
     bl_learner_free(&learner);
     return status;
 }

@@ -54,6 +54,18 @@ static int compile(bl_learner *learner) {
     return bl_plan_compile(learner->store, learner->inference.graph, &inferring, &learner->inferring);
 }
 
+bl_classifier_options bl_classifier_of(const bl_cell *cell, const bl_evaluation *row) {
+    const bool is_linear = row->kind == BL_PROTOCOL_LINEAR;
+    return (bl_classifier_options){.encoder = cell->model.encoder,
+                                   .optimizer = row->fit.optimizer,
+                                   .image_size = cell->model.image_size,
+                                   .precision = is_linear ? BL_F32 : cell->model.precision, // as cached features are
+                                   .classes = bl_cell_classes(cell),
+                                   .hidden = is_linear ? 0 : row->finetune.hidden,
+                                   .head_lr_scale = is_linear ? 1 : row->fit.head_lr_scale,
+                                   .frozen = is_linear || row->fit.frozen};
+}
+
 int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit, const bl_classifier_options *options,
                       bool tf32) {
     *learner = (bl_learner){.evaluator = evaluator, .fit = fit, .tf32 = tf32};

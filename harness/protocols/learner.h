@@ -31,6 +31,8 @@ typedef struct bl_learner { // start from {0}
     char start_digest[65];             // of that; "" until it is asked for
 } bl_learner;
 
+// The classifier that a row of fine-tuning or of linear evaluation trains.
+bl_classifier_options bl_classifier_of(const bl_cell *cell, const bl_evaluation *row);
 // Encoder and head, trained on views (fit.view, then the evaluation's normalisation) and asked by the inference graph. `tf32`: training
 // may round to it.
 BL_CHECK int bl_learner_create(bl_learner *learner, const bl_evaluator *evaluator, const bl_fit_options *fit,

@@ -15,16 +15,6 @@
 enum { ITERATIONS = 1000 };           // of L-BFGS
 static const double TOLERANCE = 1e-5; // largest entry of the gradient of the mean loss
 
-static bl_classifier_options linear_options(const bl_evaluator *evaluator, const bl_fit_options *fit) {
-    return (bl_classifier_options){.encoder = evaluator->cell->model.encoder,
-                                   .optimizer = fit->optimizer,
-                                   .image_size = evaluator->cell->model.image_size,
-                                   .precision = BL_F32, // as cached features are
-                                   .classes = bl_dataset_classes(evaluator->dataset),
-                                   .head_lr_scale = 1,
-                                   .frozen = true};
-}
-
 // ---- cached features ----
 
 typedef struct cached {
@@ -94,7 +84,7 @@ static int make_rows(const void *context, const bl_slot *slot, int first, int en
 }
 
 static int measure_sgd(cached *c, const bl_evaluation *row, bl_measurement *measurement) {
-    const bl_classifier_options options = linear_options(c->evaluator, &row->fit);
+    const bl_classifier_options options = bl_classifier_of(c->evaluator->cell, row);
     // Rows that lie there already are copied sooner than a thread wakes up.
     const bl_maker rows = {.context = &c->train, .make = make_rows, .available = c->train.rows, .set = "the features",
                            .samples_a_task = row->fit.batch};
@@ -124,7 +114,7 @@ int bl_protocol_linear(const bl_evaluator *evaluator, bl_feature_cache *cache, c
                        bl_history *history) {
     (void)history;
     if (row->linear.cached) return measure_cached(evaluator, cache, row, measurement);
-    const bl_classifier_options options = linear_options(evaluator, &row->fit);
+    const bl_classifier_options options = bl_classifier_of(evaluator->cell, row);
     bl_learner learner;
     if (bl_learner_create(&learner, evaluator, &row->fit, &options, false)) return BL_FAILED;
     const int status = bl_learner_take_encoder(&learner) || bl_learner_keep_start(&learner)

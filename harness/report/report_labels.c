@@ -142,7 +142,7 @@ static void add_label_table(bl_report *report, bl_text *out, const bl_label_curv
         }
         if (count == 2) add_lead(report, out, asked, share);
     }
-    bl_text_add(out, "\n%s", count == 2 ? "\nThe difference is paired by seed.\n" : "");
+    bl_text_add(out, "\n%s", count == 2 ? "\nThe difference is paired by seed; one smaller than what stands behind its ± could not have been told from none.\n" : "");
     if (bl_protocol_facts_of(first->points[0]->kind)->of_scenes)
         bl_text_add(out, "\nmIoU in percent over the classes with truth in val, %s.\n",
                     first->best ? "of each run's best look there: chosen on the images it is reported on, so too high" : "of each run's last look");

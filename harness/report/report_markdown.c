@@ -196,7 +196,7 @@ static void add_cell_differences(bl_report *report, bl_text *out) {
             if (!difference.n || report->rows[i]->knn.raw_pixels) continue;
             if (!begun)
                 bl_text_add(out, "\n## Differences between cells, paired by seed\n\n| cell | minus | row | epoch | pairs | difference | "
-                                 "95 %% interval | reads |\n|---|---|---|---:|---:|---:|---:|---|\n");
+                                 "95 %% interval | resolves | reads |\n|---|---|---|---:|---:|---:|---:|---:|---|\n");
             begun = true;
             bl_text_add(out, "| ");
             bl_report_field(out, report->experiment->cells[c].name);
@@ -208,8 +208,11 @@ static void add_cell_differences(bl_report *report, bl_text *out) {
             if (bl_report_has_spread(difference)) bl_text_add(out, "%+.1f to %+.1f", difference.low, difference.high);
             else if (difference.n > 1) bl_text_add(out, "no spread");
             else bl_text_add(out, "-");
+            if (bl_report_has_spread(difference)) bl_text_add(out, " | %.1f", bl_resolution(difference.sd, difference.n));
+            else bl_text_add(out, " | -");
             bl_text_add(out, " | %s |\n", bl_report_reads(difference));
         }
+    if (begun) bl_text_add(out, "\nResolves: the smallest difference that these pairs could have told from none.\n");
 }
 
 // Measurements made with options that the experiment file has since changed.

@@ -119,7 +119,7 @@ static void add_aggregate(bl_report *report, bl_text *csv) {
 }
 
 static void add_differences(bl_report *report, bl_text *csv) {
-    bl_text_add(csv, "row,epoch,cell,minus,n,mean,sd,low,high,unfinished,reads\n");
+    bl_text_add(csv, "row,epoch,cell,minus,n,mean,sd,low,high,unfinished,reads,resolves\n");
     for (int i = 0; i < report->row_count; i++) {
         if (report->rows[i]->knn.raw_pixels) continue; // no cell has a part in them
         for (int minus = 0; minus < report->experiment->cell_count; minus++)
@@ -135,6 +135,8 @@ static void add_differences(bl_report *report, bl_text *csv) {
                     bl_csv_text(csv, report->experiment->cells[minus].name);
                     bl_report_estimate(csv, difference);
                     bl_csv_text(csv, bl_report_reads(difference));
+                    if (bl_report_has_spread(difference)) bl_csv_number(csv, bl_resolution(difference.sd, difference.n), 0);
+                    else bl_csv_none(csv);
                     bl_csv_end(csv);
                 }
             }

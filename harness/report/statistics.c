@@ -37,3 +37,34 @@ bl_estimate bl_estimate_of(const double *values, int n) {
     estimate.high = estimate.mean + half;
     return estimate;
 }
+
+// ---- how many are enough ----
+
+double bl_resolution(double sd, int n) { return n < 2 ? NAN : bl_student_quantile(n - 1, .95) * sd / sqrt(n); }
+
+int bl_pairs_that_resolve(double sd, double difference, int most) {
+    int n = 2;
+    while (n <= most && !(bl_resolution(sd, n) <= difference)) n++;
+    return n <= most ? n : 0;
+}
+
+// P(X > x) of the chi-squared distribution, finite series for whole degrees of freedom: Abramowitz & Stegun 26.4.4 and 26.4.5.
+static double chi_squared_above(int degrees, double x) {
+    const double root = sqrt(x);
+    double term = degrees % 2 ? sqrt(2 / M_PI) * exp(-x / 2) * root : exp(-x / 2), sum = 0;
+    for (int k = degrees % 2 ? 3 : 2; k <= degrees; k += 2) {
+        sum += term;
+        term *= x / k;
+    }
+    return degrees % 2 ? erfc(root / sqrt(2)) + sum : sum;
+}
+
+double bl_sd_factor(int n) {
+    double low = 0, high = n - 1; // the median lies below the degrees of freedom
+    for (int i = 0; i < 100; i++) {
+        const double middle = (low + high) / 2;
+        if (chi_squared_above(n - 1, middle) > .95) low = middle;
+        else high = middle;
+    }
+    return sqrt((n - 1) / ((low + high) / 2));
+}

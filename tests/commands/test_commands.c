@@ -227,6 +227,18 @@ static void a_bench_for_scripts_is_a_header_and_one_row(void **state) {
     assert_true(atof(row + 18) > 0);
 }
 
+static void a_plan_says_what_it_cannot_know_and_how_long_the_rest_takes(void **state) {
+    (void)state;
+    char says[TEXT];
+    assert_int_equal(ask_of_tiny("plan", "--backend reference --points 0", says, sizeof says), 2);
+    bl_test_holds(says, "--points 0: write a difference in points, such as 1.5");
+    assert_int_equal(ask_of_tiny("plan", "--backend reference --brief", says, sizeof says), 0);
+    bl_test_holds(says, "there is no spread to tell seeds from: no two seeds of ");
+    assert_null(strstr(says, "Hours"));
+    assert_int_equal(ask_of_tiny("plan", "--backend reference", says, sizeof says), 0);
+    bl_test_holds(says, "Hours on this machine (reference, 1 thread), estimated from steps timed just now");
+}
+
 // Whether the machine is quiet is not this test's to say: a row is there, or the reason why there is none.
 static void a_bench_records_a_quiet_machine_and_no_other(void **state) {
     (void)state;
@@ -308,6 +320,7 @@ int main(void) {
         cmocka_unit_test(a_product_is_timed_on_the_backend_that_a_run_takes),
         cmocka_unit_test(a_backend_that_cannot_be_used_is_told_with_those_that_can),
         cmocka_unit_test(a_step_says_what_memory_it_needs_before_anything_runs),
+        cmocka_unit_test(a_plan_says_what_it_cannot_know_and_how_long_the_rest_takes),
         cmocka_unit_test(a_bench_for_scripts_is_a_header_and_one_row),
         cmocka_unit_test(a_bench_records_a_quiet_machine_and_no_other),
         cmocka_unit_test(a_bench_of_the_plan_has_a_row_a_node),

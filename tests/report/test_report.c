@@ -76,7 +76,20 @@ static void one_seed_has_no_interval(void **state) {
     leave_run(here, &all_runs[3]);
     free(report_of(here));
     assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",2,1,70,,,,0\n");
-    assert_written(here, "differences.csv", "\"" ROW "\",2,\"no_stop_gradient\",\"byol\",1,-30,,,,0,\"one pair\"\n");
+    assert_written(here, "differences.csv", "\"" ROW "\",2,\"no_stop_gradient\",\"byol\",1,-30,,,,0,\"one pair\",\n");
+}
+
+// By hand: t of 7 degrees is 2.3646; of 2 and 32 they are 4.3027 and 2.0369. 95 % of chi-squared of 2 and 7 degrees lies above 0.10259 and 2.16735.
+static void seeds_resolve_what_their_spread_lets_them(void **state) {
+    (void)state;
+    assert_true(fabs(bl_resolution(1.45, 8) - 1.2122) < 1e-4);
+    assert_true(isnan(bl_resolution(1.45, 1)));
+    assert_int_equal(bl_pairs_that_resolve(1.45, 1.2123, 100), 8);
+    assert_int_equal(bl_pairs_that_resolve(1.45, 1.2121, 100), 9);
+    assert_int_equal(bl_pairs_that_resolve(13.88, 5, 100), 33);
+    assert_int_equal(bl_pairs_that_resolve(13.88, 5, 32), 0);
+    assert_int_equal(bl_pairs_that_resolve(0, 1, 100), 2);
+    assert_true(fabs(bl_sd_factor(3) - sqrt(2 / .1025866)) < 1e-5 && fabs(bl_sd_factor(8) - sqrt(7 / 2.167350)) < 1e-5);
 }
 
 static void differences_are_paired_by_seed_and_say_when_they_are_inconclusive(void **state) {
@@ -85,8 +98,8 @@ static void differences_are_paired_by_seed_and_say_when_they_are_inconclusive(vo
     char *summary = report_of(here);
     // epoch 1: +1, -1, 0; epoch 2: -30, -31, -29
     assert_written(here, "differences.csv", "\"" ROW "\",1,\"no_stop_gradient\",\"byol\",3,0,1,-2.48");
-    assert_written(here, "differences.csv", "0,\"inconclusive\"\n\"" ROW "\",2,\"no_stop_gradient\",\"byol\",3,-30,1,-32.48");
-    bl_test_holds(summary, "| no_stop_gradient | byol | " ROW " | 2 | 3 | -30.0 | -32.5 to -27.5 | lower |");
+    assert_written(here, "differences.csv", "0,\"inconclusive\",2.4841377117503285\n\"" ROW "\",2,\"no_stop_gradient\",\"byol\",3,-30,1,-32.48");
+    bl_test_holds(summary, "| no_stop_gradient | byol | " ROW " | 2 | 3 | -30.0 | -32.5 to -27.5 | 2.5 | lower |");
     free(summary);
 }
 
@@ -382,7 +395,7 @@ static void pairs_that_all_differ_by_the_same_are_inconclusive(void **state) {
                              {.cell = 1, .seed = 0, .accuracy = {30, 51, 67.8}}, {.cell = 1, .seed = 1, .accuracy = {31, 51, 71.6}}};
     for (int i = 0; i < 4; i++) leave_run(here, &runs[i]);
     char *summary = report_of(here);
-    bl_test_holds(summary, "| no_stop_gradient | byol | " ROW " | 2 | 2 | -2.5 | no spread | inconclusive |");
+    bl_test_holds(summary, "| no_stop_gradient | byol | " ROW " | 2 | 2 | -2.5 | no spread | - | inconclusive |");
     free(summary);
 }
 
@@ -392,6 +405,7 @@ int main(void) {
         cmocka_unit_test(csv_fields_come_back_through_a_parser),
         cmocka_unit_test_setup_teardown(tables_hold_every_measurement_and_its_mean, open_study, close_study),
         cmocka_unit_test_setup_teardown(one_seed_has_no_interval, open_study, close_study),
+        cmocka_unit_test(seeds_resolve_what_their_spread_lets_them),
         cmocka_unit_test_setup_teardown(differences_are_paired_by_seed_and_say_when_they_are_inconclusive, open_study, close_study),
         cmocka_unit_test_setup_teardown(what_cannot_count_is_named_and_never_averaged, open_study, close_study),
         cmocka_unit_test_setup_teardown(measurements_of_other_options_are_kept_apart, open_study, close_study),

@@ -1,5 +1,6 @@
 // Label efficiency: how many labels one arm saves another, as the report tells it.
 
+#include "report/resolution.h"
 #include "report_rig.h"
 
 static void shares_are_read_between_points_on_a_logarithmic_axis(void **state) {
@@ -36,6 +37,26 @@ static void label_efficiency_says_how_many_labels_one_arm_saves(void **state) {
     assert_written(here, "labels.csv", "\"finetune/pretrained/test\",\"finetune\",\"pretrained\",\"main\",10,50,3,40,0,40,40,0\n");
     assert_written(here, "labels_needed.csv", "\"finetune/random/test\",\"random\",\"main\",\"pretrained\",\"main\",3,0,0,,,,\n");
     free(summary);
+}
+
+// Differences of arms of 1, 2 and 3 points at 1 %, of 10 each at 10 %, of 10, 20 and 30 with all labels: sd 1, none, 10.
+static void a_pilot_tells_which_differences_seeds_resolve(void **state) {
+    fixture *here = *state;
+    label_fixture labels;
+    bl_study study;
+    bl_text table = {0};
+    make_label_study(here, &labels);
+    leave_label_run(here, 0, 0, (const double[]){21, 40, 60, 20, 30, 50});
+    leave_label_run(here, 0, 1, (const double[]){22, 41, 60, 20, 31, 40});
+    leave_label_run(here, 0, 7, (const double[]){23, 42, 60, 20, 32, 30});
+    assert_ok(bl_study_read(&study, &here->experiment, here->folder, false));
+    bl_resolution_table(&study, 8, 1, &table);
+    bl_test_holds(table.chars, "finetune/test, 1 %: pretrained - random ");
+    bl_test_holds(table.chars, "     3    1.00           0.84               7\n"); // 2.3646 / sqrt 8; 2.4469 / sqrt 7 = 0.92, 2.5706 / sqrt 6 = 1.05
+    bl_test_holds(table.chars, "     3 no spread\n");
+    bl_test_holds(table.chars, "     3   10.00           8.36             387\n");
+    bl_text_free(&table);
+    bl_study_free(&study);
 }
 
 static void an_arm_that_not_every_seed_reaches_has_no_mean_share(void **state) {
@@ -96,6 +117,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(label_efficiency_says_how_many_labels_one_arm_saves, open_study, close_study),
         cmocka_unit_test_setup_teardown(across_cells_an_arm_is_matched_to_itself_alone, open_study, close_study),
         cmocka_unit_test_setup_teardown(a_seed_that_is_there_with_its_smallest_share_leaves_no_interval, open_study, close_study),
+        cmocka_unit_test_setup_teardown(a_pilot_tells_which_differences_seeds_resolve, open_study, close_study),
         cmocka_unit_test_setup_teardown(an_arm_that_not_every_seed_reaches_has_no_mean_share, open_study, close_study),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

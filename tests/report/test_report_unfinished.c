@@ -56,11 +56,11 @@ static void asked_for_it_counts_and_says_so(void **state) {
     bl_test_holds(summary, "of finished and unfinished runs on the backend");
     bl_test_holds(summary, "As was asked for (`--unfinished`) they count");
     bl_test_holds(summary, "| byol | " ROW " | 1 | 50 (n = 1) | 52.0 ± 5.0 (1 unfinished) | +2.0 | a paper |\n");
-    bl_test_holds(summary, "| no_stop_gradient | byol | " ROW " | 1 | 1 (1 unfinished) | +1.0 | - | one pair |\n");
+    bl_test_holds(summary, "| no_stop_gradient | byol | " ROW " | 1 | 1 (1 unfinished) | +1.0 | - | - | one pair |\n");
     free(summary);
     assert_written(here, "aggregate.csv", "\"byol\",\"" ROW "\",1,3,52,2,47.03");
     assert_written(here, "aggregate.csv", ",1\n\"byol\",\"" ROW "\",2,2,72,"); // that of epoch 1 holds one
-    assert_written(here, "differences.csv", "\"no_stop_gradient\",\"byol\",1,1,,,,1,\"one pair\"\n");
+    assert_written(here, "differences.csv", "\"no_stop_gradient\",\"byol\",1,1,,,,1,\"one pair\",\n");
     assert_written(here, "measurements.csv", "\"" ROW_ID "\",1,54,,,1,0\n");
     assert_written(here, "verdicts.csv", "\"byol\",7,\"healthy\",0.2,4,4,1,0\n");
 }
