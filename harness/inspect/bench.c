@@ -96,7 +96,7 @@ static int time_product(bl_plan *plan, double *best) {
 }
 
 static int measure_product(bl_backend *backend, bl_dtype precision, bool tf32, int side, double *seconds) {
-    const bl_segment weights = {.name = "weight", .shape = {2, {side, side}}, .init = {BL_INIT_UNIFORM_FAN_IN, side}};
+    const bl_segment weights = {.name = "weight", .shape = {2, {side, side}}, .init = {.kind = BL_INIT_UNIFORM_FAN_IN, .fan = side}};
     const bl_compile_options options = {.accumulate = 1, .tf32 = tf32};
     bl_layout *layout = NULL;
     bl_graph *graph = NULL;
