@@ -6,6 +6,7 @@
 #include "datasets/facts.h"    // bl_dataset_facts
 #include "experiment/cell.h"
 #include "experiment/protocol_facts.h"
+#include "experiment/rows.h"   // bl_row_of_share
 #include "experiment/schema.h" // bl_evaluation_entry
 
 typedef struct where { // an entry, for messages
@@ -119,6 +120,19 @@ static int check_statistics(const where *at, const bl_cell *cell) {
                      at->name, fit->batch, (long long)rows);
 }
 
+// Of each share's fit.
+static int check_length(const where *at, const bl_cell *cell) {
+    const bl_evaluation_entry *entry = at->entry;
+    const bl_fit_options *fit = &entry->row.fit;
+    if (fit->growth > 0 && !fit->steps)
+        return bl_refuse(spot_of(at, "growth"), "leave it out: epochs are in proportion to the labels, or write `steps`", "evaluate.%s.growth: of no steps", at->name);
+    for (int i = 0; i < entry->share_count; i++) {
+        const bl_evaluation row = bl_row_of_share(entry, i);
+        if (bl_fit_check_length(&row, bl_cell_learned(cell, &row, row.fit.share))) return BL_FAILED;
+    }
+    return BL_OK;
+}
+
 static int check_fit(const where *at, const bl_cell *cell) {
     const bl_evaluation_entry *entry = at->entry;
     const bl_fit_options *fit = &entry->row.fit;
@@ -140,21 +154,13 @@ static int check_fit(const where *at, const bl_cell *cell) {
                            bl_arena_format(at->arena, "evaluate.%s.shares", name), cell, entry->shares[i], fit->validation))
             return BL_FAILED;
     if (check_choice(at) || check_solver(at) || check_statistics(at, cell)) return BL_FAILED;
-    if (bl_fit_check_length(&entry->row, -1)) return BL_FAILED;
+    if (check_length(at, cell)) return BL_FAILED;
     const int from = bl_cell_image_side(cell), side = cell->model.image_size;
     for (int i = 0; view && i < fit->view.count; i++)
         if (fit->view.items[i].kind == BL_NORMALIZE)
             return bl_refuse(view->entries[i].key_spot, "leave it out", "evaluate.%s.view.normalize: the evaluation's own is used", name);
     if (view && bl_recipe_check(at->arena, bl_arena_format(at->arena, "evaluate.%s.view", name), view, &fit->view, from, side)) return BL_FAILED;
     return check_when(at, cell);
-}
-
-// Of each share's fit.
-static int check_length(const where *at, const bl_cell *cell) {
-    const bl_evaluation_entry *entry = at->entry;
-    for (int i = 0; i < entry->share_count; i++)
-        if (bl_fit_check_length(&entry->row, bl_cell_learned(cell, &entry->row, entry->shares[i]))) return BL_FAILED;
-    return BL_OK;
 }
 
 static int check_segmentation(const where *at, const bl_cell *cell) {

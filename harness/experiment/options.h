@@ -67,7 +67,8 @@ typedef struct bl_fit_options {
     bl_watch watch;
     int watch_every;          // updates between looks; 0: a pass over what is fitted
 
-    int steps;                // optimiser steps, equal for all arms and shares; 0: `epochs` of the labelled part
+    int steps;                // optimiser steps of a row, equal for all arms; 0: `epochs` of the labelled part
+    double growth;            // steps are as the file has them times (share / 100 %) ** growth: 0, equal for all shares; 1: in proportion
     int epochs;
     int batch;
 

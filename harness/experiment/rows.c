@@ -1,5 +1,6 @@
 #include "experiment/rows.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/digest.h"
@@ -106,14 +107,23 @@ static const char *id_of(bl_arena *arena, const bl_evaluation_entry *entry, int 
     return bl_arena_format(arena, "%.16s", digest);
 }
 
+bl_evaluation bl_row_of_share(const bl_evaluation_entry *entry, int share) {
+    bl_evaluation row = entry->row;
+    row.fit.share = entry->shares[share];
+    if (row.fit.steps && row.fit.growth > 0) {
+        const int64_t steps = llround(row.fit.steps * pow(row.fit.share / 100, row.fit.growth));
+        row.fit.steps = steps > 1 ? (int)steps : 1;
+    }
+    return row;
+}
+
 // A row for each arm and share.
 static int expand(bl_arena *arena, const bl_evaluation_entry *entry, bl_cell *cell) {
     for (int a = 0; a < entry->arm_count; a++)
         for (int s = 0; s < entry->share_count; s++) {
             bl_evaluation *row = &cell->evaluations[cell->evaluation_count++];
-            *row = entry->row;
+            *row = bl_row_of_share(entry, s);
             row->fit.arm = entry->arms[a];
-            row->fit.share = entry->shares[s];
             row->row = name_of(arena, row);
             row->id = id_of(arena, entry, a, row);
             for (const bl_evaluation *other = cell->evaluations; other < row; other++)

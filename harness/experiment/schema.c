@@ -111,6 +111,8 @@ static const bl_choice selections[] = {{"last", 0}, {"best_on_test", 1}, {"unkno
 #define ENCODED "evaluate[].knn.features=encoder"
 #define BY_LBFGS "evaluate[].linear.solver=lbfgs"
 #define BY_SGD "evaluate[].linear.solver=sgd"
+#define GROWTH(protocol, when) \
+    {protocol ".growth", ROW(fit.growth), BL_TYPE_NUMBER, "0", 0, 1, NULL, EVALUATE, when, "a share has steps * (share / 100) ** growth updates: 0, as many as all labels; 1, in proportion"}
 #define AUGMENTED "evaluate[].linear.features=augmented"
 #define IN_TURNS "evaluate[].segmentation.schedule=plateau"
 #define ENDING "evaluate[].segmentation.schedule=cosine|poly|plateau"
@@ -269,7 +271,8 @@ const bl_key bl_schema[] = {
     {LINEAR ".l2", ROW(linear.l2), BL_TYPE_PAIR, "[1e-6, 1e5]", ABOVE_0, 1e12, NULL, EVALUATE, BY_LBFGS, "times |W|^2 / 2 beside the mean cross-entropy: a logarithmic grid"},
     {LINEAR ".points", ROW(linear.l2_points), BL_TYPE_INT, "45", 1, 1000, NULL, EVALUATE, BY_LBFGS, "of that grid"},
     {LINEAR ".lr", RATES, BL_TYPE_NUMBERS, "[0.05, 0.1, 0.2, 0.3, 0.4]", ABOVE_0, 1000, NULL, EVALUATE, BY_SGD, "learning rates to choose from"},
-    {LINEAR ".steps", ROW(fit.steps), BL_TYPE_INT, "2000", 0, 1e9, NULL, EVALUATE, BY_SGD, "updates, equal for every share; 0, the default beside epochs: as they give"},
+    {LINEAR ".steps", ROW(fit.steps), BL_TYPE_INT, "2000", 0, 1e9, NULL, EVALUATE, BY_SGD, "updates with all labels, and with fewer where growth is 0; 0, the default beside epochs: as they give"},
+    GROWTH(LINEAR, BY_SGD),
     {LINEAR ".epochs", ROW(fit.epochs), BL_TYPE_INT, "80", 1, 100000, NULL, EVALUATE, "evaluate[].linear.steps=0", "passes over the labelled images"},
     {LINEAR ".batch", ROW(fit.batch), BL_TYPE_INT, "256", 1, 65536, NULL, EVALUATE, BY_SGD, "images of an update"},
     {LINEAR ".momentum", ROW(fit.optimizer.momentum), BL_TYPE_NUMBER, "0.9", 0, 1, NULL, EVALUATE, BY_SGD, "of the gradients"},
@@ -287,7 +290,8 @@ const bl_key bl_schema[] = {
 
     {FINETUNE ".arms", ARMS, BL_TYPE_ARMS, "[pretrained, random]", 0, 0, NULL, REPORT, NULL, "where the encoder starts, a row each: this run's weights, or its initial ones; {name: {run: PATH}}, {name: {weights: PATH, prefix: NAME, preprocessing: keep}}"},
     {FINETUNE ".shares", SHARES, BL_TYPE_NUMBERS, "[1, 10, 100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the train labels, a row each"},
-    {FINETUNE ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 1, 1e9, NULL, EVALUATE, NULL, "updates, equal for every arm and share"},
+    {FINETUNE ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 1, 1e9, NULL, EVALUATE, NULL, "updates with all labels, equal for every arm, and with fewer labels where growth is 0"},
+    GROWTH(FINETUNE, NULL),
     {FINETUNE ".batch", ROW(fit.batch), BL_TYPE_INT, "64", 1, 65536, NULL, EVALUATE, NULL, "images of an update"},
     {FINETUNE ".lr", RATES, BL_TYPE_NUMBERS, "[0.01, 0.03, 0.1]", ABOVE_0, 1000, NULL, EVALUATE, NULL, "learning rates, chosen once an arm and share"},
     {FINETUNE ".momentum", ROW(fit.optimizer.momentum), BL_TYPE_NUMBER, "0.9", 0, 1, NULL, EVALUATE, NULL, "of the gradients"},
@@ -308,7 +312,8 @@ const bl_key bl_schema[] = {
     {SEGMENTATION ".shares", SHARES, BL_TYPE_NUMBERS, "[10, 100]", ABOVE_0, 100, NULL, REPORT, NULL, "percent of the labelled scenes of train, a row each"},
     {SEGMENTATION ".labels", ROW(fit.listed), BL_TYPE_CHOICE_BOOL, "seeded", 0, 0, label_orders, EVALUATE, NULL, "which scenes a share is: drawn, a smaller share inside a larger one; or the first ones as they are listed, city by city"},
     {SEGMENTATION ".label_seed", ROW(fit.label_seed), BL_TYPE_INT64, "-1", -1, MAX_SEED, NULL, EVALUATE, SEEDED, "what they are drawn from; -1: the run's seed"},
-    {SEGMENTATION ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 0, 1e9, NULL, EVALUATE, NULL, "updates, equal for every arm and share; 0, the default beside epochs: as they give"},
+    {SEGMENTATION ".steps", ROW(fit.steps), BL_TYPE_INT, "500", 0, 1e9, NULL, EVALUATE, NULL, "updates with all labels, equal for every arm, and with fewer labels where growth is 0; 0, the default beside epochs: as they give"},
+    GROWTH(SEGMENTATION, NULL),
     {SEGMENTATION ".epochs", ROW(fit.epochs), BL_TYPE_INT, "400", 1, 100000, NULL, EVALUATE, "evaluate[].segmentation.steps=0", "passes over the labelled scenes"},
     {SEGMENTATION ".batch", ROW(fit.batch), BL_TYPE_INT, "8", 1, 1024, NULL, EVALUATE, NULL, "crops of an update"},
     {SEGMENTATION ".crop", ROW(segmentation.crop), BL_TYPE_INT, "256", 32, 2048, NULL, EVALUATE, NULL, "pixels a side of a crop"},

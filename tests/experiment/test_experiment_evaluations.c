@@ -66,6 +66,30 @@ static void linear_and_finetune_have_their_defaults(void **state) {
     bl_experiment_free(experiment);
 }
 
+// 1000 * 0.1 ** 0.5 = 316.2, 1000 * 0.01 ** 0.5 = 100; the ids are a file's own, whatever other shares stand beside.
+static void budgets_grow_with_the_share_as_the_file_says(void **state) {
+    (void)state;
+#define GROWING(more) "data: {train: 4000, validation: 100}\nevaluate:\n" \
+                      "  - finetune: {shares: [" more "10, 100], steps: 1000, growth: 0.5, arms: [random], split: test}\n" \
+                      "  - linear: {solver: sgd, shares: [10, 100], steps: 300, growth: 1, split: test}\n"
+    bl_experiment *experiment = read_over_minimal(GROWING("1, ")), *fewer = read_over_minimal(GROWING(""));
+    assert_int_equal(row_called(experiment, "finetune/random/1%/test")->fit.steps, 100);
+    assert_int_equal(row_called(experiment, "finetune/random/10%/test")->fit.steps, 316);
+    assert_int_equal(row_called(experiment, "finetune/random/test")->fit.steps, 1000);
+    assert_int_equal(row_called(experiment, "linear/10%/test")->fit.steps, 30);
+    assert_string_equal(row_called(experiment, "finetune/random/10%/test")->id, row_called(fewer, "finetune/random/10%/test")->id);
+    assert_reads_back(experiment);
+    bl_experiment_free(experiment);
+    bl_experiment_free(fewer);
+    static const refusal refusals[] = {
+        {"data: {dataset: streets, crop: 64}\nevaluate: [{segmentation: {steps: 0, growth: 0.5, crop: 64}}]", ":3:46: ", "evaluate.segmentation.growth: of no steps",
+         "epochs are in proportion to the labels"},
+        {"data: {train: 4000}\nevaluate: [{finetune: {split: test, shares: [1, 100], steps: 100, growth: 1, warmup_steps: 2}}]", ":3:92: ",
+         "evaluate.finetune.warmup_steps: 2 of 1", "write at most 1"},
+    };
+    assert_refused(refusals, sizeof refusals / sizeof *refusals);
+}
+
 static void every_key_of_a_fit_reaches_its_field(void **state) {
     (void)state;
     bl_experiment *experiment = read_over_minimal(
@@ -300,6 +324,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_entry_becomes_a_row_for_each_arm_and_share),
         cmocka_unit_test(linear_and_finetune_have_their_defaults),
+        cmocka_unit_test(budgets_grow_with_the_share_as_the_file_says),
         cmocka_unit_test(every_key_of_a_fit_reaches_its_field),
         cmocka_unit_test(a_rows_id_changes_with_its_own_keys_alone),
         cmocka_unit_test(published_figures_keep_spread_range_and_what_differs),
