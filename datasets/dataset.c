@@ -110,7 +110,7 @@ static bl_scene_role role_of(bl_split split) {
 static int open_scenes(bl_dataset *dataset, const bl_scene_format *format, const bl_dataset_options *options) {
     const bl_scene_sets_options wanted = {.format = format, .root = options->root, .splits = options->scene_splits,
                                           .labelled = options->labelled, .crop = options->crop, .seed = options->seed,
-                                          .train = options->train, .test = options->test, .width = options->width,
+                                          .train = options->train, .extra = options->extra, .test = options->test, .width = options->width,
                                           .height = options->height};
     if (!(dataset->scenes = bl_alloc(sizeof *dataset->scenes)) || bl_scene_sets_open(dataset->scenes, &wanted)) return BL_FAILED;
     for (int s = 0; s < BL_SPLITS; ++s) {

@@ -30,6 +30,7 @@ typedef struct bl_dataset_options {
     unsigned scene_splits; // what BL_TRAIN is, without labels: 1u << BL_SCENE_TRAIN | ...
     int crop;              // pixels a side of the random square that all views of a scene are made from; 0: the whole scene
     int width, height;     // of drawn scenes (0: their default)
+    int extra;             // drawn scenes in train_extra; 0: as many as in train
     bool labelled;         // a segmentation asks: the labelled splits train and val are opened too
 } bl_dataset_options;
 

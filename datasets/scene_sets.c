@@ -76,6 +76,7 @@ static int open_set(bl_scene_sets *sets, bl_scene_role role, const bl_scene_sets
         .labelled = role != BL_UNLABELLED,
         .seed = options->seed,
         .count = role == BL_SCORED ? test : train,
+        .extra = options->extra,
         .width = options->width > 0 ? options->width : DEFAULT_WIDTH,
         .height = options->height > 0 ? options->height : DEFAULT_HEIGHT,
     };

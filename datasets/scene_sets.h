@@ -17,6 +17,7 @@ typedef struct bl_scene_sets_options {
     // of drawn ones; 0: their default
     uint64_t seed;
     int train, test;    // scenes of each split but val, and of val
+    int extra;          // of train_extra; 0: as many as of train
     int width, height;
 } bl_scene_sets_options;
 

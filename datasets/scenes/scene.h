@@ -43,6 +43,7 @@ typedef struct bl_scenes_options {
     bool labelled;            // every image has a label map, or opening fails; false: label maps are not looked for
     uint64_t seed;            // of drawn ones
     int count, width, height; // of drawn ones; count: of each split
+    int extra;                // of drawn ones in train_extra; 0: count
 } bl_scenes_options;
 
 typedef struct bl_scene_entry {

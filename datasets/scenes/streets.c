@@ -410,12 +410,16 @@ int bl_streets_draw(uint64_t seed, bl_scene_split split, uint32_t number, int wi
 
 // ---- the set ----
 
+static int count_of(const bl_scenes_options *options, bl_scene_split split) {
+    return split == BL_SCENE_TRAIN_EXTRA && options->extra > 0 ? options->extra : options->count;
+}
+
 static int index_scenes(const bl_scenes_options *options, bl_scene_index *index) {
     if (options->width < 32 || options->height < 32 || options->width > BL_PNG_SIDE || options->height > BL_PNG_SIDE)
         return bl_fail("streets: %d x %d pixels: between 32 and %d a side are drawn", options->width, options->height, BL_PNG_SIDE);
     if (options->count < 1) return bl_fail("streets: %d scenes: write at least 1", options->count);
     for (int s = 0; s < BL_SCENE_SPLITS; ++s)
-        for (int i = 0; i < options->count && options->splits >> s & 1; ++i) {
+        for (int i = 0; i < count_of(options, (bl_scene_split)s) && options->splits >> s & 1; ++i) {
             bl_scene_entry entry = {.width = options->width, .height = options->height, .split = (bl_scene_split)s, .number = (uint32_t)i};
             entry.name = bl_arena_format(index->names, "%s/streets/streets_000000_%06d", bl_scene_split_name(entry.split), i);
             if (bl_scene_index_add(index, &entry)) return BL_FAILED;
@@ -459,7 +463,7 @@ static int list_splits(const bl_scene_index *index, bl_text *list) {
         char sum[65];
         bl_digest_hex(scene.pixels, (scene.labels ? 4 : 3) * (size_t)scene.width * scene.height, sum);
         bl_text_add(list, "streets %s: %d scenes of %d x %d, seed %" PRIu64 ", the first %.16s\n", bl_scene_split_name(entry->split),
-                    index->options.count, entry->width, entry->height, index->options.seed, sum);
+                    count_of(&index->options, entry->split), entry->width, entry->height, index->options.seed, sum);
     }
     bl_scene_free(&scene);
     return BL_OK;

@@ -50,7 +50,8 @@ static int64_t scenes_of(const bl_cell *cell, bl_split split) {
     for (int s = 0; s < BL_SCENE_SPLITS; s++) splits += cell->data.scene_splits >> s & 1;
     if (split == BL_VALIDATION) return 0;
     if (!facts_of(cell)->is_drawn) return -1;
-    return split == BL_TEST ? cell->data.test : (int64_t)splits * cell->data.train;
+    const bool has_extra = cell->data.scene_splits >> BL_SCENE_TRAIN_EXTRA & 1 && cell->data.extra;
+    return split == BL_TEST ? cell->data.test : (int64_t)(splits - has_extra) * cell->data.train + has_extra * cell->data.extra;
 }
 
 int64_t bl_cell_images(const bl_cell *cell, bl_split split) {

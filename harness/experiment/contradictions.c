@@ -18,6 +18,9 @@ static int check_scenes(bl_arena *arena, const bl_value *tree, const bl_cell *ce
     if (cell->train.steps && bl_cell_images(cell, BL_TRAIN) < 0)
         return bl_refuse(bl_value_spot(arena, tree, "train.steps"), "write `epochs:`",
                          "train.steps: how many scenes an epoch has is known once the folder is opened");
+    if (cell->data.extra && !(cell->data.scene_splits >> BL_SCENE_TRAIN_EXTRA & 1))
+        return bl_refuse(bl_value_spot(arena, tree, "data.extra"), "write `splits: [train, train_extra]`, or leave it out",
+                         "data.extra: scenes of train_extra, which is not trained on");
     for (int v = 0; v < BL_VIEWS; v++)
         if (!bl_recipe_size(&cell->views[v], cell->data.crop))
             return bl_refuse(bl_value_spot(arena, tree, "views"),

@@ -149,6 +149,7 @@ const bl_key bl_schema[] = {
     {"data.seed", CELL(data.seed), BL_TYPE_UINT64, "0", 0, MAX_SEED, NULL, TRAIN, DRAWN, "what the images are drawn from"},
     {"data.train", CELL(data.train), BL_TYPE_INT, "4096", 10, 1e6, NULL, TRAIN, DRAWN, "images to train on; of streets, in each split but val"},
     {"data.test", CELL(data.test), BL_TYPE_INT, "1024", 10, 1e6, NULL, TRAIN, DRAWN, "images to test on; of streets, in val"},
+    {"data.extra", CELL(data.extra), BL_TYPE_INT, "0", 0, 1e6, NULL, TRAIN, DRAWN_SCENES, "scenes in train_extra; 0: as many as in train"},
     {"data.width", CELL(data.width), BL_TYPE_INT, "256", 32, 2048, NULL, TRAIN, DRAWN_SCENES, "of a drawn scene, in pixels"},
     {"data.height", CELL(data.height), BL_TYPE_INT, "128", 32, 1024, NULL, TRAIN, DRAWN_SCENES, "of a drawn scene, in pixels"},
     {"data.splits", CELL(data.scene_splits), BL_TYPE_SPLITS, "[train]", 0, 0, scene_splits, TRAIN, SCENES, "what is trained on, without labels"},

@@ -94,6 +94,18 @@ static void streets_are_train_scenes_of_each_split_and_test_scenes_of_val(void *
     bl_dataset_close(dataset);
 }
 
+static void streets_may_have_more_scenes_without_labels(void **state) {
+    (void)state;
+    bl_dataset *dataset = open_with(&(bl_dataset_options){.name = "streets", .seed = 5, .train = 2, .extra = 5, .test = 3, .width = WIDTH, .height = HEIGHT,
+                                                          .scene_splits = train_and_extra, .labelled = true});
+    assert_int_equal(bl_dataset_count(dataset, BL_TRAIN), 7);
+    assert_int_equal(bl_scenes_count(bl_dataset_labelled(dataset)), 2);
+    assert_int_equal(bl_dataset_count(dataset, BL_TEST), 3);
+    assert_non_null(strstr(bl_dataset_files(dataset), "streets train: 2 scenes of "));
+    assert_non_null(strstr(bl_dataset_files(dataset), "streets train_extra: 5 scenes of "));
+    bl_dataset_close(dataset);
+}
+
 static void images_have_no_scenes_and_no_files(void **state) {
     (void)state;
     bl_dataset *dataset = open_with(&(bl_dataset_options){.name = "shapes", .train = 20, .test = 10});
@@ -363,6 +375,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_FOLDER(folder_is_trained_on_without_labels_and_scored_with_them_where_rows_ask),
         cmocka_unit_test(streets_are_train_scenes_of_each_split_and_test_scenes_of_val),
+        cmocka_unit_test(streets_may_have_more_scenes_without_labels),
         cmocka_unit_test(images_have_no_scenes_and_no_files),
         WITH_FOLDER(what_cannot_be_opened_is_refused_in_one_line),
         WITH_FOLDER(labels_are_looked_for_where_rows_ask_alone),

@@ -128,6 +128,7 @@ static const struct {
     {"data.dataset=streets", "network.stem", "imagenet"},
     {"data.dataset=streets", "evaluate", "[]"},
     {"data.dataset=streets", "expect", "[]"},
+    {"data.extra", "data.splits", "[train, train_extra]"},
     {"method.target.batch_norm", "method.target.buffers", "average"},
     {"method.stop_gradient", "method.target.source", "online"},
     {"train.schedule=step", "train.milestones", "[1]"},

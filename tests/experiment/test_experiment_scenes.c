@@ -122,6 +122,8 @@ static const refusal refusals[] = {
     {"data: {dataset: streets, crop: 64, splits: [val]}", ":2:45: ", "data.splits: no choice is called val", "write one of train, test, train_extra"},
     {"data: {dataset: streets, crop: 64, splits: [train, train]}", ":2:52: ", "train stands there twice", "each once"},
     {"data: {dataset: streets, crop: 64, splits: []}", ":2:36: ", "data.splits", "a list of train, test, train_extra"},
+    {"data: {dataset: streets, crop: 64, splits: [train, test], extra: 5}\nevaluate: []", ":2:66: ", "data.extra: scenes of train_extra, which is not trained on",
+     "write `splits: [train, train_extra]`"},
     {"data: {crop: 64}", ":2:14: ", "crop has no meaning where data.dataset is shapes", "`dataset: cityscapes`"},
     {SEGMENTED("lr: [0.1, 0.2], validation: 0"), ":3:", "nothing is held out", "a part above 0"},
     {SEGMENTED("watch: held_out"), ":3:", "a refit trains on what is held out", "`refit: false`"},
