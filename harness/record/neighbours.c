@@ -48,9 +48,9 @@ const char *bl_neighbours(bl_arena *arena, const bl_experiment *experiment, cons
     bl_text list = {0};
     for (int i = 0; i < count && i < SHOWN; i++) bl_text_add(&list, "%s%s", i ? ", " : "", names[i]);
     if (count > SHOWN) bl_text_add(&list, " and %d more", count - SHOWN);
-    const char *said = bl_arena_format(arena, "%s holds runs of cells that this file has not: %s. Another file is called %s too, or cells went "
-                                       "or were renamed: the report is of this file's cells alone, in the place of the other's", path,
-                                       list.chars, experiment->study);
+    const char *said = bl_arena_format(arena, "the results of %s hold runs of cells that this file has not: %s. Another file is called so too, or cells "
+                                       "went or were renamed: the report is of this file's cells alone, in the place of the other's",
+                                       experiment->study, list.chars);
     bl_text_free(&list);
     return said;
 }

@@ -7,7 +7,7 @@
 #include "base/memory.h"        // bl_arena
 #include "experiment/options.h" // bl_experiment
 
-// "results/quick holds runs of cells that this file has not (a, b): ..." in the arena's memory; NULL: there are none, or no folder.
+// "the results of quick hold runs of cells that this file has not: a, b. ..." in the arena's memory; NULL: there are none, or no folder.
 const char *bl_neighbours(bl_arena *arena, const bl_experiment *experiment, const char *results_folder);
 
 #endif

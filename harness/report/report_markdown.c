@@ -247,5 +247,5 @@ void bl_report_markdown(bl_report *report, bl_text *out, const char *figures) {
     if (outdated)
         bl_text_add(out, "\n%" PRId64 " measurements were made with other options than the file's evaluations now have, or from other files of "
                          "their arms; they are in measurements.csv alone.\n", outdated);
-    if (report->neighbours) bl_text_add(out, "\n## Of another file\n\n%s.\n", report->neighbours);
+    if (report->neighbours) bl_text_add(out, "\n## Of another file\n\nNote that %s.\n", report->neighbours);
 }
