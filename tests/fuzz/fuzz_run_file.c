@@ -1,8 +1,8 @@
 // A run file or a checkpoint that somebody changed, with a digest that is right: as report, status, export and a run that goes on read it.
 //
 // The input is a list of changes to a file that byolab has made. Its first byte says of which (1: a checkpoint, else a run file), how (2: bytes
-// of the file itself, else through HDF5: other values, types, extents, links) and whether a run goes on from it (4 and no higher bit), which takes longest; every
-// RECORD bytes behind it are one change.
+// of the file itself, else through HDF5: other values, types, extents, links) and what takes longest: whether a run goes on from it (4 and no
+// higher bit), or a report is written (8 and no other of those). Every RECORD bytes behind it are one change.
 
 #include <hdf5.h>
 #include <sys/stat.h>
@@ -10,6 +10,7 @@
 
 #include "base/digest.h"
 #include "experiment/experiment.h"
+#include "report/report.h"
 #include "report/study.h"
 #include "rig.h"
 #include "run/sweep.h"
@@ -21,13 +22,14 @@ enum { RECORD = 12, MOST_RECORDS = 8, MOST_SETS = 512 };
 
 static const char recipe[] =
         "machine: {backend: reference, threads: 1, loader_threads: 1, lock: none}\n"
-        "data: {dataset: shapes, train: 12, validation: 4, test: 10}\n"
+        "data: {dataset: shapes, train: 30, validation: 10, test: 10}\n"
         "views: [{random_resized_crop: {size: 8}, normalize: imagenet}]\n"
         "network: {encoder: resnet18, stem: cifar, width: 1, projector: {hidden: 2, out: 2}}\n"
         "method: {predictor: {kind: mlp, hidden: 2}, target: {source: ema, tau: 0.9}}\n"
-        "train: {epochs: 2, batch: 4, optimizer: {kind: adam, lr: 1.0e-3}, log_every: 1, checkpoint_every: 1, collapse_every: 2, seeds: [7, 8]}\n"
+        "train: {epochs: 2, batch: 10, optimizer: {kind: adam, lr: 1.0e-3}, log_every: 1, checkpoint_every: 1, collapse_every: 2, seeds: [7, 8]}\n"
         "evaluate:\n"
         "  - knn: {k: 1, split: test}\n"
+        "  - linear: {solver: sgd, split: test, steps: 2, batch: 4, lr: [0.1, 0.3], shares: [100], validation: 0.5}\n"
         "save: {features: last}\n";
 
 static struct {
@@ -197,6 +199,13 @@ static void read_study(void) {
     bl_text_free(&table);
 }
 
+static void write_report(void) {
+    bl_text summary = {0};
+    bool written;
+    FUZZ(bl_report_write(made.experiment, "results", true, &summary, &written));
+    bl_text_free(&summary);
+}
+
 static void go_on(int which) {
     FUZZ(bl_run(&(bl_run_request){.key = {made.experiment, &made.experiment->cells[0], made.experiment->seeds[which], "results"}}));
 }
@@ -209,6 +218,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     read_weights(made.paths[which], size % 2);
     read_study();
     if (*data >> 2 == 1) go_on(which);
+    if (*data >> 2 == 2) write_report();
     // What byolab opened is closed.
     if (H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL)) abort();
     unlink(made.paths[which]);
