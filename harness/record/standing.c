@@ -6,15 +6,18 @@
 #include "base/memory.h"
 #include "record/history_file.h" // bl_history_get
 
-// 0: no step but the first is logged yet.
+// 0: no step but the first is logged yet; -1: the last one is logged at an epoch that cannot be its own.
 static int64_t steps_per_epoch(const bl_history *history) {
     const bl_step_row *last = history->step_count ? &history->steps[history->step_count - 1] : NULL;
-    return last && last->epoch > 0 ? llround((double)last->step / last->epoch) : 0;
+    if (!last || !(last->epoch > 0)) return 0;
+    const double steps = round((double)last->step / last->epoch);
+    return steps >= 1 && steps <= INT32_MAX ? (int64_t)steps : -1;
 }
 
 int bl_standing_of(bl_standing *standing, const bl_container_reader *checkpoint, const bl_history *history, const bl_cell *cell) {
     const int64_t per_epoch = steps_per_epoch(history);
     int64_t step = 0, epoch = 0;
+    if (per_epoch < 0) return bl_container_damaged(checkpoint, "it tells of a step at an epoch that cannot be its own");
     if (bl_container_read_i64(checkpoint, "/trainer/step", &step, 1)) return BL_FAILED;
     if (!bl_container_has(checkpoint, "/trainer/epoch")) epoch = per_epoch ? step / per_epoch : 0; // of earlier versions
     else if (bl_container_read_i64(checkpoint, "/trainer/epoch", &epoch, 1)) return BL_FAILED;

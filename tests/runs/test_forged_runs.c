@@ -33,6 +33,17 @@ static void make(const change *c, const char *path) {
     else forge_f64(path, c->name, c->value);
 }
 
+static void forge_last(const char *path, const char *name, double value) {
+    bl_container_reader *reader = opened(path);
+    double *values;
+    int64_t count;
+    assert_ok(bl_container_get_f64(reader, name, &values, &count));
+    bl_container_reader_close(reader);
+    values[count - 1] = value;
+    forge_values(path, name, H5T_NATIVE_DOUBLE, values);
+    bl_free(values);
+}
+
 static int says_of(const char *command, const char *results, char *says, size_t size) {
     char *words;
     assert_true(asprintf(&words, "%s '%s/recipe.yaml' --results '%s'", command, bl_test_here(), results) > 0);
@@ -100,6 +111,10 @@ static void a_checkpoint_beyond_its_run_is_refused(void **state) {
     bl_test_holds(says, "damaged: it stands at step 15 of 14");
     assert_int_equal(says_of("report", results, says, sizeof says), 1);
     bl_test_holds(says, "damaged: it stands at step 15 of 14");
+    copy(kept, checkpoint);
+    forge_last(checkpoint, "/step/epoch", 0x1p-1060);
+    assert_int_equal(says_of("status", results, says, sizeof says), 0);
+    bl_test_holds(says, "damaged: it tells of a step at an epoch that cannot be its own");
     copy(kept, checkpoint);
     assert_int_equal(says_of("run", results, says, sizeof says), 0); // and the true one continues
     free(results);
