@@ -101,7 +101,8 @@ void bl_container_reader_close(bl_container_reader *reader) {
 
 // ---- what a data set says of itself ----
 
-// Whether something is there, and in *is_link whether a link that leads elsewhere (soft, or into another file) is on the way to it.
+// Whether something is there, and in *is_link whether a link that leads elsewhere (soft, or into another file) is on the way to it. What
+// HDF5 cannot say (no memory, damage) is not absent: whoever then reads it is told.
 static bool find(const bl_container_reader *reader, const char *path, bool *is_link) {
     char part[256];
     *is_link = false;
@@ -111,8 +112,9 @@ static bool find(const bl_container_reader *reader, const char *path, bool *is_l
         H5L_info_t info;
         memcpy(part, path, length);
         part[length] = 0;
-        // H5Lexists wants every group on the way to exist.
-        if (H5Lexists(reader->file, part, H5P_DEFAULT) <= 0 || H5Lget_info(reader->file, part, &info, H5P_DEFAULT) < 0) return false;
+        const htri_t exists = H5Lexists(reader->file, part, H5P_DEFAULT); // which wants every group on the way to exist
+        if (!exists) return false;
+        if (exists < 0 || H5Lget_info(reader->file, part, &info, H5P_DEFAULT) < 0) return true;
         *is_link = info.type != H5L_TYPE_HARD;
         if (!slash || *is_link) return true;
     }
