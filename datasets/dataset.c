@@ -230,9 +230,7 @@ int bl_dataset_read_files(const bl_dataset *dataset, bl_pool *pool, bl_text *lis
     return BL_OK;
 }
 
-int bl_dataset_compare_part(const bl_dataset *dataset, const char *was, const char *now) {
-    return dataset->scenes ? bl_scene_sets_compare_part(was, now) : bl_file_list_compare(was, now);
-}
+int bl_dataset_compare_read(const char *was, const char *now) { return bl_scene_sets_compare_part(was, now); }
 
 // Each split: its name and count, then the images' bytes and label, one after the other.
 void bl_dataset_digest(const bl_dataset *dataset, char out[65]) {

@@ -73,8 +73,8 @@ BL_CHECK int bl_dataset_compare(const bl_dataset *dataset, const char *list);
 void bl_dataset_contents(const bl_dataset *dataset, bl_text *list);
 BL_CHECK int bl_dataset_compare_contents(const bl_dataset *dataset, const char *list, int64_t *unknown);
 // Every file, read whole: of images bl_dataset_files, for opening has read them; of scenes as bl_dataset_contents, whatever is known of
-// them. bl_dataset_compare_part holds what bl_dataset_contents gave before (of images: bl_dataset_files) against such a list.
+// them. bl_dataset_compare_read holds what bl_dataset_contents gave before, of scenes, against such a list.
 BL_CHECK int bl_dataset_read_files(const bl_dataset *dataset, bl_pool *pool, bl_text *list);
-BL_CHECK int bl_dataset_compare_part(const bl_dataset *dataset, const char *was, const char *now);
+BL_CHECK int bl_dataset_compare_read(const char *was, const char *now);
 
 #endif

@@ -18,9 +18,14 @@ int bl_file_list_name(const char *line) {
     return length;
 }
 
+static const char *next_line(const char *line) {
+    line += strcspn(line, "\n");
+    return line + (*line != 0);
+}
+
 static bool lists(const char *list, const char *line) {
     const int length = bl_file_list_name(line);
-    for (; *list; list += strcspn(list, "\n"), list += *list != 0)
+    for (; *list; list = next_line(list))
         if (bl_file_list_name(list) == length && !strncmp(list, line, (size_t)length)) return true;
     return false;
 }
@@ -32,20 +37,22 @@ void bl_file_list_skip(const char **was, const char **now) {
     }
 }
 
+static int refuse_gone(const char *line) {
+    return bl_fail("%.*s: gone since the run began: put it back, or begin a new run", bl_file_list_name(line), line);
+}
+
+static int refuse_changed(const char *line) {
+    return bl_fail("%.*s: changed since the run began: put the old file back, or begin a new run", bl_file_list_name(line), line);
+}
+
 // Both are in one order, so the first line that differs is a file that changed, came or went.
 int bl_file_list_compare(const char *was, const char *now) {
     bl_file_list_skip(&was, &now);
     if (!*was && !*now) return BL_OK;
-    if (*was && !lists(now, was))
-        return bl_fail("%.*s: gone since the run began: put it back, or begin a new run", bl_file_list_name(was), was);
+    if (*was && !lists(now, was)) return refuse_gone(was);
     if (*now && !lists(was, now))
         return bl_fail("%.*s: new since the run began: take it away, or begin a new run", bl_file_list_name(now), now);
-    return bl_fail("%.*s: changed since the run began: put the old file back, or begin a new run", bl_file_list_name(now), now);
-}
-
-static const char *next_line(const char *line) {
-    line += strcspn(line, "\n");
-    return line + (*line != 0);
+    return refuse_changed(now);
 }
 
 int bl_file_list_compare_part(const char *was, const char *now) {
@@ -53,9 +60,8 @@ int bl_file_list_compare_part(const char *was, const char *now) {
         const size_t name = (size_t)bl_file_list_name(was), line = strcspn(was, "\n");
         if (*was == '#') continue;
         while (*now && ((size_t)bl_file_list_name(now) != name || strncmp(now, was, name) != 0)) now = next_line(now);
-        if (!*now) return bl_fail("%.*s: gone since the run began: put it back, or begin a new run", (int)name, was);
-        if (strcspn(now, "\n") != line || strncmp(now, was, line) != 0)
-            return bl_fail("%.*s: changed since the run began: put the old file back, or begin a new run", (int)name, was);
+        if (!*now) return refuse_gone(was);
+        if (strcspn(now, "\n") != line || strncmp(now, was, line) != 0) return refuse_changed(was);
     }
     return BL_OK;
 }
@@ -82,7 +88,7 @@ static int add_now(const char *root, const char *name, long long bytes, bl_text 
 
 int bl_file_list_now(const char *was, const char *root, bl_text *now) {
     int status = BL_OK;
-    for (; *was && !status; was += strcspn(was, "\n"), was += *was != 0) {
+    for (; *was && !status; was = next_line(was)) {
         bl_text name = {0};
         const int length = bl_file_list_name(was);
         bl_text_add(&name, "%.*s", length, was);

@@ -188,11 +188,8 @@ static void add_cell_differences(bl_report *report, bl_text *out) {
     bool begun = false;
     for (int c = 1; c < report->experiment->cell_count; c++)
         for (int i = 0; i < report->row_count; i++) {
-            int count;
-            const int *epochs = bl_study_epochs(&report->study, c, report->rows[i]->row, &count);
-            bl_estimate difference = {0};
-            int e = count;
-            while (!difference.n && e-- > 0) difference = bl_study_difference(&report->study, c, 0, report->rows[i]->row, epochs[e]);
+            int epoch;
+            const bl_estimate difference = bl_study_last_difference(&report->study, c, 0, report->rows[i]->row, &epoch);
             if (!difference.n || report->rows[i]->knn.raw_pixels) continue;
             if (!begun)
                 bl_text_add(out, "\n## Differences between cells, paired by seed\n\n| cell | minus | row | epoch | pairs | difference | "
@@ -202,7 +199,7 @@ static void add_cell_differences(bl_report *report, bl_text *out) {
             bl_report_field(out, report->experiment->cells[c].name);
             bl_text_add(out, " | ");
             bl_report_field(out, report->experiment->cells[0].name);
-            bl_text_add(out, " | %s | %d | %d", report->rows[i]->row, epochs[e], difference.n);
+            bl_text_add(out, " | %s | %d | %d", report->rows[i]->row, epoch, difference.n);
             bl_report_mark(out, difference.unfinished);
             bl_text_add(out, " | %+.1f | ", difference.mean);
             if (bl_report_has_spread(difference)) bl_text_add(out, "%+.1f to %+.1f", difference.low, difference.high);

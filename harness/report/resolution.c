@@ -43,10 +43,8 @@ static void add_cells(table *t) {
     const bl_evaluation **rows = bl_study_rows(t->pilot, &row_count);
     for (int i = 0; i < row_count; i++)
         for (int c = 1; c < experiment->cell_count && !rows[i]->knn.raw_pixels; c++) {
-            int e;
-            const int *epochs = bl_study_epochs(t->pilot, c, rows[i]->row, &e);
-            bl_estimate difference = {0};
-            while (!difference.n && e-- > 0) difference = bl_study_difference(t->pilot, c, 0, rows[i]->row, epochs[e]);
+            int epoch;
+            const bl_estimate difference = bl_study_last_difference(t->pilot, c, 0, rows[i]->row, &epoch);
             add_line(t, bl_arena_format(t->pilot->arena, "%s: %s - %s", rows[i]->row, experiment->cells[c].name, experiment->cells[0].name), difference);
         }
 }

@@ -24,6 +24,8 @@ double bl_student_quantile(int degrees, double share) {
     return (low + high) / 2;
 }
 
+double bl_resolution(double sd, int n) { return n < 2 ? NAN : bl_student_quantile(n - 1, .95) * sd / sqrt(n); }
+
 bl_estimate bl_estimate_of(const double *values, int n) {
     double sum = 0, squares = 0;
     if (!n) return (bl_estimate){0};
@@ -32,15 +34,13 @@ bl_estimate bl_estimate_of(const double *values, int n) {
     if (n < 2) return estimate;
     for (int i = 0; i < n; i++) squares += (values[i] - estimate.mean) * (values[i] - estimate.mean);
     estimate.sd = sqrt(squares / (n - 1));
-    const double half = bl_student_quantile(n - 1, .95) * estimate.sd / sqrt(n);
+    const double half = bl_resolution(estimate.sd, n);
     estimate.low = estimate.mean - half;
     estimate.high = estimate.mean + half;
     return estimate;
 }
 
 // ---- how many are enough ----
-
-double bl_resolution(double sd, int n) { return n < 2 ? NAN : bl_student_quantile(n - 1, .95) * sd / sqrt(n); }
 
 int bl_pairs_that_resolve(double sd, double difference, int most) {
     int n = 2;

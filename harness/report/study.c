@@ -412,6 +412,14 @@ bl_estimate bl_study_difference(const bl_study *study, int cell, int minus, cons
     return estimate_of(&all);
 }
 
+bl_estimate bl_study_last_difference(const bl_study *study, int cell, int minus, const char *row, int *epoch) {
+    int e;
+    const int *epochs = bl_study_epochs(study, cell, row, &e);
+    bl_estimate difference = {0};
+    while (!difference.n && e-- > 0) difference = bl_study_difference(study, cell, minus, row, *epoch = epochs[e]);
+    return difference;
+}
+
 bl_estimate bl_study_std_ratio(const bl_study *study, int cell) {
     seed_values all = {0};
     for (int s = 0; s < study->experiment->seed_count; s++) {

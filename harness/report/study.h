@@ -76,6 +76,8 @@ bl_estimate bl_study_value(const bl_study *study, int cell, const char *row, int
 bl_estimate bl_study_end(const bl_study *study, int cell, const char *row, int epoch, const char **stopped);
 // cell - minus, over the seeds that both have.
 bl_estimate bl_study_difference(const bl_study *study, int cell, int minus, const char *row, int epoch);
+// The same at the last epoch at which both have measured it: *epoch. n = 0 where there is none.
+bl_estimate bl_study_last_difference(const bl_study *study, int cell, int minus, const char *row, int *epoch);
 // The std relative to step 0, of the last diagnosis of collapse; where there was none, of the last logged step. n = 0 where
 // nothing is projected.
 bl_estimate bl_study_std_ratio(const bl_study *study, int cell);

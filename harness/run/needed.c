@@ -19,10 +19,14 @@ static int refuse_data(const bl_cell *cell) {
     return status;
 }
 
+int bl_open_data(const bl_cell *cell, bl_dataset **dataset) {
+    return bl_dataset_open(dataset, &cell->data) && (!cell->data_root || refuse_data(cell)) ? BL_FAILED : BL_OK;
+}
+
 int bl_data_are_there(const bl_cell *cell) {
     bl_dataset *dataset;
     if (bl_dataset_facts_of(cell->data.name)->is_drawn) return BL_OK;
-    if (bl_dataset_open(&dataset, &cell->data)) return cell->data_root ? refuse_data(cell) : BL_FAILED;
+    if (bl_open_data(cell, &dataset)) return BL_FAILED;
     bl_dataset_close(dataset);
     return BL_OK;
 }

@@ -8,7 +8,7 @@
 #include "base/threads.h"
 #include "datasets/facts.h"
 #include "record/identity.h" // bl_identity_check_data
-#include "run/needed.h"      // bl_same_data
+#include "run/needed.h"      // bl_open_data, bl_same_data
 
 typedef struct verification {
     const bl_experiment *experiment;
@@ -51,33 +51,31 @@ static int read_once(verification *v, const bl_cell *cell, const bl_dataset *dat
 
 // ---- comparing ----
 
-static int compare_part(const bl_container_reader *reader, const char *path, const bl_dataset *dataset, const char *list) {
+static int compare_contents(const bl_container_reader *reader, const char *list) {
     char *was;
-    if (bl_container_get_text(reader, path, &was)) return BL_FAILED;
-    const int status = bl_dataset_compare_part(dataset, was, list);
+    if (bl_container_get_text(reader, BL_DATA_CONTENTS, &was)) return BL_FAILED;
+    const int status = bl_dataset_compare_read(was, list);
     bl_free(was);
     return status;
 }
 
-// What the file does not have of its data's contents is compared by name, length and checksums alone.
-static int compare(const bl_container_reader *reader, const char *path, const bl_dataset *dataset, const char *list, const char **how) {
-    bl_identity identity = {.dataset = dataset};
-    const char *kept = bl_dataset_is_decoded(dataset) ? BL_DATA_CONTENTS : BL_DATA_FILES;
-    const bool has_digests = bl_container_has(reader, kept);
-    bl_dataset_digest(dataset, identity.dataset_digest);
-    *how = has_digests || !bl_dataset_is_decoded(dataset) ? "as it was"
-                                                          : "names, lengths and checksums are as they were; what is in the files it has no digests of";
-    return bl_identity_check_data(&identity, reader, path) || (has_digests && compare_part(reader, kept, dataset, list)) ? BL_FAILED : BL_OK;
+// Of scenes what the file does not have of their contents is compared by name, length and checksums alone; of images it has all.
+static int compare(const bl_container_reader *reader, const char *path, const bl_identity *now, const char *list, const char **how) {
+    const bool has_contents = bl_container_has(reader, BL_DATA_CONTENTS);
+    *how = has_contents || !bl_dataset_is_decoded(now->dataset)
+               ? "as it was"
+               : "names, lengths and checksums are as they were; what is in the files it has no digests of";
+    return bl_identity_check_data(now, reader, path) || (has_contents && compare_contents(reader, list)) ? BL_FAILED : BL_OK;
 }
 
-static void verify_run(verification *v, const bl_run_key *key, const bl_dataset *dataset, const char *list) {
+static void verify_run(verification *v, const bl_run_key *key, const bl_identity *now, const char *list) {
     const char *path = bl_run_path(v->arena, key), *how;
     bl_container_reader *reader = NULL;
     if (!bl_file_exists(path)) path = bl_run_beside(v->arena, path, ".ckpt");
     if (!bl_file_exists(path)) return;
     v->runs++;
     bl_text_add(v->said, "%s/%" PRIu64 ": ", key->cell->name, key->seed);
-    const bool is_alike = !bl_container_reader_open(&reader, path) && !compare(reader, path, dataset, list, &how);
+    const bool is_alike = !bl_container_reader_open(&reader, path) && !compare(reader, path, now, list, &how);
     v->changed += !is_alike;
     bl_text_add(v->said, "%s\n", is_alike ? how : bl_error());
     bl_container_reader_close(reader);
@@ -90,9 +88,11 @@ static int verify_cell(verification *v, const bl_cell *cell) {
         bl_text_add(v->said, "%s: %s is drawn: there are no files\n", cell->name, cell->data.name);
         return BL_OK;
     }
-    int status = bl_data_are_there(cell) || bl_dataset_open(&dataset, &cell->data) || read_once(v, cell, dataset, &list) ? BL_FAILED : BL_OK;
+    const int status = bl_open_data(cell, &dataset) || read_once(v, cell, dataset, &list) ? BL_FAILED : BL_OK;
+    bl_identity now = {.dataset = dataset};
+    if (!status) bl_dataset_digest(dataset, now.dataset_digest);
     for (int k = 0; k < v->experiment->seed_count && !status; k++)
-        verify_run(v, &(bl_run_key){v->experiment, cell, v->experiment->seeds[k], v->results_folder}, dataset, list);
+        verify_run(v, &(bl_run_key){v->experiment, cell, v->experiment->seeds[k], v->results_folder}, &now, list);
     bl_dataset_close(dataset);
     return status;
 }
