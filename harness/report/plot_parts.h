@@ -11,7 +11,7 @@
 // Pixels. The text widths are estimates: gnuplot does not know the reader's font either.
 enum {
     BL_PLOT_WIDTH = 500, BL_PLOT_LEFT = 78, BL_PLOT_TITLE = 34, BL_PLOT_PANEL_TITLE = 46, BL_PLOT_PANEL = 210, BL_PLOT_BELOW = 60,
-    BL_PLOT_LEGEND_GAP = 14, BL_PLOT_LEGEND_SAMPLE = 58, BL_PLOT_LEGEND_ROW = 28, BL_PLOT_CHARACTER = 8,
+    BL_PLOT_LEGEND_GAP = 14, BL_PLOT_LEGEND_SAMPLE = 58, BL_PLOT_LEGEND_ROW = 28, BL_PLOT_CHARACTER = 9,
     BL_PLOT_AXIS_LABEL = 16, // from the left and the lower edge
 };
 

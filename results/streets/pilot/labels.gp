@@ -1,5 +1,5 @@
 # Drawn from the CSV files beside it; `gnuplot labels.gp` in this folder writes labels.svg.
-set terminal svg size 812,366 font 'Helvetica,15' noenhanced background '#ffffff'
+set terminal svg size 831,366 font 'Helvetica,15' noenhanced background '#ffffff'
 if (!exists('to_stdout')) set output 'labels.svg'
 set datafile separator comma
 set datafile columnheaders
@@ -8,10 +8,10 @@ set tics nomirror out scale 0.5 textcolor rgb '#000000'
 set format y '%g'
 set grid lt 1 lc rgb '#e4e4e4' lw 1
 unset key
-set lmargin at screen 0.09606
-set rmargin at screen 0.71182
+set lmargin at screen 0.09386
+set rmargin at screen 0.69555
 set multiplot
-set label 1 'Pilot of label efficiency on drawn streets' at screen 0.09606,0.93989 left font 'Helvetica,17'
+set label 1 'Pilot of label efficiency on drawn streets' at screen 0.09386,0.93989 left font 'Helvetica,17'
 set logscale x
 set xrange [1.09632:114.018]
 set offsets 0, 0, graph 0.06, graph 0.06
@@ -19,7 +19,7 @@ set offsets 0, 0, graph 0.06, graph 0.06
 set tmargin at screen 0.78142
 set bmargin at screen 0.20765
 set label 2 'segmentation, val' at graph 0, screen 0.83060 left
-set label 3 'mIoU (%)' at screen 0.01970, graph 0.5 center rotate by 90
+set label 3 'mIoU (%)' at screen 0.01925, graph 0.5 center rotate by 90
 set xtics ("1.25 %%\n2" 1.25, "5 %%\n8" 5, "25 %%\n40" 25, "100 %%\n160" 100) offset 0,0.5
 set label 4 'labelled scenes: share of the train split, and scenes' at graph 0.5, screen 0.04372 center
 set yrange [0<*:*<100]
@@ -36,7 +36,7 @@ unset tics
 unset grid
 unset label
 unset logscale
-set key at screen 0.72906,0.84426 left top Left reverse samplen 2.2 spacing 1.25
+set key at screen 0.71239,0.84426 left top Left reverse samplen 2.2 spacing 1.25
 plot [0:1] [0:1] NaN notitle, \
      keyentry with linespoints lc rgb '#0072B2' dt 1 lw 2 pt 7 ps 0.6 title 'byol', \
      keyentry with linespoints lc rgb '#D55E00' dt 1 lw 2 pt 7 ps 0.6 title 'random', \
